@@ -1,0 +1,100 @@
+"""What a dataset remembers of its encryption: enough to find the key and to refuse another, no secret."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.keystore import DatasetKey, KeyRef, KeyStore
+from transforms.errors import DataError
+from transforms.keyed import CipherSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Encryption:
+    """A dataset's encryption.
+
+    Attributes:
+      spec: cipher, public parameters, scope, salt.
+      key_name, key_id: the key.
+      check_value: tells the key from others (hex).
+      sealed_class_names: with hidden labels, the true class names, encrypted under the key (base64).
+    """
+
+    spec: CipherSpec
+    key_name: str
+    key_id: int
+    check_value: str
+    sealed_class_names: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of encryption.json that describes the encryption."""
+        return {
+            "cipher": self.spec.name,
+            "params": dict(self.spec.params),
+            "scope": self.spec.scope,
+            "salt": self.spec.salt,
+            "key": {"name": self.key_name, "id": self.key_id, "check_value": self.check_value},
+            "sealed_class_names": self.sealed_class_names,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], where: str) -> Encryption:
+        """Raises DataError if something is missing."""
+        try:
+            key = value["key"]
+            return cls(
+                spec=CipherSpec(value["cipher"], value["salt"], value["scope"], value["params"]),
+                key_name=key["name"],
+                key_id=int(key["id"]),
+                check_value=key["check_value"],
+                sealed_class_names=value["sealed_class_names"],
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{where}: its encryption.json is damaged ({error!r}); restore it") from error
+
+    def key_ref(self, keystore: str) -> KeyRef:
+        """Where the key is."""
+        return KeyRef(keystore, self.key_name, self.key_id)
+
+    def open_key(self, keystore: str) -> DatasetKey:
+        """The key, checked against the check value. Raises KeyStoreError for another key."""
+        key = self.key_ref(keystore).open()
+        key.verify(self.spec.salt, self.check_value)
+        return key
+
+    def class_names(self, key: DatasetKey, shown: tuple[str, ...]) -> tuple[str, ...]:
+        """The true class names of a dataset whose published ones are `shown`."""
+        if self.sealed_class_names is None:
+            return shown
+        names = json.loads(key.unseal(self.spec.salt, base64.b64decode(self.sealed_class_names)))
+        return tuple(names)
+
+
+def new_encryption(
+    keystore: str,
+    key_name: str,
+    spec: CipherSpec,
+    hidden_class_names: tuple[str, ...] | None,
+    key_id: int | None = None,
+) -> Encryption:
+    """Describes an encryption that is about to be made, under `key_id` or the primary key.
+
+    Args:
+      hidden_class_names: the true class names if they are to be hidden, else None.
+    """
+    key = KeyStore(keystore).open(key_name, key_id)
+    sealed = None
+    if hidden_class_names is not None:
+        text = json.dumps(list(hidden_class_names)).encode()
+        sealed = base64.b64encode(key.seal(spec.salt, text)).decode()
+    return Encryption(spec, key_name, key.id, key.check_value(spec.salt), sealed)
+
+
+def dataset_salt(name: str, version: str, source_digest: str) -> str:
+    """The salt of a dataset (32 hex digits): the same job gives the same bytes anywhere."""
+    return hashlib.sha256(f"lpe/v1/salt|{name}|{version}|{source_digest}".encode()).hexdigest()[:32]

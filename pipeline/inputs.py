@@ -1,0 +1,135 @@
+"""A job's input, planned: what it holds, its digest, and one task per shard."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+from pipeline.dataset import Dataset, open_dataset
+from pipeline.readers import ShardReader, SliceReader
+from pipeline.records import RecordFormat
+from pipeline.shardmap import ShardTask
+from pipeline.sources import open_source, split_uri
+from pipeline.sources.base import ReadOptions, Source
+from pipeline.splits import cut, shard_bounds
+from transforms.errors import DataError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadSpec:
+    """What to read and how.
+
+    Attributes:
+      source: a source URI.
+      options: how image files become arrays.
+      validation_fraction: cut a validation split from train, e.g. "0.1".
+      keep_ids: use original names as ids instead of neutral ones.
+    """
+
+    source: str
+    options: ReadOptions = dataclasses.field(default_factory=ReadOptions)
+    validation_fraction: str | None = None
+    keep_ids: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """A planned input.
+
+    Attributes:
+      name: a name for the dataset.
+      class_names: class i is called class_names[i].
+      image_shape: (H, W, C), or None where shapes differ.
+      channels: 1 or 3, or what image_shape says.
+      tasks: one per shard, split after split.
+      digest: of the source's content.
+      origin: digest of the source where the images came from in the beginning.
+      dataset: the dataset that is read, if it is one.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int] | None
+    channels: int
+    tasks: tuple[ShardTask, ...]
+    digest: str
+    origin: str
+    dataset: Dataset | None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(task.split for task in self.tasks))
+
+    @property
+    def examples(self) -> int:
+        return sum(task.reader.expected() for task in self.tasks)
+
+    def output_format(self) -> RecordFormat:
+        """Raw bytes where all images have one shape, PNG otherwise."""
+        encoding = "png" if self.image_shape is None else "raw"
+        return RecordFormat(self.image_shape, encoding, self.channels)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def open_input(spec: ReadSpec) -> Iterator[Input]:
+    """Opens and plans an input; its tasks can be read while the block lasts.
+
+    Raises:
+      UsageError: an unknown kind of source, or an option that does not go with it.
+      DataError: the source is missing, damaged or empty.
+    """
+    kind, place = split_uri(spec.source)
+    if kind == "dataset":
+        if spec.options != ReadOptions() or spec.keep_ids or spec.validation_fraction is not None:
+            raise UsageError(
+                f"{spec.source}: a dataset is read as it is; image size, ids and the validation split are "
+                "decided when it is ingested"
+            )
+        yield dataset_input(open_dataset(place))
+        return
+    with open_source(spec.source, spec.options) as source:
+        yield _source_input(source, spec)
+
+
+def dataset_input(data: Dataset) -> Input:
+    """The input that a dataset on disk is: a task for each of its shards."""
+    tasks = []
+    for split, info in data.splits.items():
+        recorded = data.shards(split)
+        paths = data.shard_paths(split)
+        for i, (path, examples) in enumerate(zip(paths, info.shard_lengths, strict=True)):
+            reader = ShardReader(
+                path, data.format, examples, len(data.class_names), recorded[i] if recorded else None
+            )
+            tasks.append(ShardTask(split, i, len(paths), reader))
+    if not any(task.reader.expected() for task in tasks):
+        raise DataError(f"{data.directory}: this dataset is empty")
+    return Input(
+        name=data.name,
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        channels=data.format.channels,
+        tasks=tuple(tasks),
+        digest=data.digest(),
+        origin=data.origin,
+        dataset=data,
+    )
+
+
+def _source_input(source: Source, spec: ReadSpec) -> Input:
+    info = source.info
+    tasks = []
+    for split, part in cut(info.splits, spec.validation_fraction).items():
+        bounds = shard_bounds(len(part), info.bytes_per_image)
+        for i, (start, stop) in enumerate(bounds):
+            images = source.slice(part.source, part.positions(start, stop))
+            reader = SliceReader(images, split, start, spec.keep_ids)
+            tasks.append(ShardTask(split, i, len(bounds), reader))
+    if not tasks:
+        raise DataError(f"{spec.source}: no images there; check the path")
+    digest = source.digest()
+    channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
+    return Input(
+        info.name, info.class_names, info.image_shape, channels, tuple(tasks), digest, digest, dataset=None
+    )

@@ -1,0 +1,211 @@
+"""ingest, encrypt, decrypt: an input, a stage and an output each, over the one pipeline."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline import output, shardmap, storage
+from pipeline.dataset import Dataset, open_dataset
+from pipeline.encryption import Encryption, dataset_salt, new_encryption
+from pipeline.inputs import Input, ReadSpec, open_input
+from pipeline.keystore import KeyStore
+from pipeline.output import Output
+from pipeline.stages import Copy, Decrypt, Encrypt, Stage
+from transforms import ciphers
+from transforms.errors import DataError
+from transforms.keyed import CipherSpec, Scope
+
+Progress = Callable[[int, int], None]
+"""Called with images done and images in all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class JobSpec:
+    """What every job that writes a dataset is told.
+
+    Attributes:
+      read: the input.
+      home: `<root>/<name>`, where the result is committed as the next version.
+      skip_bad_records: leave unreadable images out (they are listed), instead of failing.
+      beam: Beam's options.
+      progress: shows progress; None for none.
+    """
+
+    read: ReadSpec
+    home: str
+    beam: PipelineOptions
+    skip_bad_records: bool = False
+    progress: Progress | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class KeySpec:
+    """Which key: a key store's URI and a keyset's name."""
+
+    keystore: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CipherChoice:
+    """How to encrypt: cipher, public parameters, key scope, and whether class names are hidden."""
+
+    name: str
+    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scope: Scope = "dataset"
+    hide_labels: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class JobResult:
+    """A committed dataset version, and whether this run made it or found it made."""
+
+    dataset: Dataset
+    skipped: bool
+    seconds: float
+
+    @property
+    def bad_records(self) -> int:
+        manifest = self.dataset.manifest or {}
+        return int(manifest.get("bad_records", 0))
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of `--json` that jobs have in common; see DESIGN."""
+        out: dict[str, Any] = {
+            "status": "skipped" if self.skipped else "ok",
+            "seconds": round(self.seconds, 3),
+            "dataset": self.dataset.directory,
+            "splits": {name: split.summary() for name, split in self.dataset.splits.items()},
+            "bad_records": self.bad_records,
+        }
+        encryption = self.dataset.encryption
+        if encryption is not None:
+            out["cipher"] = encryption["cipher"]
+            out["key"] = {"name": encryption["key"]["name"], "id": encryption["key"]["id"]}
+            out["scope"] = encryption["scope"]
+        return out
+
+
+def ingest(spec: JobSpec) -> JobResult:
+    """Writes the images of any source as a plain dataset, with neutral ids and their map."""
+    with open_input(spec.read) as source:
+        if source.dataset is not None and source.dataset.encrypted:
+            raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
+        settings = {"command": "ingest", "keep_ids": spec.read.keep_ids, **_read_settings(spec.read)}
+        return _run(spec, source, settings, source.class_names, False, lambda _: (Copy(), {}))
+
+
+def encrypt(spec: JobSpec, choice: CipherChoice, key: KeySpec) -> JobResult:
+    """Encrypts the images of any source, or of an ingested dataset, under the keyset's primary key."""
+    with open_input(spec.read) as source:
+        if source.dataset is not None and source.dataset.encrypted:
+            raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
+        params = ciphers.resolve_params(choice.name, choice.params)
+        if source.image_shape is not None:
+            ciphers.scheme(choice.name).check_shape(source.image_shape, params)
+        primary = KeyStore(key.keystore).open(key.name)
+        settings = {
+            "command": "encrypt",
+            "cipher": choice.name,
+            "params": params,
+            "scope": choice.scope,
+            "hide_labels": choice.hide_labels,
+            "key": [key.name, primary.id],
+            "keep_ids": spec.read.keep_ids,
+            **_read_settings(spec.read),
+        }
+        hidden = source.class_names if choice.hide_labels else None
+        shown = tuple(str(i) for i in range(len(source.class_names))) if hidden else source.class_names
+
+        def stage(out: Output) -> tuple[Stage, dict[str, Any]]:
+            salt = dataset_salt(out.name, out.version, source.digest)
+            cipher = CipherSpec(choice.name, salt, choice.scope, params)
+            encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id)
+            KeyStore(key.keystore).record_dataset(key.name, primary.id, out.directory)
+            return Encrypt(key.keystore, encryption, len(shown)), encryption.to_json()
+
+        return _run(spec, source, settings, shown, True, stage)
+
+
+def decrypt(spec: JobSpec, keystore: str) -> JobResult:
+    """Restores the plain dataset from an encrypted one; the key is the one that the dataset names."""
+    with open_input(spec.read) as source:
+        if source.dataset is None or source.dataset.encryption is None:
+            raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; name one as dataset:DIR")
+        encryption = Encryption.from_json(source.dataset.encryption, source.dataset.directory)
+        key = encryption.open_key(keystore)
+        names = encryption.class_names(key, source.class_names)
+        stage = Decrypt(keystore, encryption, len(names))
+        return _run(spec, source, {"command": "decrypt"}, names, False, lambda _: (stage, {}))
+
+
+def _read_settings(spec: ReadSpec) -> dict[str, Any]:
+    return {
+        "image_size": spec.options.image_size,
+        "grey": spec.options.grey,
+        "validation_fraction": spec.validation_fraction,
+    }
+
+
+def _run(
+    spec: JobSpec,
+    source: Input,
+    settings: Mapping[str, Any],
+    class_names: tuple[str, ...],
+    encrypted: bool,
+    make_stage: Callable[[Output], tuple[Stage, dict[str, Any]]],
+) -> JobResult:
+    started = time.monotonic()
+    home = spec.home.rstrip("/")
+    job = shardmap.fingerprint(name=storage.base_name(home), source=source.digest, **settings)
+    with output.locked(home):
+        begun = output.begin(
+            home,
+            fingerprint=job,
+            origin=source.origin,
+            encrypted=encrypted,
+            class_names=class_names,
+            fmt=source.output_format(),
+        )
+        if isinstance(begun, Dataset):
+            return JobResult(begun, skipped=True, seconds=time.monotonic() - started)
+        stage, described = make_stage(begun)
+        manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **described}
+        shardmap.take_failures(begun.work)
+        shardmap.run(
+            source.tasks,
+            shardmap.WriteShard(stage, begun, spec.skip_bad_records),
+            shardmap.Commit(begun, manifest, source.splits),
+            spec.beam,
+            watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
+        )
+        failures = shardmap.take_failures(begun.work)
+        if failures:
+            raise DataError(_one_line(failures))
+        committed = open_dataset(begun.directory)
+    return JobResult(committed, skipped=False, seconds=time.monotonic() - started)
+
+
+def _one_line(failures: list[str]) -> str:
+    more = f" (and {len(failures) - 1} more like this)" if len(failures) > 1 else ""
+    return failures[0] + more
+
+
+def _watcher(progress: Progress, out: Output, source: Input) -> Callable[[], None]:
+    """Progress from what is on disk: any runner's workers leave a receipt for each finished shard."""
+    expected = {
+        storage.base_name(out.receipt_path(task.split, task.index)): task.reader.expected()
+        for task in source.tasks
+    }
+
+    def watch() -> None:
+        done = sum(expected.get(name, 0) for name in storage.list_names(out.receipts))
+        committed = storage.exists(out.directory)
+        progress(source.examples if committed else done, source.examples)
+
+    return watch

@@ -1,0 +1,55 @@
+"""Where images come from: one file per kind, named by URI."""
+
+from __future__ import annotations
+
+from pipeline.sources.base import ReadOptions, Source
+from transforms.errors import UsageError
+
+KINDS = {
+    "cifar10": "CIFAR-10 through TFDS (= tfds:cifar10)",
+    "tfds:NAME[/CONFIG]": "any TFDS dataset with an image and a label",
+    "cifar:PATH": "the official CIFAR-10/100 archive, binary or python, .tar.gz or folder",
+    "folder:PATH": "images in a directory per class, with or without split directories; also a .tar[.gz]",
+    "dataset:DIR": "a dataset of lpe's or any TFDS directory",
+    "synthetic:N": "N generated training images of ten classes",
+}
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Kind and place of a source URI. Raises UsageError if it is none."""
+    if uri == "cifar10":
+        return "tfds", "cifar10"
+    kind, colon, place = uri.partition(":")
+    if not colon or kind not in {name.partition(":")[0] for name in KINDS if ":" in name} or not place:
+        raise UsageError(f"unknown source {uri!r}; sources are {', '.join(KINDS)}")
+    return kind, place
+
+
+def open_source(uri: str, options: ReadOptions) -> Source:
+    """Opens a source of raw images; `dataset:` URIs are opened by `pipeline.inputs`.
+
+    Raises:
+      UsageError: an unknown kind of source.
+      DataError: it is missing, damaged or empty.
+    """
+    kind, place = split_uri(uri)
+    # Each kind brings libraries that the others do without.
+    if kind == "synthetic":
+        from pipeline.sources.synthetic import SyntheticSource  # noqa: PLC0415
+
+        if not place.isdecimal() or int(place) < 1:
+            raise UsageError(f"synthetic:{place}: N must be a whole number, at least 1")
+        return SyntheticSource(int(place))
+    if kind == "cifar":
+        from pipeline.sources.cifar import CifarSource  # noqa: PLC0415
+
+        return CifarSource(place)
+    if kind == "folder":
+        from pipeline.sources.folder import FolderSource  # noqa: PLC0415
+
+        return FolderSource(place, options)
+    if kind == "tfds":
+        from pipeline.sources.tfds import TfdsSource  # noqa: PLC0415
+
+        return TfdsSource(place, options)
+    raise UsageError(f"{uri}: this job needs raw images, not a dataset")

@@ -1,0 +1,99 @@
+"""What every scheme offers, and what it must define."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from transforms.ciphers.errors import CipherError
+
+Shape = tuple[int, int, int]
+
+_CHUNK_BYTES = 1 << 18  # a few passes over a chunk should stay in the second-level cache
+
+
+class Cipher(abc.ABC):
+    """A scheme for one image shape, with one key for all images or one key per image.
+
+    Encryption is exact: `decrypt(encrypt(images)) == images`. An image's ciphertext depends on
+    the image, its key and nothing else. The object holds key material: it refuses to be pickled
+    and prints none of it.
+
+    Attributes:
+      name: the scheme's name, e.g. `lpe-100`.
+      image_shape: (H, W, C).
+      params: the scheme's public parameters, all of them, as strings.
+      keys: 1, or the number of images that it is for.
+    """
+
+    title: ClassVar[str]
+    """The scheme's source, in one line."""
+
+    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: int) -> None:
+        self.name = name
+        self.image_shape = image_shape
+        self.params = dict(params)
+        self.keys = keys
+
+    def encrypt(self, images: np.ndarray) -> np.ndarray:
+        """Ciphertext of `images`, both uint8 [N, H, W, C]. Raises CipherError for another shape."""
+        return self._in_chunks(images, self._encrypt)
+
+    def decrypt(self, images: np.ndarray) -> np.ndarray:
+        """Plaintext of `images`, both uint8 [N, H, W, C]. Raises CipherError for another shape."""
+        return self._in_chunks(images, self._decrypt)
+
+    @classmethod
+    @abc.abstractmethod
+    def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """Each public parameter's possible values, the default first."""
+
+    @classmethod
+    @abc.abstractmethod
+    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+        """Raises CipherError, saying what would do, for a shape that the scheme does not admit."""
+
+    @classmethod
+    @abc.abstractmethod
+    def derive_keys(
+        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+    ) -> list[Any]:
+        """The key material (the scheme's `Key`) of each 32-byte secret."""
+
+    @abc.abstractmethod
+    def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        """Encrypts a chunk (uint8 [M, H·W·C], not to be changed) into `out` with the keys of `keys`."""
+
+    @abc.abstractmethod
+    def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        """The inverse of `_encrypt`."""
+
+    def _in_chunks(self, images: np.ndarray, kernel: Any) -> np.ndarray:
+        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
+            raise CipherError(
+                f"this {self.name} cipher is for uint8 images of shape {self.image_shape}, "
+                f"got {images.dtype} of shape {images.shape[1:]}"
+            )
+        if self.keys not in (1, len(images)):
+            raise CipherError(f"this cipher has keys for {self.keys} images, got {len(images)}")
+        out = np.empty(images.shape, np.uint8)
+        size = int(np.prod(self.image_shape))
+        step = max(1, _CHUNK_BYTES // max(1, size))
+        flat_out = out.reshape(len(images), size)
+        for at in range(0, len(images), step):
+            part = slice(at, min(at + step, len(images)))
+            chunk = images[part].reshape(part.stop - at, size)
+            kernel(chunk, flat_out[part], slice(0, 1) if self.keys == 1 else part)
+        return out
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {key}={value}" for key, value in self.params.items())
+        return f"<{self.name} for {self.image_shape}{settings}, {self.keys} key(s) not shown>"
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"a {self.name} cipher holds key material and must not be pickled; make it in setup()"
+        )

@@ -1,0 +1,87 @@
+"""From a 32-byte secret to key material: HKDF-SHA256-Expand (RFC 5869), read as bits, floats, permutations.
+
+Another implementation needs only this: the stream of a field is the concatenation of
+HKDF-Expand(secret, info = "lpe/v1/" + field + "/" + counter, 8160 bytes), counter = 0, 1, ... in decimal.
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from transforms.ciphers.errors import CipherError
+
+SECRET_BYTES = 32
+_BLOCK = 32
+_BLOCKS_PER_PIECE = 255  # the most that one HKDF-Expand gives: 8,160 bytes
+
+
+def _hkdf_blocks(secret: bytes, prefix: str) -> Iterator[bytes]:
+    """The stream's 32-byte blocks T(1), T(2), ... (RFC 5869, section 2.3), a new info every 255 of them."""
+    for counter in itertools.count():
+        info = f"{prefix}{counter}".encode()
+        block = b""
+        for number in range(1, _BLOCKS_PER_PIECE + 1):
+            block = hmac.digest(secret, block + info + bytes([number]), "sha256")
+            yield block
+
+
+class FieldStream:
+    """The bytes of one named field of key material, in order.
+
+    Args:
+      secret: 32 bytes, the output of the dataset's (or image's) PRF.
+      field: the field's name, e.g. `mu`.
+
+    Raises:
+      CipherError: the secret has another length.
+    """
+
+    def __init__(self, secret: bytes, field: str) -> None:
+        if len(secret) != SECRET_BYTES:
+            raise CipherError(f"a secret has {SECRET_BYTES} bytes, this one {len(secret)}")
+        self._blocks = _hkdf_blocks(secret, f"lpe/v1/{field}/")
+        self._unread = b""
+
+    def __reduce__(self) -> str:
+        raise TypeError("key material must not be pickled")
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        pieces = [self._unread]
+        size = len(self._unread)
+        while size < count:
+            pieces.append(next(self._blocks))
+            size += _BLOCK
+        joined = b"".join(pieces)
+        self._unread = joined[count:]
+        return joined[:count]
+
+    def bits(self, count: int) -> np.ndarray:
+        """uint8 [count] of 0 and 1, one bit a position, most significant first."""
+        raw = np.frombuffer(self.take(-(-count // 8)), np.uint8)
+        return np.unpackbits(raw, count=count)
+
+    def uniform(self, low: float, high: float) -> float:
+        """A float in [low, high): low + (high − low)·u/2^53, u the top 53 bits of 8 bytes big-endian."""
+        u = int.from_bytes(self.take(8), "big") >> 11
+        return low + (high - low) * (u / (1 << 53))
+
+    def below(self, bound: int) -> int:
+        """An unbiased integer in [0, bound): 4-byte big-endian words, those beyond the last multiple rejected."""
+        limit = (1 << 32) - (1 << 32) % bound
+        while True:
+            word = int.from_bytes(self.take(4), "big")
+            if word < limit:
+                return word % bound
+
+    def permutation(self, count: int) -> np.ndarray:
+        """int64 [count]: Fisher-Yates from the last index down."""
+        order = list(range(count))
+        for i in range(count - 1, 0, -1):
+            j = self.below(i + 1)
+            order[i], order[j] = order[j], order[i]
+        return np.array(order, np.int64)

@@ -1,0 +1,74 @@
+"""The logistic-map keystream (paper, equations 1 and 3), in IEEE-754 binary64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.ciphers.derive import FieldStream
+from transforms.ciphers.errors import CipherError
+
+MU_RANGE = (3.57, 4.0)
+"""What the paper allows. One tenth of it is periodic windows, so derived keys use the next."""
+DERIVED_MU_RANGE = (3.99, 4.0)
+
+
+def orbit(mu: np.ndarray, d0: np.ndarray, length: int) -> np.ndarray:
+    """d_1 … d_length of d_i = μ·d_(i−1)·(1 − d_(i−1)) for M keys at once.
+
+    The association `(mu * d) * (1.0 - d)` is part of the format: another one gives other values
+    within 5 to 13 steps.
+
+    Args:
+      mu, d0: float64 [M].
+      length: how many values, the first being d_1.
+
+    Returns:
+      float64 [M, length].
+    """
+    out = np.empty((length, len(mu)), np.float64)
+    d = np.asarray(d0, np.float64)
+    for i in range(length):
+        d = np.multiply(mu * d, 1.0 - d, out=out[i])
+    return np.ascontiguousarray(out.T)
+
+
+def to_bytes(d: np.ndarray) -> np.ndarray:
+    """Equation 3, s = floor((d / 2)·10^14 mod 256), as uint8 of the same shape."""
+    # Below 2^46, so the conversion to an integer is floor, and exact.
+    return (((d / 2.0) * 1e14).astype(np.int64) & 0xFF).astype(np.uint8)
+
+
+def repeats(d: np.ndarray) -> np.ndarray:
+    """Whether each orbit (float64 [M, n]) runs into a cycle within its n values: bool [M].
+
+    An orbit that has repeated stays on its cycle, so its last value then occurred before.
+    """
+    return np.asarray((d[:, :-1] == d[:, -1:]).any(axis=1))
+
+
+def check(mu: float, d0: float) -> None:
+    """Raises CipherError unless μ is in [3.57, 4] and d_0 in (0, 1)."""
+    low, high = MU_RANGE
+    if not (low <= mu <= high and 0.0 < d0 < 1.0):
+        raise CipherError(
+            f"the logistic map needs mu in [{low}, {high}] and d0 in (0, 1); the key given is outside"
+        )
+
+
+def derive(secrets: list[bytes], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """μ and d_0 (float64 [M] each) for each secret, from its fields `mu` and `d0`.
+
+    A pair whose orbit runs into a cycle within `length` values is dropped, and the next pair is
+    drawn from the same two streams.
+    """
+    streams = [(FieldStream(secret, "mu"), FieldStream(secret, "d0")) for secret in secrets]
+    mu = np.empty(len(secrets))
+    d0 = np.empty(len(secrets))
+    left = np.arange(len(secrets))
+    while left.size:
+        for i in left:
+            mu[i] = streams[i][0].uniform(*DERIVED_MU_RANGE)
+            # 0 itself has probability 2^-53; its orbit is constant, so it is dropped like any cycle.
+            d0[i] = streams[i][1].uniform(0.0, 1.0)
+        left = left[repeats(orbit(mu[left], d0[left], length))]
+    return mu, d0

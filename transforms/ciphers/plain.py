@@ -1,0 +1,44 @@
+"""The identity: no encryption, for baselines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from transforms.ciphers.base import Cipher, Shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """No key material."""
+
+
+class Plain(Cipher):
+    """c = p."""
+
+    title = "identity, for baselines"
+
+    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
+        super().__init__(name, image_shape, params, len(keys))
+
+    @classmethod
+    def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    @classmethod
+    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+        return None
+
+    @classmethod
+    def derive_keys(
+        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+    ) -> list[Key]:
+        return [Key() for _ in secrets]
+
+    def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        out[...] = images
+
+    def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        out[...] = images
