@@ -21,7 +21,7 @@ def _example_class() -> Any:
             label = field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL
             made.field.add(
                 name=field_name, number=number, type=kind, label=label, type_name=type_name or None
-            )  # type: ignore[arg-type]
+            )
         return made
 
     add("BytesList", ("value", 1, field.TYPE_BYTES, True, ""))

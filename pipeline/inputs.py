@@ -76,8 +76,8 @@ def open_input(spec: ReadSpec) -> Iterator[Input]:
     """Opens and plans an input; its tasks can be read while the block lasts.
 
     Raises:
-      UsageError: an unknown kind of source, or an option that does not go with it.
-      DataError: the source is missing, damaged or empty.
+      UsageError: an option does not go with the source.
+      DataError: the kind of source is unknown, or it is missing, damaged or empty.
     """
     kind, place = split_uri(spec.source)
     if kind == "dataset":

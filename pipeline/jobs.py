@@ -176,7 +176,6 @@ def _run(
             return JobResult(begun, skipped=True, seconds=time.monotonic() - started)
         stage, described = make_stage(begun)
         manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **described}
-        shardmap.take_failures(begun.work)
         shardmap.run(
             source.tasks,
             shardmap.WriteShard(stage, begun, spec.skip_bad_records),
@@ -184,16 +183,8 @@ def _run(
             spec.beam,
             watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
         )
-        failures = shardmap.take_failures(begun.work)
-        if failures:
-            raise DataError(_one_line(failures))
         committed = open_dataset(begun.directory)
     return JobResult(committed, skipped=False, seconds=time.monotonic() - started)
-
-
-def _one_line(failures: list[str]) -> str:
-    more = f" (and {len(failures) - 1} more like this)" if len(failures) > 1 else ""
-    return failures[0] + more
 
 
 def _watcher(progress: Progress, out: Output, source: Input) -> Callable[[], None]:

@@ -171,11 +171,11 @@ def begin(
     Raises:
       DataError: the home holds another dataset, or an unfinished other job.
     """
-    dataset.check_name(storage.base_name(home))
     if not storage.is_remote(home) and Path(home).is_file():
         raise DataError(f"{home}: a file stands where the dataset should go; choose another --output")
     if storage.exists(storage.join(home, dataset.INFO_FILE)):
         raise DataError(f"{home}: this is a version of a dataset; name a home, ROOT/NAME, as --output")
+    dataset.check_name(storage.base_name(home))
     versions = dataset.committed_versions(home)
     for version in reversed(versions):
         there = dataset.open_dataset(storage.join(home, version))
@@ -240,10 +240,13 @@ def _lock(path: Path, home: str) -> int:
 
 
 def _tidy(home: str, lock: Path) -> None:
-    """Removes the work of committed versions, and then the folders that hold nothing."""
+    """Removes the work of committed versions and what has no finished shard, then folders that hold nothing."""
     work = storage.join(home, "_work")
     for version in storage.list_names(work):
-        if storage.exists(storage.join(home, version, dataset.INFO_FILE)):
+        committed = storage.exists(storage.join(home, version, dataset.INFO_FILE))
+        if version != lock.name and (
+            committed or not storage.list_names(storage.join(work, version, "receipts"))
+        ):
             storage.delete(storage.join(work, version))
     if storage.list_names(work) == [lock.name]:
         lock.unlink()

@@ -131,7 +131,7 @@ def _encode_run(ids: list[bytes], labels: list[bytes], payload: np.ndarray, fmt:
 def _checksums(rows: np.ndarray) -> np.ndarray:
     """Masked CRC32C (uint32 [N]) of the data of framed records (uint8 [N, L + 16], C-contiguous)."""
     stride = rows.shape[1]
-    view = memoryview(rows).cast("B")
+    view = rows.reshape(-1).data
     value = google_crc32c.value
     starts = range(_HEADER, len(view), stride)
     size = stride - _FRAME

@@ -8,10 +8,12 @@ values; keys and files are opened in `setup()` and `process()`, where the work i
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -27,7 +29,7 @@ from pipeline.output import Output, ShardReceipt, write_ids
 from pipeline.readers import Reader
 from pipeline.sources.base import BadRecord
 from pipeline.stages import BatchFunction, Stage
-from transforms.errors import LpeError
+from transforms.errors import DataError, LpeError
 
 _LOG = logging.getLogger("lpe")
 
@@ -52,11 +54,38 @@ class ShardWork(Protocol):
         """Does it. Raises LpeError or OSError if it cannot be done."""
 
 
+class JobFailed(Exception):
+    """Raised by the last step when shards could not be done."""
+
+
+def _job_failed(reasons: list[str]) -> JobFailed:
+    """The error that carries the reasons through any runner.
+
+    A runner passes an error on as text, quoted and with its own words around it: the reasons stand
+    there once for people and once so that they can be found again.
+    """
+    packed = base64.b64encode(json.dumps(reasons).encode()).decode()
+    return JobFailed(f"{'; '.join(reasons)} <lpe:{packed}>")
+
+
+def _reasons(error: Exception) -> list[str] | None:
+    """The reasons that a runner's error carries, if it is about a JobFailed."""
+    found = re.search(r"<lpe:([A-Za-z0-9+/=]+)>", str(error))
+    return json.loads(base64.b64decode(found[1])) if found else None
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind the error: the local runner works in this thread, and wraps that too."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 Finish = Callable[[list[ShardReceipt]], None]
 """The last step; gets the receipt of every shard, in no order."""
 
 
-class ShardFn(beam.DoFn):  # type: ignore[misc]
+class ShardFn(beam.DoFn):
     """Runs a `ShardWork` on each shard.
 
     A failure that a person must mend (bad input, a full disk) is a receipt, not an exception:
@@ -93,7 +122,7 @@ class ShardFn(beam.DoFn):  # type: ignore[misc]
         yield receipt
 
 
-class _Gather(beam.CombineFn):  # type: ignore[misc]
+class _Gather(beam.CombineFn):
     """All elements as one list."""
 
     def create_accumulator(self) -> list[ShardReceipt]:
@@ -121,6 +150,9 @@ def run(
 
     Args:
       watch: called twice a second meanwhile, to show progress.
+
+    Raises:
+      DataError: shards could not be done; the first reason.
     """
     pipeline = beam.Pipeline(options=options)
     _ = (
@@ -137,6 +169,14 @@ def run(
         watcher.start()
     try:
         pipeline.run().wait_until_finish()
+    except Exception as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
+        reasons = _reasons(error)
+        if reasons is None:
+            raise
+        more = f" (and {len(reasons) - 1} more like this)" if len(reasons) > 1 else ""
+        raise DataError(reasons[0] + more) from error
     finally:
         over.set()
         if watch is not None:
@@ -233,24 +273,8 @@ class Commit:
     def __call__(self, receipts: list[ShardReceipt]) -> None:
         failures = sorted({receipt.failure for receipt in receipts if receipt.failure is not None})
         if failures:
-            write_failures(self.output.work, failures)
-            return
+            raise _job_failed(failures)
         self.output.commit(receipts, self.manifest, list(self.splits))
-
-
-def write_failures(directory: str, failures: list[str]) -> None:
-    """Leaves word of what went wrong where the launcher looks for it."""
-    storage.write_atomic(storage.join(directory, "failures.json"), json.dumps(failures).encode())
-
-
-def take_failures(directory: str) -> list[str]:
-    """What a run left word of; the word is removed."""
-    path = storage.join(directory, "failures.json")
-    if not storage.exists(path):
-        return []
-    failures: list[str] = json.loads(storage.read_bytes(path))
-    storage.delete(path)
-    return failures
 
 
 def fingerprint(**settings: object) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from transforms import ciphers
 from transforms.batch import ImageBatch
@@ -97,12 +97,13 @@ class KeyedCipher:
         height, width, channels = batch.images.shape[1:]
         shape = (height, width, channels)
         spec = self._spec
+        params: dict[str, Any] = dict(spec.params)
         if spec.scope == "image":
             secrets = [self._prf.compute(spec.context(shape, name), SECRET_BYTES) for name in batch.ids]
-            return ciphers.create(spec.name, secrets=secrets, image_shape=shape, **spec.params)
+            return ciphers.create(spec.name, secrets=secrets, image_shape=shape, **params)
         if shape not in self._by_shape:
             secret = self._prf.compute(spec.context(shape), SECRET_BYTES)
-            self._by_shape[shape] = ciphers.create(spec.name, secret=secret, image_shape=shape, **spec.params)
+            self._by_shape[shape] = ciphers.create(spec.name, secret=secret, image_shape=shape, **params)
         return self._by_shape[shape]
 
     def __reduce__(self) -> str:

@@ -88,9 +88,9 @@ class KeyStore:
             keyset = tink_pb2.Keyset(primary_key_id=key.key_id, key=[key])
             meta = {"format_version": 1, "kek": uri, "created": {str(key.key_id): _now()}, "datasets": {}}
             self._write(name, keyset, meta)
-        return self.list(name)
+        return self.keys(name)
 
-    def list(self, name: str) -> list[KeyInfo]:
+    def keys(self, name: str) -> list[KeyInfo]:
         """The keys of a keyset, oldest first."""
         keyset, meta = self._read(name)
         created: dict[str, str] = meta.get("created", {})
@@ -113,7 +113,7 @@ class KeyStore:
             keyset.primary_key_id = key.key_id
             meta.setdefault("created", {})[str(key.key_id)] = _now()
             self._write(name, keyset, meta)
-        return self.list(name)
+        return self.keys(name)
 
     def disable(self, name: str, key_id: int) -> list[KeyInfo]:
         """Nothing is encrypted or decrypted under this key until it is enabled again."""
@@ -174,11 +174,11 @@ class KeyStore:
                 raise KeyStoreError(
                     f"key {key_id} of {name!r} is the primary one; rotate first: lpe keys rotate {name}"
                 )
-            key.status = status  # type: ignore[assignment]
+            key.status = status
             if status == tink_pb2.DESTROYED:
                 key.ClearField("key_data")
             self._write(name, keyset, meta)
-        return self.list(name)
+        return self.keys(name)
 
     def _find(self, keyset: tink_pb2.Keyset, name: str, key_id: int) -> tink_pb2.Keyset.Key:
         for key in keyset.key:

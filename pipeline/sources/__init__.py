@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.sources.base import ReadOptions, Source
-from transforms.errors import UsageError
+from transforms.errors import DataError
 
 KINDS = {
     "cifar10": "CIFAR-10 through TFDS (= tfds:cifar10)",
@@ -16,12 +16,12 @@ KINDS = {
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Kind and place of a source URI. Raises UsageError if it is none."""
+    """Kind and place of a source URI. Raises DataError if it is none."""
     if uri == "cifar10":
         return "tfds", "cifar10"
     kind, colon, place = uri.partition(":")
     if not colon or kind not in {name.partition(":")[0] for name in KINDS if ":" in name} or not place:
-        raise UsageError(f"unknown source {uri!r}; sources are {', '.join(KINDS)}")
+        raise DataError(f"unknown source {uri!r}; sources are {', '.join(KINDS)}")
     return kind, place
 
 
@@ -29,8 +29,7 @@ def open_source(uri: str, options: ReadOptions) -> Source:
     """Opens a source of raw images; `dataset:` URIs are opened by `pipeline.inputs`.
 
     Raises:
-      UsageError: an unknown kind of source.
-      DataError: it is missing, damaged or empty.
+      DataError: the kind is unknown, or the source is missing, damaged or empty.
     """
     kind, place = split_uri(uri)
     # Each kind brings libraries that the others do without.
@@ -38,7 +37,7 @@ def open_source(uri: str, options: ReadOptions) -> Source:
         from pipeline.sources.synthetic import SyntheticSource  # noqa: PLC0415
 
         if not place.isdecimal() or int(place) < 1:
-            raise UsageError(f"synthetic:{place}: N must be a whole number, at least 1")
+            raise DataError(f"synthetic:{place}: N must be a whole number, at least 1")
         return SyntheticSource(int(place))
     if kind == "cifar":
         from pipeline.sources.cifar import CifarSource  # noqa: PLC0415
@@ -52,4 +51,4 @@ def open_source(uri: str, options: ReadOptions) -> Source:
         from pipeline.sources.tfds import TfdsSource  # noqa: PLC0415
 
         return TfdsSource(place, options)
-    raise UsageError(f"{uri}: this job needs raw images, not a dataset")
+    raise DataError(f"{uri}: this job needs raw images, not a dataset")

@@ -84,4 +84,4 @@ def create(
         keys = made.derive_keys(
             [secret] if secret is not None else list(secrets or ()), image_shape, resolved
         )
-    return made(name, image_shape, resolved, keys)  # type: ignore[arg-type, call-arg]
+    return made(name, image_shape, resolved, keys)  # type: ignore[arg-type]

@@ -1,0 +1,186 @@
+"""lpe ingest, encrypt, decrypt, verify, show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.common import (
+    ANY_KEYSTORE,
+    BAD_RECORD,
+    CIPHER,
+    GREY,
+    HIDE_LABELS,
+    HOME,
+    IMAGE_SIZE,
+    JSON,
+    KEEP_IDS,
+    KEYSTORE,
+    PARAM,
+    SCOPE,
+    SOURCE,
+    VALIDATION,
+    KeyScope,
+    OnBadRecord,
+    cipher_params,
+    job_spec,
+    read_spec,
+)
+from transforms.errors import DataError, UsageError
+
+
+def ingest(
+    ctx: typer.Context,
+    source: SOURCE,
+    output: HOME,
+    validation_fraction: VALIDATION = None,
+    image_size: IMAGE_SIZE = "same",
+    grey: GREY = False,
+    keep_ids: KEEP_IDS = False,
+    on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    as_json: JSON = False,
+) -> None:
+    """Write images of any source as a plain dataset with neutral ids."""
+    from pipeline import jobs  # noqa: PLC0415
+    from pipeline.console import Report, job_table  # noqa: PLC0415
+
+    report = Report("ingest", as_json=as_json)
+    with report.progress("ingest") as progress:
+        read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+        result = jobs.ingest(job_spec(read, output, on_bad_record, ctx.args, progress)).to_json()
+    report.result(result, job_table("ingest", result))
+
+
+def encrypt(
+    ctx: typer.Context,
+    source: SOURCE,
+    output: HOME,
+    keystore: KEYSTORE,
+    key: Annotated[str, typer.Option(help="The keyset's name.")],
+    cipher: CIPHER = "lpe-100",
+    param: PARAM = None,
+    scope: SCOPE = KeyScope.dataset,
+    hide_labels: HIDE_LABELS = False,
+    validation_fraction: VALIDATION = None,
+    image_size: IMAGE_SIZE = "same",
+    grey: GREY = False,
+    keep_ids: KEEP_IDS = False,
+    on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    as_json: JSON = False,
+) -> None:
+    """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
+    from pipeline import jobs  # noqa: PLC0415
+    from pipeline.console import Report, job_table  # noqa: PLC0415
+
+    report = Report("encrypt", as_json=as_json)
+    choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels)
+    with report.progress("encrypt") as progress:
+        read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+        spec = job_spec(read, output, on_bad_record, ctx.args, progress)
+        result = jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key)).to_json()
+    report.result(result, job_table("encrypt", result))
+
+
+def decrypt(
+    ctx: typer.Context,
+    source: SOURCE,
+    output: HOME,
+    keystore: KEYSTORE,
+    on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    as_json: JSON = False,
+) -> None:
+    """Restore the plain dataset from an encrypted one."""
+    from pipeline import jobs  # noqa: PLC0415
+    from pipeline.console import Report, job_table  # noqa: PLC0415
+
+    report = Report("decrypt", as_json=as_json)
+    with report.progress("decrypt") as progress:
+        read = read_spec(source, "same", False, None, False)
+        spec = job_spec(read, output, on_bad_record, ctx.args, progress)
+        result = jobs.decrypt(spec, keystore).to_json()
+    report.result(result, job_table("decrypt", result))
+
+
+def verify(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory.")],
+    keystore: ANY_KEYSTORE = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="dataset:DIR", help="The plain dataset that it must decrypt to.")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Check every record of a dataset: whole, under its key, equal to the plain one."""
+    from pipeline.console import Report, facts, megabytes  # noqa: PLC0415
+    from pipeline.options import beam_options  # noqa: PLC0415
+    from pipeline.verify import verify as run_verify  # noqa: PLC0415
+
+    report = Report("verify", as_json=as_json)
+    found = run_verify(dataset, keystore, _dataset_path(against), beam_options(ctx.args))
+    value = found.to_json()
+    if found.problems:
+        report.result({**value, "status": "error", "error": found.problems[0]}, lines=found.problems)
+        raise typer.Exit(1)
+    checked = ["metadata, sizes, checksums, counts, labels, ids"]
+    checked += ["key"] if keystore is not None and found.dataset.encrypted else []
+    checked += ["every image equals the plain one"] if found.compared else []
+    rows = {
+        "dataset": found.dataset.directory,
+        "examples": f"{found.examples:,} ({megabytes(sum(s.num_bytes for s in found.dataset.splits.values()))})",
+        "checked": "; ".join(checked),
+        "result": "ok",
+        "time": f"{found.seconds:.1f} s",
+    }
+    report.result(value, facts("verify", rows))
+
+
+def show(
+    dataset: Annotated[str | None, typer.Argument(help="A dataset's home or version directory.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Instead of a dataset: images to encrypt for show.")
+    ] = None,
+    ciphers: Annotated[
+        str, typer.Option(help="With --source: schemes, comma-separated, or `all`.")
+    ] = "lpe-100",
+    keystore: ANY_KEYSTORE = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="dataset:DIR", help="Take the plain images from this dataset.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Which split (default: test if there is one).")] = None,
+    images: Annotated[int, typer.Option(min=1, max=40, help="How many images.")] = 10,
+    output: Annotated[str, typer.Option(help="The PNG file to write.")] = "grid.png",
+    image_size: IMAGE_SIZE = "same",
+    grey: GREY = False,
+    as_json: JSON = False,
+) -> None:
+    """Draw images plain and encrypted, one column an image."""
+    from pipeline import show as drawing  # noqa: PLC0415
+    from pipeline.console import Report, facts  # noqa: PLC0415
+    from transforms import ciphers as schemes  # noqa: PLC0415
+
+    report = Report("show", as_json=as_json)
+    if (dataset is None) == (source is None):
+        raise UsageError("name either a dataset or a --source")
+    if dataset is not None:
+        picture, columns = drawing.show_dataset(dataset, keystore, _dataset_path(against), split, images)
+    else:
+        chosen = schemes.names() if ciphers == "all" else ciphers.split(",")
+        for name in chosen:
+            schemes.scheme(name)
+        read = read_spec(str(source), image_size, grey, None, False)
+        picture, columns = drawing.show_ciphers(read, chosen, split, images)
+    drawing.save(picture, output)
+    value = {"output": output, "images": columns}
+    report.result(value, facts("show", {"picture": output, "images": str(len(columns))}))
+
+
+def _dataset_path(against: str | None) -> str | None:
+    if against is None:
+        return None
+    kind, colon, place = against.partition(":")
+    if kind == "dataset" and place:
+        return place
+    if colon and "://" not in against:
+        raise DataError(f"--against {against}: name a plain dataset as dataset:DIR")
+    return against

@@ -1,0 +1,108 @@
+"""lpe train, evaluate, predict."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.common import ANY_KEYSTORE, DATA, EPOCHS, JSON, MODEL, SEED
+from transforms.errors import DataError
+
+RUN = Annotated[str, typer.Option(help="The run's directory, as given to lpe train.")]
+BATCH = Annotated[int, typer.Option(min=1, help="Images per step.")]
+
+
+def train(
+    data: DATA,
+    output: Annotated[str, typer.Option(help="The run's directory.")],
+    model: MODEL = "cnn",
+    epochs: EPOCHS = 10,
+    batch_size: BATCH = 128,
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 1e-3,
+    validation_fraction: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Of train, where the dataset has no validation split.")
+    ] = 0.1,
+    seed: SEED = 0,
+    as_json: JSON = False,
+) -> None:
+    """Train a network on a dataset's shards, encrypted or plain; needs no key."""
+    from train.loop import TrainSpec, fit  # noqa: PLC0415
+
+    from pipeline.console import Report, facts  # noqa: PLC0415
+
+    report = Report("train", as_json=as_json)
+    spec = TrainSpec(
+        data=data,
+        output=output,
+        model=model,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        validation_fraction=validation_fraction,
+        seed=seed,
+    )
+    result = fit(spec, progress=report.epoch)
+    rows = {
+        "run": result["run"],
+        "model": result["model"],
+        "epochs": str(result["epochs"]),
+        "accuracy": f"{result['accuracy']['train']:.1%} train, {result['accuracy']['validation']:.1%} validation",
+        "time": "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.0f} s",
+    }
+    report.result(result, facts("train", rows))
+
+
+def evaluate(
+    run: RUN,
+    data: DATA,
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    batch_size: BATCH = 256,
+    as_json: JSON = False,
+) -> None:
+    """Measure a trained model on a split of a dataset under the same key."""
+    from train.evaluate import evaluate as measure  # noqa: PLC0415
+    from train.runs import load_run  # noqa: PLC0415
+
+    from pipeline.console import Report, facts  # noqa: PLC0415
+
+    report = Report("evaluate", as_json=as_json)
+    result = measure(load_run(run), data, split=split, batch_size=batch_size)
+    rows = {
+        "images": f"{result['examples']:,} ({split})",
+        "accuracy": f"{result['accuracy']:.1%}",
+        "loss": f"{result['loss']:.3f}",
+    }
+    report.result(result, facts("evaluate", rows))
+
+
+def predict(
+    run: RUN,
+    images: Annotated[list[str], typer.Argument(help="Image files.")],
+    keystore: ANY_KEYSTORE = None,
+    as_json: JSON = False,
+) -> None:
+    """Encrypt the owner's images as the model's data was encrypted, and classify them."""
+    import dataclasses  # noqa: PLC0415
+
+    from train.predict import predict as ask  # noqa: PLC0415
+    from train.runs import load_run  # noqa: PLC0415
+
+    from pipeline.console import Report, columns  # noqa: PLC0415
+    from pipeline.predict import predict as classify  # noqa: PLC0415
+
+    report = Report("predict", as_json=as_json)
+    trained = load_run(run)
+    if trained.image_shape is None:
+        raise DataError(f"{run}: this model takes no fixed image shape")
+    found = classify(
+        images,
+        image_shape=trained.image_shape,
+        class_names=trained.class_names,
+        encryption=trained.encryption,
+        keystore=keystore,
+        ask=lambda ciphertext: ask(trained, ciphertext),
+    )
+    rows = [[p.path, p.label, f"{p.probability:.1%}"] for p in found]
+    value = {"predictions": [dataclasses.asdict(prediction) for prediction in found]}
+    report.result(value, columns("predict", ["image", "class", "probability"], rows))

@@ -1,0 +1,187 @@
+"""show: a picture of what encryption does; one row a scheme, one column an image (the paper's Fig. 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline import storage
+from pipeline.dataset import Dataset, open_dataset
+from pipeline.encryption import Encryption
+from pipeline.inputs import ReadSpec, dataset_input, open_input
+from pipeline.shardmap import ShardTask
+from pipeline.sources.base import BadRecord
+from pipeline.stages import Decrypt
+from transforms import ciphers
+from transforms.batch import ImageBatch
+from transforms.errors import DataError, UsageError
+
+_CELL = 96
+_GAP = 6
+_TEXT = 15
+_INK = (30, 30, 30)
+_PAPER = (255, 255, 255)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of the picture: its title, and uint8 [H, W, C] images."""
+
+    title: str
+    images: list[np.ndarray]
+
+
+def draw_grid(rows: list[Row], columns: list[str]) -> Image.Image:
+    """Rows of images of any shapes in cells of one size, a title before each row, a name above each column."""
+    font = ImageFont.load_default(_TEXT)
+    margin = max(int(font.getlength(row.title)) for row in rows) + 2 * _GAP
+    head = _TEXT + 2 * _GAP
+    width = margin + len(columns) * (_CELL + _GAP)
+    height = head + len(rows) * (_CELL + _GAP)
+    picture = Image.new("RGB", (width, height), _PAPER)
+    draw = ImageDraw.Draw(picture)
+    for j, name in enumerate(columns):
+        centre = margin + j * (_CELL + _GAP) + _CELL // 2
+        draw.text((centre, head // 2), _shortened(name, font), _INK, font=font, anchor="mm")
+    for i, row in enumerate(rows):
+        top = head + i * (_CELL + _GAP)
+        draw.text((margin - _GAP, top + _CELL // 2), row.title, _INK, font=font, anchor="rm")
+        for j, pixels in enumerate(row.images):
+            picture.paste(_cell(pixels), (margin + j * (_CELL + _GAP), top))
+    return picture
+
+
+def _cell(pixels: np.ndarray) -> Image.Image:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    scale = _CELL / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    # Small images are magnified pixel by pixel, so that cipher noise looks like what it is.
+    resized = image.resize(size, Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS)
+    cell = Image.new("RGB", (_CELL, _CELL), _PAPER)
+    cell.paste(resized, ((_CELL - resized.width) // 2, (_CELL - resized.height) // 2))
+    return cell
+
+
+def _shortened(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    short = name
+    while font.getlength(short) > _CELL and len(short) > 1:
+        short = short[:-2].rstrip("…") + "…"
+    return short
+
+
+def show_dataset(
+    path: str, keystore: str | None, against: str | None, split: str | None, count: int
+) -> tuple[Image.Image, list[dict[str, str]]]:
+    """The first images of a dataset, one of each class first; plain above encrypted where both can be had.
+
+    The plain images come from decrypting with `keystore`, or from the plain dataset `against`.
+
+    Returns:
+      The picture, and id and class of each column.
+    """
+    data = open_dataset(path)
+    chosen = _choose(dataset_input(data).tasks, split, count)
+    names = data.class_names
+    labels = [int(batch.labels[0]) for batch in chosen]
+    rows = [Row("plain", [batch.images[0] for batch in chosen])]
+    if data.encryption is not None:
+        encryption = Encryption.from_json(data.encryption, data.directory)
+        rows = [Row(encryption.spec.name, rows[0].images)]
+        if keystore is not None:
+            restore = Decrypt(keystore, encryption, len(names)).open()
+            plain = [restore(batch) for batch in chosen]
+            labels = [int(batch.labels[0]) for batch in plain]
+            names = encryption.class_names(encryption.open_key(keystore), names)
+            rows.insert(0, Row("plain", [batch.images[0] for batch in plain]))
+        elif against is not None:
+            rows.insert(0, Row("plain", _same_ids(open_dataset(against), [b.ids[0] for b in chosen], split)))
+    columns = [
+        {"id": batch.ids[0], "class": names[label]} for batch, label in zip(chosen, labels, strict=True)
+    ]
+    return draw_grid(rows, [column["class"] for column in columns]), columns
+
+
+def show_ciphers(
+    spec: ReadSpec, names: list[str], split: str | None, count: int
+) -> tuple[Image.Image, list[dict[str, str]]]:
+    """Images of a source, plain and under each scheme, with keys made for this picture and forgotten."""
+    with open_input(spec) as source:
+        if source.dataset is not None and source.dataset.encrypted:
+            raise DataError(f"{spec.source}: this dataset is encrypted; show it without --ciphers")
+        chosen = _choose(source.tasks, split, count)
+        rows = [Row("plain", [batch.images[0] for batch in chosen])]
+        for name in names:
+            if name != "plain":
+                secret = secrets.token_bytes(32)
+                rows.append(Row(name, [_encrypt(name, secret, batch) for batch in chosen]))
+        columns = [{"id": b.ids[0], "class": source.class_names[int(b.labels[0])]} for b in chosen]
+    return draw_grid(rows, [column["class"] for column in columns]), columns
+
+
+def save(picture: Image.Image, path: str) -> None:
+    """Writes the picture as PNG. Raises UsageError for another ending."""
+    if Path(path).suffix.lower() != ".png":
+        raise UsageError(f"{path}: the picture is a PNG; give --output a name that ends in .png")
+    with storage.open_atomic(path) as file:
+        picture.save(file, "png", optimize=True)
+
+
+def _encrypt(name: str, secret: bytes, batch: ImageBatch) -> np.ndarray:
+    height, width, channels = batch.images.shape[1:]
+    cipher = ciphers.create(name, secret=secret, image_shape=(height, width, channels))
+    return np.asarray(cipher.encrypt(batch.images)[0])
+
+
+def _choose(tasks: tuple[ShardTask, ...], split: str | None, count: int) -> list[ImageBatch]:
+    """Batches of one example each: the first of each class, then whatever comes first."""
+    splits = list(dict.fromkeys(task.split for task in tasks))
+    wanted = split or ("test" if "test" in splits else splits[0])
+    if wanted not in splits:
+        raise DataError(f"no split {wanted!r}; there is {', '.join(splits)}")
+    first: dict[int, ImageBatch] = {}
+    others: list[ImageBatch] = []
+    # A few hundred images are enough to meet most classes.
+    for example in itertools.islice(_examples(tasks, wanted), max(1000, count)):
+        label = int(example.labels[0])
+        if label not in first:
+            first[label] = example
+        elif len(others) < count:
+            others.append(example)
+        if len(first) >= count:
+            break
+    by_class = [first[label] for label in sorted(first)]
+    return (by_class + others)[:count]
+
+
+def _examples(tasks: tuple[ShardTask, ...], split: str) -> Iterator[ImageBatch]:
+    for task in tasks:
+        if task.split == split:
+            for batch in task.reader.batches(_raise):
+                for i in range(len(batch)):
+                    part = slice(i, i + 1)
+                    yield ImageBatch(batch.ids[part], batch.images[part], batch.labels[part])
+
+
+def _same_ids(plain: Dataset, ids: list[str], split: str | None) -> list[np.ndarray]:
+    left = set(ids)
+    found: dict[str, np.ndarray] = {}
+    splits = [split] if split else list(plain.splits)
+    for name in splits:
+        for example in _examples(dataset_input(plain).tasks, name):
+            if example.ids[0] in left:
+                found[example.ids[0]] = example.images[0]
+                left.remove(example.ids[0])
+            if not left:
+                return [found[name] for name in ids]
+    raise DataError(f"{plain.directory}: has no image {min(left)}; name the dataset that was encrypted")
+
+
+def _raise(record: BadRecord) -> NoReturn:
+    raise record.error()

@@ -1,0 +1,207 @@
+"""verify: is a dataset whole, is it under the key it names, does it decrypt to the plain one?"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+
+from pipeline import shardmap, storage
+from pipeline.dataset import Dataset, open_dataset
+from pipeline.encryption import Encryption
+from pipeline.inputs import dataset_input
+from pipeline.output import ShardReceipt
+from pipeline.readers import Reader
+from pipeline.shardmap import ShardTask
+from pipeline.sources.base import BadRecord
+from pipeline.stages import BatchFunction, Copy, Decrypt, Stage
+from transforms.batch import ImageBatch
+from transforms.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What `verify` found: examples read, and one line per problem."""
+
+    dataset: Dataset
+    examples: int
+    problems: tuple[str, ...]
+    compared: bool
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "seconds": round(self.seconds, 3),
+            "dataset": self.dataset.directory,
+            "splits": {name: split.summary() for name, split in self.dataset.splits.items()},
+            "examples": self.examples,
+            "compared": self.compared,
+            "ok": not self.problems,
+            "problems": list(self.problems),
+        }
+
+
+def verify(path: str, keystore: str | None, against: str | None, beam: PipelineOptions) -> Verification:
+    """Reads every record of a dataset and checks what can be checked.
+
+    Always: metadata, sizes, checksums, counts, labels, unique ids within a shard. With a key store:
+    that the key is the dataset's. With `against`: that every image, decrypted if need be, equals
+    the one of that plain dataset.
+
+    Args:
+      path: a dataset home or version directory.
+      keystore: the key store's URI.
+      against: a plain dataset's home or version directory.
+
+    Raises:
+      DataError: there is no dataset at a path, or the two cannot be compared.
+      KeyStoreError: the key store or the key cannot be opened.
+    """
+    started = time.monotonic()
+    data = open_dataset(path)
+    stage: Stage = Copy()
+    if data.encryption is not None:
+        encryption = Encryption.from_json(data.encryption, data.directory)
+        if keystore is not None:
+            encryption.open_key(keystore)
+            stage = Decrypt(keystore, encryption, len(data.class_names)) if against is not None else stage
+        elif against is not None:
+            raise DataError(
+                f"{data.directory}: comparing an encrypted dataset needs its key; pass --keystore"
+            )
+    plain = None if against is None else _counterparts(data, open_dataset(against))
+    with _word_place(beam) as place:
+        shardmap.run(dataset_input(data).tasks, CheckShard(stage, plain), WriteFindings(place), options=beam)
+        findings = json.loads(storage.read_bytes(storage.join(place, "findings.json")))
+    seconds = time.monotonic() - started
+    return Verification(data, findings["examples"], tuple(findings["problems"]), against is not None, seconds)
+
+
+def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader]:
+    if plain.encrypted:
+        raise DataError(f"{plain.directory}: this dataset is encrypted too; name a plain one after --against")
+    ours = {name: split.shard_lengths for name, split in data.splits.items()}
+    theirs = {name: split.shard_lengths for name, split in plain.splits.items()}
+    if ours != theirs:
+        raise DataError(
+            f"{data.directory} and {plain.directory} differ in splits or shards, so that one was not made from "
+            "the other; name the dataset that was encrypted"
+        )
+    return {(task.split, task.index): task.reader for task in dataset_input(plain).tasks}
+
+
+@contextlib.contextmanager
+def _word_place(beam: PipelineOptions) -> Iterator[str]:
+    """A directory that the pipeline's last step and the launcher both reach."""
+    shared = beam.view_as(GoogleCloudOptions).temp_location
+    if shared:
+        place = storage.join(shared, f"lpe-verify-{uuid.uuid4().hex}")
+        try:
+            yield place
+        finally:
+            storage.delete(place)
+    else:
+        with tempfile.TemporaryDirectory(prefix="lpe-verify-") as local:
+            yield local
+
+
+@dataclasses.dataclass
+class CheckShard:
+    """Reads a shard to its end and, where there is a counterpart, compares every example with it.
+
+    Attributes:
+      stage: restores the plain images.
+      plain: the plain shard of each (split, index), or None.
+    """
+
+    stage: Stage
+    plain: dict[tuple[str, int], Reader] | None
+
+    def setup(self) -> None:
+        self._function: BatchFunction = self.stage.open()
+
+    def run(self, task: ShardTask) -> ShardReceipt:
+        examples = 0
+        ids: set[str] = set()
+        restored = self._restored(task.reader)
+        if self.plain is not None:
+            counterpart = self.plain[task.split, task.index]
+            examples = _compare(f"{task.split} shard {task.index}", restored, counterpart)
+        else:
+            for batch in restored:
+                examples += len(batch)
+                ids.update(batch.ids)
+            if len(ids) != examples:
+                raise DataError(f"{task.split} shard {task.index}: {examples - len(ids)} ids occur twice")
+        # The bad list is free here: it carries the count to the last step.
+        return ShardReceipt(task.split, task.index, None, bad=({"examples": str(examples)},))
+
+    def _restored(self, reader: Reader) -> Iterator[ImageBatch]:
+        for batch in reader.batches(_raise):
+            yield self._function(batch)
+
+
+def _raise(record: BadRecord) -> NoReturn:
+    raise DataError(f"{record.where}: {record.reason}")
+
+
+def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> int:
+    """Compares two shards example by example; returns how many. Raises DataError where they differ."""
+    examples = 0
+    for ours, theirs in _aligned(restored, counterpart.batches(_raise)):
+        if ours.images.shape != theirs.images.shape:
+            raise DataError(f"{where}: example {examples} has another shape than the plain one")
+        same = (ours.images == theirs.images).reshape(len(ours), -1).all(axis=1)
+        same &= ours.labels == theirs.labels
+        same &= np.array(ours.ids) == np.array(theirs.ids)
+        if not same.all():
+            first = int(same.argmin())
+            raise DataError(
+                f"{where}: {int((~same).sum())} of {len(same)} examples from {examples} on differ from the plain "
+                f"ones, first {ours.ids[first]}; encrypt again from the right dataset"
+            )
+        examples += len(ours)
+    return examples
+
+
+def _aligned(
+    first: Iterator[ImageBatch], second: Iterator[ImageBatch]
+) -> Iterator[tuple[ImageBatch, ImageBatch]]:
+    """Both streams cut into batches of equal lengths."""
+    a = b = None
+    while True:
+        a = a if a is not None and len(a) else next(first, None)
+        b = b if b is not None and len(b) else next(second, None)
+        if a is None or b is None:
+            if a is not b:
+                raise DataError("one shard has more examples than the other")
+            return
+        count = min(len(a), len(b))
+        yield _part(a, 0, count), _part(b, 0, count)
+        a, b = _part(a, count, len(a)), _part(b, count, len(b))
+
+
+def _part(batch: ImageBatch, start: int, stop: int) -> ImageBatch:
+    return ImageBatch(batch.ids[start:stop], batch.images[start:stop], batch.labels[start:stop])
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteFindings:
+    """The last step: leaves what was found where the launcher looks for it."""
+
+    place: str
+
+    def __call__(self, receipts: list[ShardReceipt]) -> None:
+        ordered = sorted(receipts, key=lambda receipt: (receipt.split, receipt.index))
+        problems = list(dict.fromkeys(r.failure for r in ordered if r.failure is not None))
+        examples = sum(int(found["examples"]) for receipt in ordered for found in receipt.bad)
+        text = json.dumps({"problems": problems, "examples": examples})
+        storage.write_atomic(storage.join(self.place, "findings.json"), text.encode())

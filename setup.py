@@ -1,0 +1,44 @@
+"""Metadata of the distribution `learnable-pixel-encryption`; also Dataflow's `--setup_file`."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+EXTRAS = {
+    "train": ["tensorflow>=2.21,<2.22", "keras>=3.15,<4", "matplotlib>=3.10"],
+    "tfds": ["tensorflow-datasets>=4.9.10,<5", "tensorflow>=2.21,<2.22"],
+    "gcp": ["apache-beam[gcp]"],
+    "aws": ["apache-beam[aws]"],
+}
+TOOLS = [
+    "cryptography>=45",
+    "hypothesis>=6.100",
+    "mypy>=2.4,<3",
+    "pytest>=9,<10",
+    "pytest-xdist>=3.8,<4",
+    "ruff>=0.17,<0.18",
+    "types-protobuf",
+]
+
+setup(
+    name="learnable-pixel-encryption",
+    version="0.1.0",
+    description="Learnable pixel-based encryption for image datasets: encrypt, train, rotate keys, audit.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=find_packages(include=["transforms*", "pipeline*", "train*"]),
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "google-crc32c>=1.7",
+        "numpy>=2.1",
+        "pillow>=11",
+        "protobuf>=6.33",
+        "pyarrow>=18",
+        "rich>=14",
+        "tink>=1.16,<2",
+        "typer>=0.29,<0.30",
+    ],
+    extras_require={**EXTRAS, "dev": TOOLS + EXTRAS["train"] + EXTRAS["tfds"]},
+    entry_points={"console_scripts": ["lpe = pipeline.cli:entry_point"]},
+)

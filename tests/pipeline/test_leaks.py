@@ -1,0 +1,136 @@
+"""Key bytes are in no pipeline graph, output, log, message or exception; planted leaks are found."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import logging
+import zlib
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+
+from pipeline.keystore import KeyRef, KeyStore
+from tests.secret_bytes import found, kek_key, prf_keys
+from transforms.dofns import EncryptImages, Example
+from transforms.keyed import CipherSpec
+
+SPEC = CipherSpec("lpe-100", salt="leaks/1")
+EXAMPLES = [Example(f"x{i}", np.full((4, 4, 3), i, np.uint8), i) for i in range(3)]
+
+
+def secrets(keystore: str) -> list[bytes]:
+    """All that must not leak: PRF keys, the KEK, and what ciphers are made from."""
+    store = KeyStore(keystore)
+    derived = [store.open("patients").compute(SPEC.context((4, 4, 3)), 32)]
+    return [*prf_keys(keystore, "patients").values(), kek_key(keystore), *derived]
+
+
+@pytest.fixture
+def graphs(monkeypatch) -> list[bytes]:
+    """The proto of every pipeline that runs, with its options."""
+    taken: list[bytes] = []
+    run = beam.Pipeline.run
+
+    def recorded(self, *args, **kwargs):
+        proto = self.to_runner_api(use_fake_coders=True)
+        taken.append(proto.SerializeToString() + repr(self._options.get_all_options()).encode())
+        return run(self, *args, **kwargs)
+
+    monkeypatch.setattr(beam.Pipeline, "run", recorded)
+    return taken
+
+
+@pytest.mark.parametrize("scope", ["dataset", "image"])
+def test_whole_jobs_leak_nothing(lpe, keystore, tmp_path, graphs, caplog, scope):
+    caplog.set_level(logging.DEBUG)
+    words = ("--keystore", keystore, "--json", "--debug")
+    printed = []
+    for command in (
+        ("encrypt", "--source", "synthetic:70", "--output", tmp_path / "enc" / "s", "--key", "patients",
+         "--scope", scope, "--hide-labels"),
+        ("decrypt", "--source", f"dataset:{tmp_path}/enc/s", "--output", tmp_path / "back" / "s"),
+        ("verify", tmp_path / "enc" / "s", "--against", f"dataset:{tmp_path}/back/s"),
+        ("show", tmp_path / "enc" / "s", "--output", tmp_path / "enc" / "grid.png"),
+        ("keys", "rotate", "patients"),
+    ):  # fmt: skip
+        outcome = lpe(*command, *words)
+        assert outcome.code == 0, outcome
+        printed.append(outcome.out + outcome.err)
+    assert len(graphs) == 3
+    wanted = secrets(keystore)
+    for graph in graphs:
+        assert not found(wanted, graph)
+    for path in [p for folder in ("enc", "back") for p in (tmp_path / folder).rglob("*") if p.is_file()]:
+        assert not found(wanted, path.read_bytes()), path
+    assert not found(wanted, "\n".join([*printed, caplog.text]).encode())
+
+
+def test_failures_leak_nothing(lpe, keystore, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    wanted = secrets(keystore)
+    kek = Path(keystore) / "kek.json"
+    text = kek.read_text()
+    printed = []
+    for spoiled in (text[:-30], text.replace('"key"', '"kye"'), text.replace("Aes", "Bes"), "{"):
+        kek.write_text(spoiled)
+        outcome = lpe("keys", "list", "patients", "--keystore", keystore, "--debug")
+        assert outcome.code == 1
+        printed.append(outcome.out + outcome.err)
+    assert not found(wanted, "\n".join([*printed, caplog.text]).encode())
+
+
+def test_the_per_image_transform_leaks_nothing(keystore, graphs):
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        examples = pipeline | beam.Create(EXAMPLES).with_output_types(Example)
+        _ = examples | EncryptImages(SPEC, KeyRef(keystore, "patients"))
+    assert len(graphs) == 1
+    assert not found(secrets(keystore), graphs[0])
+
+
+class Holder(beam.DoFn):
+    """A DoFn that carries what it should not."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+
+    def process(self, element):
+        yield self.secret
+
+
+SECRET = bytes(range(100, 132))
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda p: p | beam.Create([1]) | beam.ParDo(Holder(SECRET)),
+        lambda p: p | beam.Create([1]) | beam.Map(lambda _, kept=bytes(SECRET): kept),
+        lambda p: p | beam.Create([SECRET]),
+        lambda p: p | beam.Create([1]) | SECRET.hex() >> beam.Map(str),
+        lambda p: p | beam.Create([1]) | base64.b64encode(b"x" + SECRET).decode() >> beam.Map(str),
+        lambda p: p | beam.Create([1]) | beam.Map(lambda _, side: side, beam.pvalue.AsList(p | "s" >> beam.Create([SECRET]))),
+    ],
+    ids=["attribute", "argument", "element", "hex label", "base64 label", "side input"],
+)  # fmt: skip
+def test_planted_leaks_are_found(graphs, leak):
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        leak(pipeline)
+    assert found([SECRET], graphs[0])
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        SECRET,
+        zlib.compress(SECRET),
+        b"abc " + base64.b64encode(bz2.compress(b"...." + SECRET)),
+        base64.urlsafe_b64encode(zlib.compress(base64.b64encode(SECRET))),
+        b"text " + SECRET.hex().upper().encode(),
+    ],
+)
+def test_wrapped_secrets_are_found(wrapped):
+    assert found([SECRET], wrapped)
+    assert not found([bytes(32 - i for i in range(32))], wrapped)

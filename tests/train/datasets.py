@@ -1,0 +1,57 @@
+"""Small datasets for the tests of `train`, written with the pipeline's own records and metadata."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import records
+from pipeline.dataset import ShardInfo, file_crc32c, shard_name, write_metadata
+from transforms.batch import ImageBatch
+
+CLASSES = ("dark", "bright", "left")
+ENCRYPTION = {
+    "cipher": "lpe-100",
+    "params": {"chain": "raster", "channels": "shared"},
+    "scope": "dataset",
+    "salt": "00" * 16,
+    "key": {"name": "patients", "id": 17, "check_value": "ab" * 16},
+    "sealed_class_names": None,
+}
+
+
+def toy_images(count, seed, shape=(16, 16, 3)):
+    """Images uint8 [count, *shape] of three easy classes, and their labels."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % len(CLASSES)
+    images = random.integers(0, 128, (count, *shape), np.uint8)
+    images[labels == 1] += 100
+    images[labels == 2, :, : shape[1] // 2] += 100
+    return images, labels.astype(np.int64)
+
+
+def write_dataset(home, splits=None, *, encryption=None, class_names=CLASSES, shards=3):
+    """Writes version 1.0.0 of a dataset into `home`; returns the home's path."""
+    directory = Path(home, "1.0.0")
+    directory.mkdir(parents=True)
+    splits = splits or {"train": toy_images(200, 0), "test": toy_images(60, 1)}
+    fmt = records.RecordFormat(next(iter(splits.values()))[0].shape[1:])
+    written = {}
+    for split, (images, labels) in splits.items():
+        written[split] = []
+        for i, part in enumerate(np.array_split(np.arange(len(images)), shards)):
+            path = directory / shard_name("toy", split, i, shards)
+            batch = ImageBatch([f"{split}-{j:07d}" for j in part], images[part], labels[part])
+            path.write_bytes(records.encode(batch, fmt))
+            size, crc = path.stat().st_size, file_crc32c(str(path))
+            written[split].append(ShardInfo(path.name, len(part), size, crc))
+    write_metadata(
+        str(directory),
+        name="toy",
+        version="1.0.0",
+        class_names=class_names,
+        fmt=fmt,
+        shards=written,
+        manifest={"origin": "0" * 64, **(encryption or {})},
+        encrypted=encryption is not None,
+    )
+    return str(home)

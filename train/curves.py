@@ -1,0 +1,45 @@
+"""A picture of a run: loss and accuracy by epoch."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Mapping, Sequence
+
+from transforms.errors import UsageError
+
+
+def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:
+    """A PNG with two panels, loss and accuracy, training and validation.
+
+    Args:
+      history: one mapping per epoch with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+      best_epoch: marked by a vertical line.
+
+    Raises:
+      UsageError: matplotlib is not installed.
+    """
+    try:
+        figure_module = importlib.import_module("matplotlib.figure")
+        ticker = importlib.import_module("matplotlib.ticker")
+    except ImportError as error:
+        raise UsageError(
+            f"the curves need matplotlib ({error}); pip install 'learnable-pixel-encryption[train]'"
+        ) from error
+    epochs = [line["epoch"] for line in history]
+    # A Figure of its own, not pyplot: no display, no global state.
+    figure = figure_module.Figure(figsize=(9, 3.5), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        axes.plot(epochs, [line[metric] for line in history], ".-", label="training")
+        axes.plot(epochs, [line[f"val_{metric}"] for line in history], ".-", label="validation")
+        axes.axvline(
+            best_epoch, color="grey", linewidth=0.8, linestyle=":", label=f"best (epoch {best_epoch})"
+        )
+        axes.set(title=metric, xlabel="epoch")
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    figure.axes[1].set_ylim(0, 1.02)
+    figure.axes[1].legend()
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    return out.getvalue()

@@ -1,0 +1,94 @@
+"""How well a trained network does on a split of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.dataset import Dataset, open_dataset
+from train import backend
+from train.data import evaluation_input
+from train.runs import Run
+from train.shards import check_shards
+from transforms.errors import DataError
+
+# What decides how images are encrypted: where one of these differs, the network sees noise.
+_BINDING = ("cipher", "params", "scope", "salt")
+
+
+def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> dict[str, Any]:
+    """Accuracy and mean cross-entropy of the run's network on all images of a split.
+
+    Args:
+      dataset_path: a dataset's home or one of its versions, encrypted as the training images were.
+
+    Returns:
+      `accuracy` (0..1), `loss`, `examples`.
+
+    Raises:
+      DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
+        split or an empty one, or is damaged.
+      UsageError: TensorFlow is not installed.
+    """
+    dataset = open_dataset(dataset_path)
+    check_fits(run, dataset)
+    if split in dataset.splits and not dataset.splits[split].examples:
+        raise DataError(f"{dataset.directory}: split {split!r} is empty")
+    model = run.load_model()
+    tf = backend.tensorflow()
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    try:
+        metrics = model.evaluate(evaluation_input(dataset, split, batch_size), verbose=0, return_dict=True)
+    except tf.errors.OpError:
+        check_shards(dataset, split)
+        raise
+    return {
+        "accuracy": float(metrics["accuracy"]),
+        "loss": float(metrics["loss"]),
+        "examples": dataset.splits[split].examples,
+    }
+
+
+def check_fits(run: Run, dataset: Dataset) -> None:
+    """Raises DataError unless the run's network can make sense of the dataset's images and labels."""
+    where = dataset.directory
+    if run.encryption is None or dataset.encryption is None:
+        if run.encryption is not None or dataset.encrypted:
+            raise DataError(
+                f"this model was trained on {_under(run.encryption)}, {where} holds {_under(dataset.encryption)}; "
+                "give a dataset of the kind it was trained on, or train another model on this one"
+            )
+    elif _binding(run.encryption) != _binding(dataset.encryption):
+        raise DataError(
+            f"this model was trained on {_under(run.encryption)}, {where} holds {_under(dataset.encryption)}; "
+            "re-encrypt the dataset under the model's key, or train again on it"
+        )
+    if run.image_shape != dataset.image_shape:
+        raise DataError(
+            f"this model takes images of shape {run.image_shape}, those of {where} have {dataset.image_shape}"
+        )
+    if run.class_names != dataset.class_names:
+        raise DataError(
+            f"this model's classes are {', '.join(run.class_names)}; those of {where} are "
+            f"{', '.join(dataset.class_names)}; evaluate on a dataset with the same classes in the same order"
+        )
+
+
+def _binding(encryption: Mapping[str, Any]) -> dict[str, Any]:
+    key = encryption["key"]
+    # The name of a key may change, what it is may not.
+    return {
+        **{name: encryption[name] for name in _BINDING},
+        "id": key["id"],
+        "check_value": key["check_value"],
+    }
+
+
+def _under(encryption: Mapping[str, Any] | None) -> str:
+    if encryption is None:
+        return "plain images"
+    key = encryption["key"]
+    return (
+        f"{encryption['cipher']} images (scope {encryption['scope']}, salt {encryption['salt']}) "
+        f"under key {key['name']} {key['id']}"
+    )

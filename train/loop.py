@@ -1,0 +1,245 @@
+"""Training: a dataset in, a run directory out.
+
+RUN/spec.json          what was asked for; written first
+RUN/metrics.jsonl      a line an epoch
+RUN/checkpoints/       to resume from; removed at the end
+RUN/tensorboard/       the same metrics for TensorBoard
+RUN/curves.png         the same metrics as a picture
+RUN/model.keras        the network with the best epoch's weights
+RUN/run.json           what `evaluate` and `predict` need to know; written last, the commit
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import storage
+from pipeline.dataset import Dataset, open_dataset
+from train import backend, curves, models
+from train.data import TrainingInput, training_input
+from train.progress import CHECKPOINTS, RunState, best_epoch
+from train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
+from train.shards import check_shards, image_shape
+from transforms.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+    from train.callbacks import Progress
+
+CURVES_FILE = "curves.png"
+TENSORBOARD = "tensorboard"
+_WEIGHT_DECAY = 0.02
+_WARM_UP = 0.1  # of all steps
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSpec:
+    """What to train, on what, and where to put it.
+
+    Attributes:
+      data: a dataset's home or one of its versions.
+      output: the run directory, local. One with an unfinished run of the same spec is resumed, one
+        with a finished run of the same spec is left as it is, any other is refused.
+      model: a name of `train.models.names()`.
+      epochs: how often the network sees the training images.
+      batch_size: images in a step of the optimiser.
+      learning_rate: the highest of the schedule (AdamW; linear warm-up, then cosine decay to 0).
+      seed: of the initial weights and of the order of images. The same seed gives the same model
+        on the same machine.
+      validation_fraction: held out of `train` where the dataset has no split `validation`.
+
+    Raises:
+      UsageError: a value out of its range.
+    """
+
+    data: str
+    output: str
+    model: str = "cnn"
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    seed: int = 0
+    validation_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.model not in models.names():
+            raise UsageError(f"unknown model {self.model!r}; models are {', '.join(models.names())}")
+        if min(self.epochs, self.batch_size) < 1:
+            raise UsageError(f"epochs ({self.epochs}) and batch size ({self.batch_size}) must be at least 1")
+        if not 0 < self.learning_rate < 1:
+            raise UsageError(f"the learning rate must lie between 0 and 1, not {self.learning_rate}")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"the seed must be in 0..{2**32 - 1}, not {self.seed}")
+        if not 0 < self.validation_fraction <= 0.5:
+            raise UsageError(f"the validation fraction must be in (0, 0.5], not {self.validation_fraction}")
+
+
+def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
+    """Trains, or goes on where a killed run of the same spec stopped: at the end of its last epoch.
+
+    Sets Keras's global seed and TensorFlow's op determinism for the whole process.
+
+    Args:
+      progress: called after each epoch with (epoch from 1, epochs, metrics, training images per
+        second); metrics are `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+
+    Returns:
+      `status` (`ok`, or `skipped` where the run was finished before), `run`, `model` (the .keras
+      file), `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
+
+    Raises:
+      DataError: the dataset is missing, damaged or too small, or `output` holds something else.
+      UsageError: the model does not take such images, or TensorFlow is not installed.
+      LpeError: the loss diverged.
+    """
+    dataset = open_dataset(spec.data)
+    settings = _settings(spec, dataset)
+    directory = Path(spec.output)
+    if _claim(directory, settings):
+        return _result(load_run(spec.output), "skipped")
+    keras = backend.load()
+    keras.utils.set_random_seed(spec.seed)
+    backend.tensorflow().config.experimental.enable_op_determinism()
+    model = models.build(spec.model, image_shape(dataset), len(dataset.class_names))
+    source = training_input(
+        dataset,
+        batch_size=spec.batch_size,
+        seed=spec.seed,
+        validation_fraction=spec.validation_fraction,
+    )
+    state = RunState(directory)
+    _train(model, source, state, spec, dataset, progress)
+    return _result(_finish(model, state, spec, dataset, settings), "ok")
+
+
+def _settings(spec: TrainSpec, dataset: Dataset) -> dict[str, Any]:
+    """What makes two runs the same: all of the spec but `output`, and the dataset that it finds."""
+    settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
+    directory = dataset.directory
+    settings["data"] = directory if storage.is_remote(directory) else str(Path(directory).resolve())
+    settings["digest"] = dataset.digest() if dataset.manifest is not None else None
+    return settings
+
+
+def _claim(directory: Path, settings: dict[str, Any]) -> bool:
+    """Makes `directory` the place of a run with `settings`; whether that run is finished already."""
+    file = directory / SPEC_FILE
+    try:
+        found = json.loads(file.read_bytes()) if file.exists() else None
+    except ValueError as error:
+        raise DataError(f"{file}: damaged ({error}); delete {directory} and train again") from error
+    if found is None:
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise DataError(f"{directory}: exists and is no training run; choose another --output")
+        storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
+        return False
+    if found != settings:
+        keys = ", ".join(sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key)))
+        raise DataError(
+            f"{directory}: holds a run with another {keys}; choose another --output, or delete the directory"
+        )
+    return (directory / RUN_FILE).exists()
+
+
+def _train(
+    model: keras.Model,
+    source: TrainingInput,
+    state: RunState,
+    spec: TrainSpec,
+    dataset: Dataset,
+    progress: Progress | None,
+) -> None:
+    """Trains the epochs that `state` does not have yet."""
+    keras, tf = backend.load(), backend.tensorflow()
+    from train import callbacks  # noqa: PLC0415  (imports Keras)
+
+    steps = spec.epochs * source.steps
+    warm_up = int(steps * _WARM_UP)
+    schedule = (
+        keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warm_up, warmup_target=spec.learning_rate, warmup_steps=warm_up
+        )
+        if warm_up
+        else keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps)
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,  # XLA has no deterministic form of some gradients, and is slower on CPUs
+    )
+    finished = state.recover()
+    if finished:
+        _restore(model, state.weights_path(finished))
+    try:
+        model.fit(
+            source.train,
+            validation_data=source.validation,
+            initial_epoch=finished,
+            epochs=spec.epochs,
+            shuffle=False,  # `source.train` is
+            verbose=0,
+            callbacks=[
+                callbacks.Clock(source.clock),
+                callbacks.Scalars(str(Path(spec.output, TENSORBOARD))),
+                callbacks.Commit(state, source.steps * source.batch_size, spec.epochs, progress),
+            ],
+        )
+    except tf.errors.OpError:
+        check_shards(dataset, *[split for split in ("train", "validation") if split in dataset.splits])
+        raise
+
+
+def _restore(model: keras.Model, weights: Path) -> None:
+    model.optimizer.build(model.trainable_variables)  # else its part of the file is passed over
+    try:
+        model.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{weights}: damaged ({error}); delete it and train again") from error
+
+
+def _finish(
+    model: keras.Model, state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[str, Any]
+) -> Run:
+    """Writes the results of a run whose epochs are all done, run.json last."""
+    directory = Path(spec.output)
+    best = best_epoch(state.history)
+    _restore(model, state.weights_path(best))
+    partial = directory / f"partial-{MODEL_FILE}"
+    model.save(partial, include_optimizer=False)
+    partial.replace(directory / MODEL_FILE)
+    storage.write_atomic(str(directory / CURVES_FILE), curves.draw(state.history, best))
+    line = state.history[best - 1]
+    run = Run(
+        directory=spec.output,
+        model=spec.model,
+        spec=settings,
+        dataset={"name": dataset.name, "version": dataset.version},
+        class_names=dataset.class_names,
+        image_shape=image_shape(dataset),
+        encryption=dataset.encryption,
+        accuracy={"train": line["accuracy"], "validation": line["val_accuracy"]},
+        best_epoch=best,
+        epochs=spec.epochs,
+        seconds=round(sum(line["seconds"] for line in state.history), 3),
+        seed=spec.seed,
+    )
+    storage.write_atomic(str(directory / RUN_FILE), (json.dumps(run.to_json(), indent=2) + "\n").encode())
+    shutil.rmtree(directory / CHECKPOINTS)
+    return run
+
+
+def _result(run: Run, status: str) -> dict[str, Any]:
+    return {
+        "status": status,
+        "run": run.directory,
+        "model": run.model_path,
+        "epochs": run.epochs,
+        "seconds": run.seconds,
+        "accuracy": dict(run.accuracy),
+    }

@@ -1,0 +1,36 @@
+"""Class probabilities of images that are encrypted as the training images were."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from train.runs import Run
+from transforms.errors import DataError
+
+_BATCH = 256
+
+
+def predict(run: Run, images: np.ndarray) -> np.ndarray:
+    """What the run's network takes the images for.
+
+    Encrypting them is up to the caller, who has the key: nothing here can.
+
+    Args:
+      run: a finished run, from `train.runs.load_run`.
+      images: uint8 [N, H, W, C], values 0..255, of the run's image shape.
+
+    Returns:
+      Probabilities, float32 [N, classes], in the order of `run.class_names`; each row sums to 1.
+
+    Raises:
+      DataError: images of another shape or type, or a damaged model file.
+      UsageError: TensorFlow is not installed.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != run.image_shape:
+        raise DataError(
+            f"this model takes uint8 images of shape [N, {', '.join(map(str, run.image_shape))}], "
+            f"not {images.dtype} {list(images.shape)}"
+        )
+    if not len(images):
+        return np.empty((0, len(run.class_names)), np.float32)
+    return np.asarray(run.load_model().predict(images, batch_size=_BATCH, verbose=0), np.float32)
