@@ -51,12 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
     given = [argument for argument in given if argument != "--debug"]
     _quieten(debug)
     try:
-        return int(app(given, standalone_mode=False) or 0)
-    except typer.exceptions.Exit as done:
-        if done.exit_code == _INTERRUPTED:  # what Typer makes of Ctrl-C
-            line = "interrupted; run the same command again to continue where it stopped"
-            return _fail(given, line, _INTERRUPTED, debug)
-        return done.exit_code
+        code = int(app(given, standalone_mode=False) or 0)
+        if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
+            return _fail(
+                given, "interrupted; run the same command again to continue where it stopped", code, debug
+            )
+        return code
     except UsageError as error:
         return _fail(given, str(error), 2, debug)
     except LpeError as error:

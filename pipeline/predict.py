@@ -88,4 +88,7 @@ def _read(path: str, options: ReadOptions) -> np.ndarray:
         data = Path(path).read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path") from None
-    return decode_image(data, options)
+    try:
+        return decode_image(data, options)
+    except DataError as error:
+        raise DataError(f"{path}: {error}; give another image") from error

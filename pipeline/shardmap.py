@@ -54,22 +54,22 @@ class ShardWork(Protocol):
         """Does it. Raises LpeError or OSError if it cannot be done."""
 
 
-class JobFailed(Exception):
+class JobFailedError(Exception):
     """Raised by the last step when shards could not be done."""
 
 
-def _job_failed(reasons: list[str]) -> JobFailed:
+def _job_failed(reasons: list[str]) -> JobFailedError:
     """The error that carries the reasons through any runner.
 
     A runner passes an error on as text, quoted and with its own words around it: the reasons stand
     there once for people and once so that they can be found again.
     """
     packed = base64.b64encode(json.dumps(reasons).encode()).decode()
-    return JobFailed(f"{'; '.join(reasons)} <lpe:{packed}>")
+    return JobFailedError(f"{'; '.join(reasons)} <lpe:{packed}>")
 
 
 def _reasons(error: Exception) -> list[str] | None:
-    """The reasons that a runner's error carries, if it is about a JobFailed."""
+    """The reasons that a runner's error carries, if it is about a JobFailedError."""
     found = re.search(r"<lpe:([A-Za-z0-9+/=]+)>", str(error))
     return json.loads(base64.b64decode(found[1])) if found else None
 

@@ -134,7 +134,10 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
     except ValueError as error:
         raise DataError(f"{file}: damaged ({error}); delete {directory} and train again") from error
     if found is None:
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        # The temporary file of a run that was killed at its very start does not matter.
+        if directory.exists() and not (
+            directory.is_dir() and all(p.match(".tmp-*") for p in directory.iterdir())
+        ):
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
         return False
@@ -159,19 +162,15 @@ def _train(
     from train import callbacks  # noqa: PLC0415  (imports Keras)
 
     steps = spec.epochs * source.steps
-    warm_up = int(steps * _WARM_UP)
-    schedule = (
-        keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warm_up, warmup_target=spec.learning_rate, warmup_steps=warm_up
-        )
-        if warm_up
-        else keras.optimizers.schedules.CosineDecay(spec.learning_rate, steps)
+    warm_up = max(1, int(steps * _WARM_UP))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warm_up), warmup_target=spec.learning_rate, warmup_steps=warm_up
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=False,  # XLA has no deterministic form of some gradients, and is slower on CPUs
+        jit_compile=False,  # XLA is not deterministic, and slower on CPUs
     )
     finished = state.recover()
     if finished:

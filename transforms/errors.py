@@ -1,8 +1,15 @@
-"""The errors of `lpe`: each message says what was wrong, where, and what to do."""
+"""The errors of `lpe`: each message says what was wrong, where, and what to do.
 
-from transforms.ciphers.errors import CipherError, LpeError
+A leaf: it imports nothing, so that whoever reports errors does not load what raises them.
+"""
 
-__all__ = ["CipherError", "DataError", "KeyStoreError", "LpeError", "UsageError"]
+
+class LpeError(Exception):
+    """Base of every error that `lpe` raises on purpose; the command prints its one line."""
+
+
+class CipherError(LpeError, ValueError):
+    """A cipher name, parameter, key or image shape that the scheme does not admit."""
 
 
 class DataError(LpeError):

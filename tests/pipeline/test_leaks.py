@@ -100,6 +100,10 @@ class Holder(beam.DoFn):
         yield self.secret
 
 
+def pair(element, side):
+    return element, side
+
+
 SECRET = bytes(range(100, 132))
 
 
@@ -111,7 +115,7 @@ SECRET = bytes(range(100, 132))
         lambda p: p | beam.Create([SECRET]),
         lambda p: p | beam.Create([1]) | SECRET.hex() >> beam.Map(str),
         lambda p: p | beam.Create([1]) | base64.b64encode(b"x" + SECRET).decode() >> beam.Map(str),
-        lambda p: p | beam.Create([1]) | beam.Map(lambda _, side: side, beam.pvalue.AsList(p | "s" >> beam.Create([SECRET]))),
+        lambda p: p | beam.Create([1]) | beam.Map(pair, beam.pvalue.AsList(p | "s" >> beam.Create([SECRET]))),
     ],
     ids=["attribute", "argument", "element", "hex label", "base64 label", "side input"],
 )  # fmt: skip

@@ -103,19 +103,20 @@ def test_same_seed_same_run_another_seed_another(spec, tmp_path):
     assert metrics(other.output) != metrics(spec.output)
 
 
-def test_a_killed_run_resumes_to_the_same_end(spec, tmp_path):
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_killed_run_resumes_to_the_same_end(spec, tmp_path, epoch):
     killed = dataclasses.replace(spec, output=str(tmp_path / "killed"))
     with pytest.raises(KilledError):
-        fit(killed, progress=kill_after(1))
+        fit(killed, progress=kill_after(epoch))
     with pytest.raises(DataError, match="has not finished; run the same `lpe train` again"):
         load_run(killed.output)
     # As if it had died after writing the next line, before the weights that go with it.
     with Path(killed.output, "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"epoch": 2, "val_accuracy": 1.0}) + '\n{"epo')
+        file.write(json.dumps({"epoch": epoch + 1, "val_accuracy": 1.0}) + '\n{"epo')
 
     epochs = []
     assert fit(killed, progress=lambda done, *_: epochs.append(done))["status"] == "ok"
-    assert epochs == [2]
+    assert epochs == list(range(epoch + 1, 3))
     assert metrics(killed.output) == metrics(spec.output)
     images = toy_images(8, 5)[0]
     assert (predict(load_run(killed.output), images) == predict(load_run(spec.output), images)).all()

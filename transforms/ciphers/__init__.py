@@ -15,7 +15,7 @@ from typing import Any
 
 from transforms.ciphers import lpe, plain
 from transforms.ciphers.base import Cipher, Shape
-from transforms.ciphers.errors import CipherError, LpeError
+from transforms.errors import CipherError, LpeError
 
 __all__ = ["Cipher", "CipherError", "LpeError", "Shape", "create", "names", "resolve_params", "scheme"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from transforms.ciphers.errors import CipherError
+from transforms.errors import CipherError
 
 SECRET_BYTES = 32
 _BLOCK = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from transforms.ciphers.derive import FieldStream
-from transforms.ciphers.errors import CipherError
+from transforms.errors import CipherError
 
 MU_RANGE = (3.57, 4.0)
 """What the paper allows. One tenth of it is periodic windows, so derived keys use the next."""

@@ -20,7 +20,7 @@ import numpy as np
 from transforms.ciphers import logistic
 from transforms.ciphers.base import Cipher, Shape
 from transforms.ciphers.derive import FieldStream
-from transforms.ciphers.errors import CipherError
+from transforms.errors import CipherError
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)

@@ -1,0 +1,135 @@
+"""Files in a directory, a .tar or a .tar.gz, as byte ranges that any process can read at random."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from transforms.errors import DataError
+
+_BLOCK = 512
+_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_GET_AGAIN = "get it again and compare its checksum with the publisher's"
+
+
+@dataclasses.dataclass(frozen=True)
+class ByteRange:
+    """A file, or a part of one."""
+
+    path: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Its bytes. Raises FileNotFoundError."""
+        with Path(self.path).open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+class FileTree:
+    """The regular files below a directory or in an archive; links and special files are left out.
+
+    A compressed archive is unpacked once, to a temporary .tar that only its owner can read and that
+    is removed on `close`; an uncompressed one is read in place.
+
+    Attributes:
+      path: the directory or archive.
+      files: relative path with slashes -> where its bytes are, sorted by path.
+
+    Raises:
+      DataError: the path is missing or of another kind, or the archive is damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        place = Path(path)
+        if place.is_dir():
+            self.files = dict(sorted(_walk(place)))
+        elif not place.is_file():
+            raise DataError(f"{path}: no such file or directory; check the path")
+        elif not place.name.endswith(_SUFFIXES):
+            raise DataError(f"{path}: neither a directory nor a {', '.join(_SUFFIXES)} archive")
+        else:
+            try:
+                tar = path if place.name.endswith(".tar") else self._unpack(place)
+                self.files = dict(sorted(_members(tar, path)))
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def is_archive(self) -> bool:
+        return not Path(self.path).is_dir()
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the archive, or of the paths and contents of a directory's files."""
+        if self.is_archive:
+            return sha256_of(self.path)
+        whole = hashlib.sha256()
+        for name, where in self.files.items():
+            whole.update(f"{name}\0{sha256_of(where.path)}\n".encode())
+        return whole.hexdigest()
+
+    def close(self) -> None:
+        """Removes the temporary file, if there is one."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def _unpack(self, archive: Path) -> str:
+        self._temporary = tempfile.TemporaryDirectory(prefix="lpe-unpacked-")
+        target = Path(self._temporary.name, "archive.tar")
+        try:
+            # TemporaryDirectory is 0700, so that nobody else reaches the file.
+            with gzip.open(archive, "rb") as packed, target.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked, 1 << 20)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{archive}: damaged or cut off ({error}); {_GET_AGAIN}") from error
+        except OSError as error:
+            raise DataError(
+                f"{archive}: could not be unpacked to {target.parent} ({error.strerror}); make room there or set TMPDIR"
+            ) from error
+        return str(target)
+
+
+def sha256_of(path: str) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _walk(root: Path) -> Iterator[tuple[str, ByteRange]]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if path.is_file() and not path.is_symlink():
+                yield path.relative_to(root).as_posix(), ByteRange(str(path), 0, path.stat().st_size)
+
+
+def _members(tar: str, shown: str) -> Iterator[tuple[str, ByteRange]]:
+    size = Path(tar).stat().st_size
+    end = 0
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            for member in archive:
+                end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK * member.isreg()
+                if member.isreg():
+                    yield member.name.removeprefix("./"), ByteRange(tar, member.offset_data, member.size)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise DataError(f"{shown}: damaged or cut off ({error}); {_GET_AGAIN}") from error
+    # tar takes the end of the file for the end of the archive; an archive that is whole says so
+    # with a block of zeros.
+    with contextlib.closing(Path(tar).open("rb")) as file:
+        file.seek(end)
+        if size < end + _BLOCK or any(file.read(_BLOCK)):
+            raise DataError(f"{shown}: damaged or cut off (no end mark); {_GET_AGAIN}")

@@ -1,0 +1,65 @@
+"""One encoded image (PNG, JPEG, and what else Pillow reads) as an array."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.sources.base import ReadOptions
+from transforms.errors import DataError
+
+SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+
+
+def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
+    """The pixels of an encoded image, uint8 [H, W, C], C as `options` say.
+
+    Palettes, grey and CMYK become RGB; transparency is dropped. With a size in `options` the image
+    is cropped to that aspect around its centre and resized.
+
+    Raises:
+      DataError: why it cannot be read; the message is the reason alone.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
+            with Image.open(io.BytesIO(data)) as image:
+                if image.mode.startswith(("I", "F")):
+                    raise DataError(
+                        f"{image.mode} images (more than 8 bits) are not supported; convert it to 8 bits"
+                    )
+                converted = image.convert("L" if options.grey else "RGB")
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises a dozen kinds for damaged files
+        reason = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError(f"cannot be decoded: {reason}") from error
+    return _to_array(converted, options)
+
+
+def fit_image(pixels: np.ndarray, options: ReadOptions) -> np.ndarray:
+    """Decoded pixels (uint8 [H, W, 1 or 3]) in the channels and size that `options` ask for."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return _to_array(image.convert("L" if options.grey else "RGB"), options)
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) from an image's header; None if it is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                return image.height, image.width
+    except Exception:
+        return None
+
+
+def _to_array(image: Image.Image, options: ReadOptions) -> np.ndarray:
+    if isinstance(options.image_size, tuple) and options.image_size != (image.height, image.width):
+        height, width = options.image_size
+        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    pixels = np.asarray(image)
+    return pixels.reshape(*pixels.shape[:2], options.channels)
