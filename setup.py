@@ -6,7 +6,8 @@ from setuptools import find_packages, setup
 
 EXTRAS = {
     "train": ["tensorflow>=2.21,<2.22", "keras>=3.15,<4", "matplotlib>=3.10"],
-    "tfds": ["tensorflow-datasets>=4.9.10,<5", "tensorflow>=2.21,<2.22"],
+    # TFDS 4.9.10 imports importlib_resources and does not ask for it.
+    "tfds": ["tensorflow-datasets>=4.9.10,<5", "importlib_resources", "tensorflow>=2.21,<2.22"],
     "gcp": ["apache-beam[gcp]"],
     "aws": ["apache-beam[aws]"],
 }

@@ -239,7 +239,7 @@ def _read_features(
 ) -> tuple[RecordFormat, str]:
     fields: Mapping[str, Any] = features["featuresDict"]["features"]
     labels = [name for name, field in fields.items() if "classLabel" in field]
-    images = [name for name, field in fields.items() if "image" in field or "tensor" in field]
+    images = [name for name, field in fields.items() if "image" in field or _is_image(field.get("tensor"))]
     supervised = [
         part.get("featureKey") for part in info.get("supervisedKeys", {}).get("tuple", {}).get("items", [])
     ]
@@ -254,9 +254,15 @@ def _read_features(
         return RecordFormat(fixed, "png", shape[2], image, label, id_key), label
     tensor = fields[image]["tensor"]
     shape = [int(size) for size in tensor["shape"]["dimensions"]]
-    if tensor["dtype"] != "uint8" or tensor.get("encoding") != "bytes" or len(shape) != 3 or min(shape) < 1:
-        raise DataError(f"{directory}: feature {image!r} is not a uint8 [H,W,C] tensor stored as bytes")
+    if tensor.get("encoding") != "bytes" or min(shape) < 1:
+        raise DataError(f"{directory}: feature {image!r} is not a tensor of fixed shape, stored as bytes")
     return RecordFormat((shape[0], shape[1], shape[2]), "raw", shape[2], image, label, id_key), label
+
+
+def _is_image(tensor: Mapping[str, Any] | None) -> bool:
+    if tensor is None or tensor["dtype"] != "uint8":
+        return False
+    return len(tensor["shape"].get("dimensions", [])) == 3
 
 
 def _choose(candidates: list[str], preferred: Iterable[str | None]) -> str | None:

@@ -19,17 +19,16 @@ def train(
     model: MODEL = "cnn",
     epochs: EPOCHS = 10,
     batch_size: BATCH = 128,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 2e-3,
     validation_fraction: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help="Of train, where the dataset has no validation split.")
+        float, typer.Option(min=0.0, max=0.5, help="Of train, where the dataset has no validation split.")
     ] = 0.1,
     seed: SEED = 0,
     as_json: JSON = False,
 ) -> None:
     """Train a network on a dataset's shards, encrypted or plain; needs no key."""
-    from train.loop import TrainSpec, fit  # noqa: PLC0415
-
     from pipeline.console import Report, facts  # noqa: PLC0415
+    from train.loop import TrainSpec, fit  # noqa: PLC0415
 
     report = Report("train", as_json=as_json)
     spec = TrainSpec(
@@ -61,10 +60,9 @@ def evaluate(
     as_json: JSON = False,
 ) -> None:
     """Measure a trained model on a split of a dataset under the same key."""
+    from pipeline.console import Report, facts  # noqa: PLC0415
     from train.evaluate import evaluate as measure  # noqa: PLC0415
     from train.runs import load_run  # noqa: PLC0415
-
-    from pipeline.console import Report, facts  # noqa: PLC0415
 
     report = Report("evaluate", as_json=as_json)
     result = measure(load_run(run), data, split=split, batch_size=batch_size)
@@ -85,11 +83,10 @@ def predict(
     """Encrypt the owner's images as the model's data was encrypted, and classify them."""
     import dataclasses  # noqa: PLC0415
 
-    from train.predict import predict as ask  # noqa: PLC0415
-    from train.runs import load_run  # noqa: PLC0415
-
     from pipeline.console import Report, columns  # noqa: PLC0415
     from pipeline.predict import predict as classify  # noqa: PLC0415
+    from train.predict import predict as ask  # noqa: PLC0415
+    from train.runs import load_run  # noqa: PLC0415
 
     report = Report("predict", as_json=as_json)
     trained = load_run(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,7 +42,7 @@ class TfdsSource(Source):
     Args:
       name: NAME or NAME/CONFIG[:VERSION], as for `tfds.load`.
       options: size and channels of the images.
-      data_dir: where TFDS keeps datasets; its own default otherwise (TFDS_DATA_DIR).
+      data_dir: where TFDS keeps datasets; TFDS_DATA_DIR or its own default otherwise.
 
     Raises:
       UsageError: TFDS is not installed.
@@ -52,10 +53,11 @@ class TfdsSource(Source):
         tfds = _library()
         self.uri = f"tfds:{name}"
         self._name = name
-        self._data_dir = data_dir
+        # Looked up here, so that workers elsewhere look in the same place.
+        self._data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
         self._options = options
         try:
-            self._builder = tfds.builder(name, data_dir=data_dir)
+            self._builder = tfds.builder(name, data_dir=self._data_dir)
         except Exception as error:  # TFDS has many kinds for what it does not know
             reason = str(error).strip().splitlines()[0]
             raise DataError(f"{self.uri}: {reason}; see tfds.list_builders() for names") from error
@@ -164,23 +166,19 @@ def _to_batch(waiting: list[tuple[int, str, np.ndarray, int]]) -> SourceBatch:
 
 
 def _features(info: Any, tfds: Any, uri: str) -> tuple[str, str]:
-    """The names of the image and the label feature."""
+    """The names of the image and the label feature: the supervised pair, else the only ones."""
     features = info.features
-    pair = (
-        info.supervised_keys
-        if info.supervised_keys and len(info.supervised_keys) == 2
-        else ("image", "label")
-    )
-    image, label = pair
-    if (
-        image in features
-        and label in features
-        and isinstance(features[label], tfds.features.ClassLabel)
-        and features[image].np_dtype == np.uint8
-        and len(features[image].shape) == 3
-        and features[image].shape[-1] in (1, 3)
-    ):
-        return image, label
+    labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+    images = [
+        name
+        for name, feature in features.items()
+        if feature.np_dtype == np.uint8 and len(feature.shape) == 3 and feature.shape[-1] in (1, 3)
+    ]
+    for image, label in ((info.supervised_keys or ("image", "label"))[:2], ("image", "label")):
+        if image in images and label in labels:
+            return image, label
+    if len(images) == 1 and len(labels) == 1:
+        return images[0], labels[0]
     raise DataError(
         f"{uri}: needs a uint8 image of 1 or 3 channels and a class label; it has {', '.join(features)}"
     )
