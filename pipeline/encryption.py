@@ -74,6 +74,12 @@ class Encryption:
         names = json.loads(key.unseal(self.spec.salt, base64.b64decode(self.sealed_class_names)))
         return tuple(names)
 
+    def label_order(self, key: DatasetKey, classes: int) -> list[int]:
+        """Class i of the owner is class label_order[i] of the dataset."""
+        if self.sealed_class_names is None:
+            return list(range(classes))
+        return key.label_order(self.spec.salt, classes)
+
 
 def new_encryption(
     keystore: str,

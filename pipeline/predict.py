@@ -72,8 +72,7 @@ def predict(
         batch = ImageBatch(ids, images, np.zeros(len(images), np.int64))
         images = KeyedCipher(described.spec, key).encrypt(batch).images
         names = described.class_names(key, class_names)
-        if described.sealed_class_names is not None:
-            order = key.label_order(described.spec.salt, len(names))
+        order = described.label_order(key, len(names))
     # Class i of the owner is class order[i] of the model.
     probabilities = ask(images)[:, order]
     best = probabilities.argmax(axis=1)

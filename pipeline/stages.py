@@ -32,37 +32,41 @@ class Copy:
 
 @dataclasses.dataclass(frozen=True)
 class Encrypt:
-    """Encrypts images and, where class names are hidden, permutes labels."""
+    """Encrypts images and, where class names are hidden, permutes labels.
+
+    Attributes:
+      keystore: where the key is.
+      encryption: which key, which cipher.
+      classes: how many classes there are.
+    """
 
     keystore: str
     encryption: Encryption
     classes: int
 
     def open(self) -> BatchFunction:
-        key = self.encryption.open_key(self.keystore)
-        cipher = KeyedCipher(self.encryption.spec, key)
-        if self.encryption.sealed_class_names is None:
-            return cipher.encrypt
-        order = np.array(key.label_order(self.encryption.spec.salt, self.classes), np.int64)
+        cipher, order = _open(self.keystore, self.encryption, self.classes)
         return lambda batch: _relabel(cipher.encrypt(batch), order)
 
 
 @dataclasses.dataclass(frozen=True)
 class Decrypt:
-    """The inverse of `Encrypt`."""
+    """The inverse of `Encrypt`, with the same attributes."""
 
     keystore: str
     encryption: Encryption
     classes: int
 
     def open(self) -> BatchFunction:
-        key = self.encryption.open_key(self.keystore)
-        cipher = KeyedCipher(self.encryption.spec, key)
-        if self.encryption.sealed_class_names is None:
-            return cipher.decrypt
-        order = key.label_order(self.encryption.spec.salt, self.classes)
-        inverse = np.argsort(np.array(order, np.int64))
+        cipher, order = _open(self.keystore, self.encryption, self.classes)
+        inverse = np.argsort(order)
         return lambda batch: _relabel(cipher.decrypt(batch), inverse)
+
+
+def _open(keystore: str, encryption: Encryption, classes: int) -> tuple[KeyedCipher, np.ndarray]:
+    """The cipher under the dataset's key, and the order of its classes: class i becomes order[i]."""
+    key = encryption.open_key(keystore)
+    return KeyedCipher(encryption.spec, key), np.array(encryption.label_order(key, classes), np.int64)
 
 
 def _relabel(batch: ImageBatch, order: np.ndarray) -> ImageBatch:

@@ -192,7 +192,7 @@ def start(*words: object) -> subprocess.Popen[str]:
 def wait_for_receipts(home: Path, count: int, process: subprocess.Popen[str]) -> list[Path]:
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
-        receipts = list(home.glob("_work/*/receipts/*.json"))
+        receipts = list(home.glob("_work/*/receipts/[!.]*.json"))
         if len(receipts) >= count:
             return receipts
         time.sleep(0.002)
@@ -211,7 +211,7 @@ def test_a_killed_job_run_again_ends_in_the_same_bytes_and_redoes_nothing_finish
     if sign == signal.SIGINT:
         assert err.strip() == "lpe: interrupted; run the same command again to continue where it stopped"
     assert not (home / "1.0.0").exists()
-    receipts = list(home.glob("_work/*/receipts/*.json"))
+    receipts = list(home.glob("_work/*/receipts/[!.]*.json"))
     stamps = {}
     for receipt in receipts:
         shard = json.loads(receipt.read_text())["shard"]["file"]
