@@ -72,13 +72,19 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{target.name}")
     mode = 0o600 if private else 0o666
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as local:
             yield cast(BinaryIO, local)
             local.flush()
             os.fsync(local.fileno())
         temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.filename in (None, str(temporary)):
+            # A failed write names no file, a failed open one that nobody asked for.
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

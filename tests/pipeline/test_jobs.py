@@ -472,12 +472,13 @@ def test_a_full_disk_is_one_line_and_the_next_run_continues(lpe, tmp_path, monke
     def full(descriptor: int) -> None:
         calls.append(descriptor)
         if len(calls) > 5:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
     monkeypatch.setattr(storage.os, "fsync", full)
     refused(
         lpe("ingest", "--source", "synthetic:600", "--output", home),
+        "data/shapes-",
         "No space left",
         "finished shards are kept",
     )
