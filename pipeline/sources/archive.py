@@ -11,8 +11,10 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
 
 from transforms.errors import DataError
 
@@ -30,10 +32,45 @@ class ByteRange:
     size: int
 
     def read(self) -> bytes:
-        """Its bytes. Raises FileNotFoundError."""
-        with Path(self.path).open("rb") as file:
-            file.seek(self.offset)
-            return file.read(self.size)
+        """Its bytes. Raises DataError if they are not there (any more)."""
+        with RangeReader() as reader:
+            return reader.read(self)
+
+
+class RangeReader:
+    """Reads byte ranges; the file of the last one stays open, since an archive's lie in one file."""
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+        self._file: BinaryIO | None = None
+
+    def read(self, where: ByteRange) -> bytes:
+        """The bytes of a range. Raises DataError if they are not there (any more)."""
+        try:
+            if self._path != where.path or self._file is None:
+                self.close()
+                self._file = Path(where.path).open("rb")  # noqa: SIM115  (closed by close)
+                self._path = where.path
+            self._file.seek(where.offset)
+            data = self._file.read(where.size)
+        except OSError as error:
+            raise DataError(f"{where.path}: cannot be read ({error.strerror}); put it back") from error
+        if len(data) != where.size:
+            raise DataError(f"{where.path}: shorter than when it was opened; leave it alone and run again")
+        return data
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def __enter__(self) -> RangeReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class FileTree:
@@ -55,7 +92,7 @@ class FileTree:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         place = Path(path)
         if place.is_dir():
-            self.files = dict(sorted(_walk(place)))
+            self.files = _by_name(_walk(place), path)
         elif not place.is_file():
             raise DataError(f"{path}: no such file or directory; check the path")
         elif not place.name.endswith(_SUFFIXES):
@@ -63,7 +100,7 @@ class FileTree:
         else:
             try:
                 tar = path if place.name.endswith(".tar") else self._unpack(place)
-                self.files = dict(sorted(_members(tar, path)))
+                self.files = _by_name(_members(tar, path), path)
             except BaseException:
                 self.close()
                 raise
@@ -87,19 +124,33 @@ class FileTree:
             self._temporary.cleanup()
 
     def _unpack(self, archive: Path) -> str:
-        self._temporary = tempfile.TemporaryDirectory(prefix="lpe-unpacked-")
-        target = Path(self._temporary.name, "archive.tar")
         try:
-            # TemporaryDirectory is 0700, so that nobody else reaches the file.
-            with gzip.open(archive, "rb") as packed, target.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, 1 << 20)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{archive}: damaged or cut off ({error}); {_GET_AGAIN}") from error
+            packed = gzip.open(archive, "rb")  # noqa: SIM115  (closed by the with below)
         except OSError as error:
-            raise DataError(
-                f"{archive}: could not be unpacked to {target.parent} ({error.strerror}); make room there or set TMPDIR"
-            ) from error
+            raise DataError(f"{archive}: cannot be read ({error.strerror}); check its permissions") from error
+        with packed, spooling(str(archive)):
+            self._temporary = tempfile.TemporaryDirectory(prefix="lpe-unpacked-")
+            target = Path(self._temporary.name, "archive.tar")
+            target.touch(mode=0o600)
+            try:
+                with target.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise DataError(f"{archive}: damaged or cut off ({error}); {_GET_AGAIN}") from error
         return str(target)
+
+
+@contextlib.contextmanager
+def spooling(shown: str) -> Iterator[None]:
+    """Around writing temporary files for `shown`: an OSError (disk full) becomes a DataError."""
+    try:
+        yield
+    except OSError as error:
+        # No usable temporary folder at all is an OSError of gettempdir too.
+        folder = tempfile.tempdir or os.environ.get("TMPDIR", "the temporary folder")
+        raise DataError(
+            f"{shown}: could not be unpacked to {folder} ({error.strerror}); make room there or set TMPDIR"
+        ) from error
 
 
 def sha256_of(path: str) -> str:
@@ -108,8 +159,22 @@ def sha256_of(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _by_name(found: Iterable[tuple[str, ByteRange]], shown: str) -> dict[str, ByteRange]:
+    files = dict(found)  # in a tar that was added to, the last member of a name counts
+    for name in files:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{shown}: the file name {name!r} is not UTF-8; rename the file") from error
+    return {name: files[name] for name in sorted(files)}
+
+
 def _walk(root: Path) -> Iterator[tuple[str, ByteRange]]:
-    for folder, _, names in os.walk(root):
+    def unreadable(error: OSError) -> None:
+        # os.walk passes over it otherwise, and a class would be missing without a word.
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
+
+    for folder, _, names in os.walk(root, onerror=unreadable):
         for name in names:
             path = Path(folder, name)
             if path.is_file() and not path.is_symlink():
@@ -123,6 +188,10 @@ def _members(tar: str, shown: str) -> Iterator[tuple[str, ByteRange]]:
         with tarfile.open(tar, "r:") as archive:
             for member in archive:
                 end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK * member.isreg()
+                if member.issparse():  # its bytes in the archive are not those of the file
+                    raise DataError(
+                        f"{shown}: {member.name} is stored sparse; pack it without tar's --sparse"
+                    )
                 if member.isreg():
                     yield member.name.removeprefix("./"), ByteRange(tar, member.offset_data, member.size)
     except (tarfile.TarError, EOFError, ValueError) as error:

@@ -7,17 +7,15 @@ label byte (CIFAR-100: coarse, then fine) and 3,072 bytes: planes R, G, B of 32Ã
 from __future__ import annotations
 
 import dataclasses
-import io
-import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.sources.archive import ByteRange, FileTree
+from pipeline.sources.archive import ByteRange, FileTree, RangeReader, spooling
 from pipeline.sources.base import BadRecord, OnBadRecord, Slice, Source, SourceBatch, SourceInfo
+from pipeline.sources.cifar_pickle import as_text, read_pickle
 from transforms.errors import DataError
 
 _SHAPE = (32, 32, 3)
@@ -26,51 +24,29 @@ _PIXELS = 3072
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """One of the official layouts: its files per split, and where the class names are."""
+    """One of the official layouts: its files per split, and where the class names are.
+
+    A python layout has the keys of the labels and of the class names; a binary one has none.
+    """
 
     name: str
-    splits: dict[str, tuple[str, ...]]
+    classes: int
+    splits: Mapping[str, tuple[str, ...]]
     names_file: str
-    python: bool
-    label_bytes: int
-    labels_key: str = ""
-    names_key: str = ""
+    label_bytes: int = 1
+    keys: tuple[str, str] | None = None
 
 
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
+_BINARY = {"train": tuple(f"{name}.bin" for name in _BATCHES), "test": ("test_batch.bin",)}
+_PYTHON = {"train": _BATCHES, "test": ("test_batch",)}
+_BINARY_100 = {"train": ("train.bin",), "test": ("test.bin",)}
+_PYTHON_100 = {"train": ("train",), "test": ("test",)}
 _LAYOUTS = (
-    _Layout(
-        "cifar10",
-        {"train": tuple(f"{name}.bin" for name in _BATCHES), "test": ("test_batch.bin",)},
-        "batches.meta.txt",
-        python=False,
-        label_bytes=1,
-    ),
-    _Layout(
-        "cifar100",
-        {"train": ("train.bin",), "test": ("test.bin",)},
-        "fine_label_names.txt",
-        python=False,
-        label_bytes=2,
-    ),
-    _Layout(
-        "cifar10",
-        {"train": _BATCHES, "test": ("test_batch",)},
-        "batches.meta",
-        python=True,
-        label_bytes=1,
-        labels_key="labels",
-        names_key="label_names",
-    ),
-    _Layout(
-        "cifar100",
-        {"train": ("train",), "test": ("test",)},
-        "meta",
-        python=True,
-        label_bytes=1,
-        labels_key="fine_labels",
-        names_key="fine_label_names",
-    ),
+    _Layout("cifar10", 10, _BINARY, "batches.meta.txt"),
+    _Layout("cifar100", 100, _BINARY_100, "fine_label_names.txt", label_bytes=2),
+    _Layout("cifar10", 10, _PYTHON, "batches.meta", keys=("labels", "label_names")),
+    _Layout("cifar100", 100, _PYTHON_100, "meta", keys=("fine_labels", "fine_label_names")),
 )
 
 
@@ -87,8 +63,7 @@ class CifarSource(Source):
         self._tree = FileTree(path)
         self._spool: tempfile.TemporaryDirectory[str] | None = None
         try:
-            files = {name.rsplit("/", 1)[-1]: where for name, where in self._tree.files.items()}
-            layout = _find_layout(files, path)
+            layout, files = _find_layout(self._tree, path)
             class_names = _class_names(files, layout, path)
             self._label_bytes = layout.label_bytes
             self._parts = {
@@ -102,7 +77,7 @@ class CifarSource(Source):
             name=layout.name,
             class_names=class_names,
             image_shape=_SHAPE,
-            splits={split: sum(part.records for part in parts) for split, parts in self._parts.items()},
+            splits={split: sum(len(part.records) for part in parts) for split, parts in self._parts.items()},
             bytes_per_image=_PIXELS,
         )
 
@@ -112,13 +87,14 @@ class CifarSource(Source):
 
     def slice(self, split: str, positions: np.ndarray) -> CifarSlice:
         parts = self._parts[split]
-        ends = np.cumsum([part.records for part in parts])
+        ends = np.cumsum([len(part.records) for part in parts])
         which = np.searchsorted(ends, positions, side="right")
         pieces = []
         for index in np.unique(which).tolist():
             part = parts[index]
-            records = positions[which == index] - (ends[index] - part.records)
-            pieces.append(_Piece(part.name, part.bytes, records, part.names_of(records)))
+            records = positions[which == index] - (ends[index] - len(part.records))
+            names = None if part.names is None else [part.names[record] for record in records.tolist()]
+            pieces.append(_Part(part.name, part.bytes, records, names))
         return CifarSlice(self.uri, tuple(pieces), self._label_bytes, len(self.info.class_names))
 
     def close(self) -> None:
@@ -128,61 +104,49 @@ class CifarSource(Source):
 
     def _part(self, name: str, where: ByteRange, layout: _Layout) -> _Part:
         shown = f"{self.uri.removeprefix('cifar:')}: {name}"
-        if not layout.python:
+        if layout.keys is None:
             record = layout.label_bytes + _PIXELS
             if where.size % record or not where.size:
                 raise DataError(
                     f"{shown}: {where.size} bytes are no whole number of records of {record}; it is cut off: get the "
                     "archive again"
                 )
-            return _Part(name, where, where.size // record, None)
-        value = _read_python(where.read(), shown)
-        data, labels, names = value.get("data"), value.get(layout.labels_key), value.get("filenames")
+            return _Part(name, where, np.arange(where.size // record), None)
+        value = read_pickle(where.read(), shown)
+        data, labels, names = value.get("data"), value.get(layout.keys[0]), value.get("filenames")
         if (
             not isinstance(data, np.ndarray)
             or data.dtype != np.uint8
-            or data.shape != (len(data), _PIXELS)
+            or data.ndim != 2
             or not isinstance(labels, list)
-            or len(labels) != len(data)
+            or data.shape != (len(labels), _PIXELS)
+            or not labels
             or not all(isinstance(label, int) and 0 <= label < 256 for label in labels)
         ):
-            raise DataError(
-                f"{shown}: not an official batch (data, {layout.labels_key}); get the archive again"
-            )
+            raise DataError(f"{shown}: not an official batch (data, {layout.keys[0]}); get the archive again")
         # The same records as in the binary layout, so that slices are small and read alike.
-        if self._spool is None:
-            self._spool = tempfile.TemporaryDirectory(prefix="lpe-cifar-")
-        spooled = Path(self._spool.name, f"{name}.bin")
         records = np.concatenate([np.array(labels, np.uint8)[:, None], data], axis=1)
-        spooled.write_bytes(records.tobytes())
-        known = isinstance(names, list) and len(names) == len(data)
-        originals = [f"{name}/{original}" for original in names] if known and names is not None else None
-        return _Part(name, ByteRange(str(spooled), 0, records.size), len(data), originals)
+        with spooling(shown):
+            if self._spool is None:
+                self._spool = tempfile.TemporaryDirectory(prefix="lpe-cifar-")
+            spooled = Path(self._spool.name, f"{name}.bin")
+            spooled.touch(mode=0o600)
+            spooled.write_bytes(records.tobytes())
+        originals = None
+        # Names that repeat identify nothing: the record's number then does.
+        if isinstance(names, list) and len(set(map(str, names))) == len(labels) == len(names):
+            originals = [f"{name}/{as_text(original)}" for original in names]
+        return _Part(name, ByteRange(str(spooled), 0, records.size), np.arange(len(labels)), originals)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Part:
-    """One data file: its name, records, and the records' original names where they are known."""
+    """Records (int64, ascending) of one data file, and their original names where it has them."""
 
     name: str
     bytes: ByteRange
-    records: int
-    names: list[str] | None
-
-    def names_of(self, records: np.ndarray) -> list[str]:
-        if self.names is None:
-            return [f"{self.name}#{record}" for record in records.tolist()]
-        return [self.names[record] for record in records.tolist()]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Piece:
-    """Some records (int64, ascending) of one data file, with their names."""
-
-    file: str
-    bytes: ByteRange
     records: np.ndarray
-    names: list[str]
+    names: list[str] | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,7 +154,7 @@ class CifarSlice(Slice):
     """Records of one or more data files."""
 
     uri: str
-    pieces: tuple[_Piece, ...]
+    pieces: tuple[_Part, ...]
     label_bytes: int
     classes: int
 
@@ -198,83 +162,71 @@ class CifarSlice(Slice):
         return sum(len(piece.records) for piece in self.pieces)
 
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
+        size = self.label_bytes + _PIXELS
         first = 0
-        for piece in self.pieces:
-            size = self.label_bytes + _PIXELS
-            where = piece.bytes
-            every = np.memmap(where.path, np.uint8, "r", where.offset, (where.size // size, size))
-            for start in range(0, len(piece.records), batch_size):
-                chosen = piece.records[start : start + batch_size]
-                rows = every[chosen]
-                labels = rows[:, self.label_bytes - 1].astype(np.int64)
-                good = labels < self.classes
-                for bad in np.flatnonzero(~good).tolist():
-                    place = f"{self.uri.removeprefix('cifar:')}: {piece.file}, record {int(chosen[bad])}"
-                    on_bad_record(BadRecord(place, f"label {labels[bad]} for {self.classes} classes"))
-                planes = rows[good, self.label_bytes :].reshape(-1, 3, 32, 32)
-                yield SourceBatch(
-                    offsets=first + start + np.flatnonzero(good),
-                    names=[piece.names[start + i] for i in np.flatnonzero(good).tolist()],
-                    images=np.ascontiguousarray(planes.transpose(0, 2, 3, 1)),
-                    labels=labels[good],
-                )
-            first += len(piece.records)
+        with RangeReader() as reader:
+            for piece in self.pieces:
+                for start in range(0, len(piece.records), batch_size):
+                    chosen = piece.records[start : start + batch_size]
+                    rows = np.stack([_row(reader, piece.bytes, record, size) for record in chosen.tolist()])
+                    labels = rows[:, self.label_bytes - 1].astype(np.int64)
+                    good = np.flatnonzero(labels < self.classes)
+                    for bad in np.flatnonzero(labels >= self.classes).tolist():
+                        place = f"{self.uri.removeprefix('cifar:')}: {piece.name}, record {chosen[bad]}"
+                        on_bad_record(BadRecord(place, f"label {labels[bad]} for {self.classes} classes"))
+                    planes = rows[good, self.label_bytes :].reshape(-1, 3, 32, 32)
+                    if len(good):
+                        yield SourceBatch(
+                            offsets=first + start + good,
+                            names=[self._name(piece, start + i) for i in good.tolist()],
+                            images=np.ascontiguousarray(planes.transpose(0, 2, 3, 1)),
+                            labels=labels[good],
+                        )
+                first += len(piece.records)
+
+    def _name(self, piece: _Part, index: int) -> str:
+        return f"{piece.name}#{piece.records[index]}" if piece.names is None else piece.names[index]
 
 
-def _find_layout(files: dict[str, ByteRange], path: str) -> _Layout:
-    def missing(layout: _Layout) -> list[str]:
+def _row(reader: RangeReader, where: ByteRange, record: int, size: int) -> np.ndarray:
+    data = reader.read(ByteRange(where.path, where.offset + record * size, size))
+    return np.frombuffer(data, np.uint8)
+
+
+def _find_layout(tree: FileTree, path: str) -> tuple[_Layout, dict[str, ByteRange]]:
+    """The layout of the one folder that has one, and that folder's files."""
+    folders: dict[str, dict[str, ByteRange]] = {}
+    for name, where in tree.files.items():
+        folder, _, file = name.rpartition("/")
+        folders.setdefault(folder, {})[file] = where
+    found = []
+    for layout in _LAYOUTS:
         wanted = [name for names in layout.splits.values() for name in names] + [layout.names_file]
-        return [name for name in wanted if name not in files]
-
-    best = min(_LAYOUTS, key=lambda layout: len(missing(layout)))
-    absent = missing(best)
-    if not absent:
-        return best
-    if len(absent) == sum(map(len, best.splits.values())) + 1:
+        for folder, files in folders.items():
+            missing = [name for name in wanted if name not in files]
+            if len(missing) < len(wanted):
+                found.append((missing, layout, folder))
+    whole = [folder or "." for missing, _, folder in found if not missing]
+    if len(whole) > 1:
+        raise DataError(f"{path}: several CIFAR datasets ({', '.join(whole)}); name the folder of one")
+    if not found:
         raise DataError(f"{path}: none of CIFAR's official layouts; for images in folders use folder:{path}")
-    raise DataError(f"{path}: incomplete, {', '.join(absent)} missing; get the archive again")
+    missing, layout, folder = min(found, key=lambda each: len(each[0]))
+    if missing:
+        raise DataError(f"{path}: incomplete, {', '.join(missing)} missing; get the archive again")
+    return layout, folders[folder]
 
 
 def _class_names(files: dict[str, ByteRange], layout: _Layout, path: str) -> tuple[str, ...]:
     shown = f"{path}: {layout.names_file}"
     data = files[layout.names_file].read()
-    if layout.python:
-        names = _read_python(data, shown).get(layout.names_key)
+    if layout.keys is not None:
+        names = read_pickle(data, shown).get(layout.keys[1])
     else:
         names = data.decode("utf-8", "replace").split()
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{shown}: no class names in it; get the archive again")
-    return tuple(names)
-
-
-def _read_python(data: bytes, shown: str) -> dict[str, Any]:
-    try:
-        value = _Unpickler(io.BytesIO(data), encoding="latin1").load()
-    except DataError as error:
-        raise DataError(f"{shown}: {error}") from error
-    except Exception as error:  # a damaged pickle fails in any way
-        raise DataError(f"{shown}: damaged or cut off ({error}); get the archive again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{shown}: not one of CIFAR's files; get the archive again")
-    return value
-
-
-class _Unpickler(pickle.Unpickler):
-    """Admits what CIFAR's files need, and no other code: a pickle can run anything otherwise."""
-
-    _ADMITTED = frozenset(
-        {
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("_codecs", "encode"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ADMITTED:
-            raise DataError(
-                f"refused: it asks to run {module}.{name}, which no CIFAR file does; do not trust it"
-            )
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+    names = tuple(map(as_text, names)) if isinstance(names, list) else ()
+    if len(set(names)) != layout.classes:
+        raise DataError(
+            f"{shown}: {len(set(names))} class names, not {layout.classes}; get the archive again"
+        )
+    return names

@@ -8,11 +8,10 @@ import hashlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.sources.archive import ByteRange, FileTree
+from pipeline.sources.archive import ByteRange, FileTree, RangeReader
 from pipeline.sources.base import (
     BadRecord,
     OnBadRecord,
@@ -22,7 +21,7 @@ from pipeline.sources.base import (
     SourceBatch,
     SourceInfo,
 )
-from pipeline.sources.imagefile import SUFFIXES, decode_image, image_size
+from pipeline.sources.imagefile import SUFFIXES, LabelledImage, decode_image, image_size, in_batches
 from transforms.errors import DataError
 
 _SPLITS = {
@@ -96,8 +95,9 @@ class FolderSource(Source):
         if size == "any":
             return None
         if size == "same":
-            files = itertools.islice(itertools.chain.from_iterable(self._files.values()), _HEADERS)
-            sizes = [image_size(file.bytes.read()) for file in files]
+            files = itertools.chain.from_iterable(self._files.values())
+            first = itertools.islice((file for file in files if _is_image(file.name)), _HEADERS)
+            sizes = [image_size(file.bytes.read()) for file in first]
             found = collections.Counter(size for size in sizes if size is not None)
             if not found:
                 raise DataError(
@@ -120,69 +120,30 @@ class FolderSlice(Slice):
         return len(self.files)
 
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
-        waiting: list[tuple[int, np.ndarray]] = []
-        for offset, image in self._images(on_bad_record):
-            if waiting and (len(waiting) == batch_size or waiting[0][1].shape != image.shape):
-                yield self._batch(waiting)
-                waiting = []
-            waiting.append((offset, image))
-        if waiting:
-            yield self._batch(waiting)
+        return in_batches(self._images(on_bad_record), batch_size)
 
-    def _images(self, on_bad_record: OnBadRecord) -> Iterator[tuple[int, np.ndarray]]:
-        opened = _Opened()
-        try:
+    def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+        with RangeReader() as reader:
             for offset, file in enumerate(self.files):
+                # A file that is gone is no bad record: with `skip` an unmounted disk would pass unseen.
+                data = reader.read(file.bytes)
                 try:
-                    yield offset, self._decode(file, opened)
+                    pixels = self._decode(file, data)
                 except DataError as error:
                     on_bad_record(BadRecord(f"{self.root}/{file.name}", str(error)))
-        finally:
-            opened.close()
+                else:
+                    yield LabelledImage(offset, file.name, pixels, file.label)
 
-    def _decode(self, file: _File, opened: _Opened) -> np.ndarray:
-        if PurePosixPath(file.name).suffix.lower() not in SUFFIXES:
+    def _decode(self, file: _File, data: bytes) -> np.ndarray:
+        if not _is_image(file.name):
             raise DataError("not an image file")
-        image = decode_image(opened.read(file.bytes), self.options)
+        image = decode_image(data, self.options)
         if self.shape is not None and image.shape != self.shape:
             raise DataError(
                 f"it is {image.shape[0]}x{image.shape[1]}, the others are {self.shape[0]}x{self.shape[1]} (pass "
                 "--image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
             )
         return image
-
-    def _batch(self, waiting: list[tuple[int, np.ndarray]]) -> SourceBatch:
-        files = [self.files[offset] for offset, _ in waiting]
-        return SourceBatch(
-            offsets=np.array([offset for offset, _ in waiting], np.int64),
-            names=[file.name for file in files],
-            images=np.stack([image for _, image in waiting]),
-            labels=np.array([file.label for file in files], np.int64),
-        )
-
-
-class _Opened:
-    """Reads byte ranges; the file of the last one stays open, since an archive's lie in one file."""
-
-    def __init__(self) -> None:
-        self._path: str | None = None
-        self._file: BinaryIO | None = None
-
-    def read(self, where: ByteRange) -> bytes:
-        if self._path != where.path or self._file is None:
-            self.close()
-            try:
-                self._file = Path(where.path).open("rb")  # noqa: SIM115  (closed by close)
-            except OSError as error:
-                raise DataError(f"cannot be opened: {error.strerror}") from error
-            self._path = where.path
-        self._file.seek(where.offset)
-        return self._file.read(where.size)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._file = None
 
 
 def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[str, ...]]:
@@ -192,7 +153,7 @@ def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[
         n: parts for n, parts in shown.items() if not any(p.startswith(".") or p in _IGNORED for p in parts)
     }
     # A file that is no image and lies in no class directory says nothing about the layout.
-    images = [parts for parts in kept.values() if PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES]
+    images = [parts for parts in kept.values() if _is_image(parts[-1])]
     if not images:
         raise DataError(f"{path}: no images there; check the path")
     around = 0
@@ -205,12 +166,14 @@ def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[
     in_splits = all(parts[around].lower() in _SPLITS for parts in images)
     found: dict[str, list[tuple[str, str]]] = {}
     for name, parts in kept.items():
-        inner = parts[around:]
-        split = _SPLITS.get(inner[0].lower(), "train") if in_splits else "train"
-        inner = inner[1:] if in_splits else inner
+        # What lies beside the directories of images (a README, docs/) is none of the dataset.
+        if parts[:around] != images[0][:around] or (in_splits and parts[around].lower() not in _SPLITS):
+            continue
+        split = _SPLITS[parts[around].lower()] if in_splits else "train"
+        inner = parts[around + in_splits :]
         if len(inner) >= 2:
             found.setdefault(split, []).append((name, inner[0]))
-        elif parts in images:
+        elif _is_image(name):
             raise DataError(f"{path}/{name}: this image is in no class directory; move it into one")
     class_names = tuple(sorted({label for files in found.values() for _, label in files}))
     numbers = {label: number for number, label in enumerate(class_names)}
@@ -226,6 +189,10 @@ def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[
         ]
         for split in ordered
     }, class_names
+
+
+def _is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _dataset_name(path: str) -> str:

@@ -1,17 +1,43 @@
-"""One encoded image (PNG, JPEG, and what else Pillow reads) as an array."""
+"""Encoded images (PNG, JPEG, and what else Pillow reads) as arrays, and arrays of many sizes as batches."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.sources.base import ReadOptions
+from pipeline.sources.base import ReadOptions, SourceBatch
 from transforms.errors import DataError
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+
+_BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into memory
+
+
+class LabelledImage(NamedTuple):
+    """One image of a slice: index in the slice, original name, pixels uint8 [H, W, C], class."""
+
+    offset: int
+    name: str
+    pixels: np.ndarray
+    label: int
+
+
+def in_batches(images: Iterable[LabelledImage], batch_size: int) -> Iterator[SourceBatch]:
+    """Consecutive images as batches of one shape, at most `batch_size` images or 64 MiB each."""
+    waiting: list[LabelledImage] = []
+    for image in images:
+        room = min(batch_size, max(1, _BATCH_BYTES // image.pixels.nbytes))
+        if waiting and (len(waiting) >= room or waiting[0].pixels.shape != image.pixels.shape):
+            yield _batch(waiting)
+            waiting = []
+        waiting.append(image)
+    if waiting:
+        yield _batch(waiting)
 
 
 def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
@@ -55,6 +81,15 @@ def image_size(data: bytes) -> tuple[int, int] | None:
                 return image.height, image.width
     except Exception:
         return None
+
+
+def _batch(images: list[LabelledImage]) -> SourceBatch:
+    return SourceBatch(
+        offsets=np.array([image.offset for image in images], np.int64),
+        names=[image.name for image in images],
+        images=np.stack([image.pixels for image in images]),
+        labels=np.array([image.label for image in images], np.int64),
+    )
 
 
 def _to_array(image: Image.Image, options: ReadOptions) -> np.ndarray:

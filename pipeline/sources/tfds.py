@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -19,9 +21,10 @@ from pipeline.sources.base import (
     SourceBatch,
     SourceInfo,
 )
-from pipeline.sources.imagefile import fit_image
+from pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
 from transforms.errors import DataError, UsageError
 
+_FIRST = 64  # images that decide the size, as in folder
 _GUESS = 224 * 224 * 3  # bytes of an image where shapes differ
 
 
@@ -59,8 +62,9 @@ class TfdsSource(Source):
         try:
             self._builder = tfds.builder(name, data_dir=self._data_dir)
         except Exception as error:  # TFDS has many kinds for what it does not know
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(f"{self.uri}: {reason}; see tfds.list_builders() for names") from error
+            raise DataError(
+                f"{self.uri}: {_first_line(error)}; see tfds.list_builders() for names"
+            ) from error
         try:
             self._builder.download_and_prepare()
         except Exception as error:
@@ -70,13 +74,13 @@ class TfdsSource(Source):
             ) from error
         info = self._builder.info
         self._image, self._label = _features(info, tfds, self.uri)
-        shape = tuple(info.features[self._image].shape)
+        shape = self._shape(tuple(info.features[self._image].shape))
         self.info = SourceInfo(
             name=name.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0],
             class_names=tuple(info.features[self._label].names),
-            image_shape=_output_shape(shape, options),
+            image_shape=shape,
             splits={split: part.num_examples for split, part in info.splits.items()},
-            bytes_per_image=int(np.prod(shape)) if None not in shape else _GUESS,
+            bytes_per_image=int(np.prod(shape)) if shape else _GUESS,
         )
 
     def digest(self) -> str:
@@ -92,6 +96,9 @@ class TfdsSource(Source):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def slice(self, split: str, positions: np.ndarray) -> TfdsSlice:
+        return self._slice(split, positions, self.info.image_shape)
+
+    def _slice(self, split: str, positions: np.ndarray, shape: tuple[int, int, int] | None) -> TfdsSlice:
         return TfdsSlice(
             self._name,
             self._data_dir,
@@ -100,8 +107,25 @@ class TfdsSource(Source):
             self._options,
             self._image,
             self._label,
-            self.info.image_shape,
+            len(self._builder.info.features[self._label].names),
+            shape,
         )
+
+    def _shape(self, declared: tuple[int | None, ...]) -> tuple[int, int, int] | None:
+        """The shape of all images: asked for, declared, or that of most among the first."""
+        size, channels = self._options.image_size, self._options.channels
+        if isinstance(size, tuple):
+            return (*size, channels)
+        if size == "any":
+            return None
+        height, width, _ = declared
+        if height is not None and width is not None:
+            return (height, width, channels)
+        split, part = next(iter(self._builder.info.splits.items()))
+        positions = np.arange(min(_FIRST, part.num_examples))
+        examples = self._slice(split, positions, None).examples()
+        found = collections.Counter(pixels.shape[:2] for _, _, pixels, _ in examples)
+        return (*found.most_common(1)[0][0], channels) if found else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,30 +139,54 @@ class TfdsSlice(Slice):
     options: ReadOptions
     image: str
     label: str
+    classes: int
     shape: tuple[int, int, int] | None
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
-        waiting: list[tuple[int, str, np.ndarray, int]] = []
-        for offset, name, pixels, label in self._examples():
-            image = fit_image(pixels, self.options)
-            if self.shape is not None and image.shape != self.shape:
-                size = f"it is {image.shape[0]}x{image.shape[1]}; pass --image-size HEIGHTxWIDTH, or any"
-                on_bad_record(BadRecord(f"tfds:{self.name} {name}", size))
-                continue
-            if waiting and (len(waiting) == batch_size or waiting[0][2].shape != image.shape):
-                yield _to_batch(waiting)
-                waiting = []
-            waiting.append((offset, name, image, label))
-        if waiting:
-            yield _to_batch(waiting)
+        return in_batches(self._images(on_bad_record), batch_size)
 
-    def _examples(self) -> Iterator[tuple[int, str, np.ndarray, int]]:
-        """Offset in the slice, original name, pixels and label of each example."""
+    def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+        for offset, name, pixels, label in self.examples():
+            image = fit_image(pixels, self.options)
+            reason = None
+            if not 0 <= label < self.classes:  # −1 is TFDS's "not labelled"
+                reason = f"label {label} for {self.classes} classes"
+            elif self.shape is not None and image.shape != self.shape:
+                reason = (
+                    f"it is {image.shape[0]}x{image.shape[1]}, the others are {self.shape[0]}x{self.shape[1]} "
+                    "(pass --image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
+                )
+            if reason is None:
+                yield LabelledImage(offset, name, image, label)
+            else:
+                on_bad_record(BadRecord(f"tfds:{self.name} {name}", reason))
+
+    def examples(self) -> Iterator[tuple[int, str, np.ndarray, int]]:
+        """Offset in the slice, original name, pixels as stored and label of each example.
+
+        Raises:
+          DataError: a file is missing, damaged or holds fewer examples than TFDS noted.
+        """
         if not len(self.positions):
             return
+        seen = 0
+        try:
+            for offset, example in self._read():
+                seen += 1
+                name = example["id"] if isinstance(example.get("id"), bytes) else example["tfds_id"]
+                text = name.decode(errors="backslashreplace")
+                yield offset, text, example[self.image], int(example[self.label])
+        except _tensorflow_errors() as error:
+            raise DataError(
+                f"tfds:{self.name}: split {self.split} cannot be read ({_first_line(error)}); prepare the dataset again"
+            ) from error
+        if seen != len(self.positions):
+            raise DataError(f"tfds:{self.name}: split {self.split} lacks examples; prepare the dataset again")
+
+    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
         tfds = _library()
         first, last = int(self.positions[0]), int(self.positions[-1])
         builder = tfds.builder(self.name, data_dir=self.data_dir)
@@ -147,22 +195,18 @@ class TfdsSlice(Slice):
         read = builder.as_dataset(
             split=f"{self.split}[{first}:{last + 1}]", shuffle_files=False, read_config=config
         )
-        wanted = iter(enumerate(self.positions.tolist()))
-        offset, position = next(wanted)
-        for at, example in enumerate(tfds.as_numpy(read), first):
-            if at == position:
-                name = example["id"] if isinstance(example.get("id"), bytes) else example["tfds_id"]
-                yield offset, name.decode(), example[self.image], int(example[self.label])
-                offset, position = next(wanted, (0, -1))
+        wanted = np.isin(np.arange(first, last + 1), self.positions).tolist()
+        return enumerate(itertools.compress(tfds.as_numpy(read), wanted))
 
 
-def _to_batch(waiting: list[tuple[int, str, np.ndarray, int]]) -> SourceBatch:
-    return SourceBatch(
-        offsets=np.array([offset for offset, *_ in waiting], np.int64),
-        names=[name for _, name, _, _ in waiting],
-        images=np.stack([image for _, _, image, _ in waiting]),
-        labels=np.array([label for *_, label in waiting], np.int64),
-    )
+def _tensorflow_errors() -> type[Exception]:
+    import tensorflow as tf  # noqa: PLC0415
+
+    return tf.errors.OpError
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _features(info: Any, tfds: Any, uri: str) -> tuple[str, str]:
@@ -182,11 +226,3 @@ def _features(info: Any, tfds: Any, uri: str) -> tuple[str, str]:
     raise DataError(
         f"{uri}: needs a uint8 image of 1 or 3 channels and a class label; it has {', '.join(features)}"
     )
-
-
-def _output_shape(shape: tuple[int | None, ...], options: ReadOptions) -> tuple[int, int, int] | None:
-    if isinstance(options.image_size, tuple):
-        return (*options.image_size, options.channels)
-    if options.image_size == "any" or None in shape:
-        return None
-    return (int(shape[0] or 0), int(shape[1] or 0), options.channels)

@@ -164,6 +164,56 @@ def test_a_pickle_of_something_else_is_refused(tmp_path, value):
         CifarSource(str(images.write(tmp_path / "c", files)))
 
 
+def test_pickles_that_python_3_wrote_again(tmp_path):
+    files = images.cifar10(True)
+    for name, data in files.items():
+        value = pickle.loads(data.replace(b"numpy.core.", b"numpy._core."))
+        files[name] = pickle.dumps({key.encode(): content for key, content in value.items()}, protocol=2)
+    with CifarSource(str(images.write(tmp_path / "bytes", files))) as source:
+        assert source.info.class_names == tuple(images.CLASSES)
+        assert everything(source, "train").names[7] == "data_batch_2/data_batch_2_1.png"
+
+
+def test_names_that_repeat_give_way_to_record_numbers(tmp_path):
+    files = images.cifar10(True)
+    value = pickle.loads(files["cifar-10-batches-py/test_batch"].replace(b"numpy.core.", b"numpy._core."))
+    files["cifar-10-batches-py/test_batch"] = images.python2_pickle({**value, "filenames": ["x.png"] * 6})
+    with CifarSource(str(images.write(tmp_path / "c", files))) as source:
+        assert everything(source, "test").names == [f"test_batch#{i}" for i in range(6)]
+
+
+def test_two_datasets_in_one_folder_are_not_mixed(tmp_path):
+    for python in (False, True):
+        images.write(tmp_path, images.cifar10(python))
+    with pytest.raises(
+        DataError, match=r"several CIFAR datasets \(cifar-10-batches-bin, cifar-10-batches-py\)"
+    ):
+        CifarSource(str(tmp_path))
+    with CifarSource(str(tmp_path / "cifar-10-batches-py")) as source:
+        assert source.info.splits["train"] == 30
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_class_names_must_be_complete(tmp_path, python):
+    files = images.cifar10(python)
+    if python:
+        files["cifar-10-batches-py/batches.meta"] = images.python2_pickle({"label_names": images.CLASSES[:9]})
+    else:
+        files["cifar-10-batches-bin/batches.meta.txt"] = "\n".join(images.CLASSES[:9]).encode()
+    with pytest.raises(DataError, match=r"batches\.meta.*: 9 class names, not 10"):
+        CifarSource(str(images.write(tmp_path, files)))
+
+
+def test_a_batch_without_any_good_record_is_left_out(tmp_path):
+    files = images.cifar10(False)
+    name = "cifar-10-batches-bin/test_batch.bin"
+    files[name] = b"".join(b"\xff" + files[name][i * 3073 + 1 : (i + 1) * 3073] for i in range(6))
+    source = CifarSource(str(images.write(tmp_path, files)))
+    notes = []
+    assert not list(source.slice("test", np.arange(6)).batches(4, notes.append))
+    assert len(notes) == 6
+
+
 def test_the_real_archive(shared: Path):
     with CifarSource(str(shared / "cifar-10-binary-6k.tar.gz")) as source:
         assert dict(source.info.splits) == {"train": 5085, "test": 1017}

@@ -177,6 +177,46 @@ def test_links_are_not_followed(tmp_path):
     assert FolderSource(str(root), SAME).info.splits["train"] == 12
 
 
+def test_what_lies_beside_a_wrapping_directory_is_none_of_the_dataset(tmp_path):
+    for wrap, count in (("w/", 24), ("w/v/", 24)):
+        beside = {"README.txt": b"x", "docs/a/b.txt": b"x", "w/LICENSE": b"x"}
+        root = images.write(tmp_path / str(len(wrap)), {**tree(wrap=wrap), **beside})
+        with FolderSource(str(root), SAME) as source:
+            assert source.info.class_names == ("a", "b", "c")
+            assert sum(source.info.splits.values()) == count
+
+
+def test_the_size_is_that_of_most_images(tmp_path):
+    files = {f"a/{i}.png": images.encoded(images.pixels(i, (8 + (i == 3), 8, 3))) for i in range(9)}
+    files |= {f"a/{i}.txt": b"x" for i in range(200)}
+    source = FolderSource(str(images.write(tmp_path, files)), SAME)
+    assert source.info.image_shape == (8, 8, 3)
+    notes = []
+    list(source.slice("train", np.arange(209)).batches(100, notes.append))
+    assert len(notes) == 201
+    (size,) = [note.reason for note in notes if "not an image" not in note.reason]
+    assert "it is 9x8, the others are 8x8" in size
+    assert "--image-size HEIGHTxWIDTH" in size
+    assert "--image-size any" in size
+
+
+def test_a_batch_of_large_images_fits_into_memory(tmp_path):
+    data = images.encoded(np.zeros((2048, 2048, 3), np.uint8))
+    source = FolderSource(str(images.write(tmp_path, {f"a/{i}.png": data for i in range(8)})), SAME)
+    sizes = [len(batch.names) for batch in source.slice("train", np.arange(8)).batches(1024, failing)]
+    assert sizes == [5, 3]
+
+
+def test_a_decompression_bomb_is_a_bad_record(tmp_path, monkeypatch, recwarn):
+    root = images.write(tmp_path, tree(("",)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # warns above it, refuses above twice as many
+    assert len(everything(FolderSource(str(root), SAME), "train").names) == 12
+    (root / "a" / "000.png").write_bytes(images.encoded(images.pixels(0, (9, 9, 3))))
+    with pytest.raises(DataError, match=r"a/000\.png: .*decompression bomb"):
+        everything(FolderSource(str(root), SAME), "train")
+    assert not recwarn.list
+
+
 def test_names_for_the_dataset(tmp_path):
     for folder, expected in (
         ("cats-and-dogs.v2", "cats_and_dogs"),

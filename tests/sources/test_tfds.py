@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -43,6 +44,10 @@ def data_dir(tmp_path_factory) -> str:
     )
     many = {"picture": tfds.features.Image(shape=(None, None, 3)), **fields}
     store("many", many, {"train": some(6, lambda i: (8 + i, 9, 3))})
+    store("mixed", many, {"train": some(6, lambda i: (12 if i == 2 else 8, 9, 3))})
+    none = some(4)
+    none[2]["kind"] = -1
+    store("unlabelled", {"picture": tfds.features.Image(shape=(8, 9, 3)), **fields}, {"train": none})
     store("texts", {"words": tfds.features.Text()}, {"train": [{"words": "a"}]})
     return str(root)
 
@@ -75,6 +80,39 @@ def test_sizes_that_differ(data_dir):
     fitted = TfdsSource("many", ReadOptions((7, 6), grey=True), data_dir)
     assert everything(fitted, "train").images.shape == (6, 7, 6, 1)
     assert not bad
+
+
+def test_one_size_is_that_of_most_images(data_dir):
+    """TFDS declares no size: as in folders, most of the first images decide."""
+    source = TfdsSource("mixed", ReadOptions(), data_dir)
+    assert source.info.image_shape == (8, 9, 3)
+    notes = []
+    batches = list(source.slice("train", np.arange(6)).batches(10, notes.append))
+    assert sum(len(batch.names) for batch in batches) == 5
+    assert "it is 12x9, the others are 8x9" in notes[0].reason
+
+
+def test_an_image_without_a_label_is_a_bad_record(data_dir):
+    source = TfdsSource("unlabelled", ReadOptions(), data_dir)
+    notes = []
+    (batch,) = source.slice("train", np.arange(4)).batches(10, notes.append)
+    assert len(batch.labels) == 3
+    assert [note.reason for note in notes] == ["label -1 for 3 classes"]
+
+
+def test_a_damaged_file_is_no_traceback(data_dir, tmp_path):
+    shutil.copytree(f"{data_dir}/shapes", tmp_path / "shapes")
+    (file,) = tmp_path.glob("shapes/1.2.3/*train*")
+    data = file.read_bytes()
+    record = 16 + int.from_bytes(data[:8], "little")  # length, its checksum, bytes, their checksum
+    for spoiled in (data[:-5], data[:record], data[:40] + b"xx" + data[42:], None):
+        source = TfdsSource("shapes", ReadOptions(), str(tmp_path))
+        if spoiled is None:
+            file.unlink()
+        else:
+            file.write_bytes(spoiled)
+        with pytest.raises(DataError, match=r"tfds:shapes: split train .*prepare the dataset again"):
+            list(source.slice("train", np.arange(20)).batches(10, failing))
 
 
 def test_the_digest_names_the_dataset(data_dir):
