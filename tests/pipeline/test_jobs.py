@@ -186,7 +186,14 @@ def test_a_rotated_key_makes_the_next_version_and_the_old_one_stays_readable(lpe
 
 def start(*words: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pipeline.cli", *(str(word) for word in words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has Ctrl-C ignored, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no threads yet)
+    )
 
 
 def wait_for_receipts(home: Path, count: int, process: subprocess.Popen[str]) -> list[Path]:
