@@ -11,7 +11,7 @@ import warnings
 
 import typer
 
-from pipeline.commands import data, keys, run, training
+from pipeline.commands import data, keys, run, schemes, training
 from pipeline.commands.common import BEAM
 from transforms.errors import LpeError, UsageError
 
@@ -35,6 +35,8 @@ app.add_typer(keys.app, name="keys")
 app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(training.predict)
+app.command("ciphers")(schemes.list_ciphers)
+app.command()(schemes.stats)
 
 
 def main(arguments: list[str] | None = None) -> int:

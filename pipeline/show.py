@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import storage
-from pipeline.dataset import Dataset, open_dataset
+from pipeline.dataset import open_dataset
 from pipeline.encryption import Encryption
-from pipeline.inputs import ReadSpec, dataset_input, open_input
-from pipeline.shardmap import ShardTask
-from pipeline.sources.base import BadRecord
+from pipeline.inputs import Input, ReadSpec, dataset_input, open_input
+from pipeline.samples import examples, one_of_each_class
 from pipeline.stages import Decrypt
 from transforms import ciphers
 from transforms.batch import ImageBatch
@@ -87,7 +83,7 @@ def show_dataset(
       The picture, and id and class of each column.
     """
     data = open_dataset(path)
-    chosen = _choose(dataset_input(data).tasks, split, count)
+    chosen = one_of_each_class(dataset_input(data), split, count)
     names = data.class_names
     labels = [int(batch.labels[0]) for batch in chosen]
     rows = [Row("plain", [batch.images[0] for batch in chosen])]
@@ -101,7 +97,8 @@ def show_dataset(
             names = encryption.class_names(encryption.open_key(keystore), names)
             rows.insert(0, Row("plain", [batch.images[0] for batch in plain]))
         elif against is not None:
-            rows.insert(0, Row("plain", _same_ids(open_dataset(against), [b.ids[0] for b in chosen], split)))
+            plain_data = dataset_input(open_dataset(against))
+            rows.insert(0, Row("plain", _same_ids(plain_data, [b.ids[0] for b in chosen], split)))
     columns = [
         {"id": batch.ids[0], "class": names[label]} for batch, label in zip(chosen, labels, strict=True)
     ]
@@ -115,7 +112,7 @@ def show_ciphers(
     with open_input(spec) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.source}: this dataset is encrypted; show it without --ciphers")
-        chosen = _choose(source.tasks, split, count)
+        chosen = one_of_each_class(source, split, count)
         rows = [Row("plain", [batch.images[0] for batch in chosen])]
         for name in names:
             if name != "plain":
@@ -139,49 +136,14 @@ def _encrypt(name: str, secret: bytes, batch: ImageBatch) -> np.ndarray:
     return np.asarray(cipher.encrypt(batch.images)[0])
 
 
-def _choose(tasks: tuple[ShardTask, ...], split: str | None, count: int) -> list[ImageBatch]:
-    """Batches of one example each: the first of each class, then whatever comes first."""
-    splits = list(dict.fromkeys(task.split for task in tasks))
-    wanted = split or ("test" if "test" in splits else splits[0])
-    if wanted not in splits:
-        raise DataError(f"no split {wanted!r}; there is {', '.join(splits)}")
-    first: dict[int, ImageBatch] = {}
-    others: list[ImageBatch] = []
-    # A few hundred images are enough to meet most classes.
-    for example in itertools.islice(_examples(tasks, wanted), max(1000, count)):
-        label = int(example.labels[0])
-        if label not in first:
-            first[label] = example
-        elif len(others) < count:
-            others.append(example)
-        if len(first) >= count:
-            break
-    by_class = [first[label] for label in sorted(first)]
-    return (by_class + others)[:count]
-
-
-def _examples(tasks: tuple[ShardTask, ...], split: str) -> Iterator[ImageBatch]:
-    for task in tasks:
-        if task.split == split:
-            for batch in task.reader.batches(_raise):
-                for i in range(len(batch)):
-                    part = slice(i, i + 1)
-                    yield ImageBatch(batch.ids[part], batch.images[part], batch.labels[part])
-
-
-def _same_ids(plain: Dataset, ids: list[str], split: str | None) -> list[np.ndarray]:
+def _same_ids(plain: Input, ids: list[str], split: str | None) -> list[np.ndarray]:
     left = set(ids)
     found: dict[str, np.ndarray] = {}
-    splits = [split] if split else list(plain.splits)
-    for name in splits:
-        for example in _examples(dataset_input(plain).tasks, name):
+    for name in [split] if split else plain.splits:
+        for example in examples(plain, name):
             if example.ids[0] in left:
                 found[example.ids[0]] = example.images[0]
                 left.remove(example.ids[0])
             if not left:
                 return [found[name] for name in ids]
-    raise DataError(f"{plain.directory}: has no image {min(left)}; name the dataset that was encrypted")
-
-
-def _raise(record: BadRecord) -> NoReturn:
-    raise record.error()
+    raise DataError(f"{plain.name}: has no image {min(left)}; name the dataset that was encrypted")

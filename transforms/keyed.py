@@ -10,13 +10,18 @@ with the parameters sorted, `name=value` joined by commas.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
 
 from transforms import ciphers
 from transforms.batch import ImageBatch
 from transforms.ciphers.derive import SECRET_BYTES
 from transforms.errors import UsageError
+
+# With a key per image, key material takes a multiple of the images' own bytes.
+_KEYED_BYTES = 1 << 22
 
 Scope = Literal["dataset", "image"]
 
@@ -87,24 +92,41 @@ class KeyedCipher:
 
     def encrypt(self, batch: ImageBatch) -> ImageBatch:
         """The batch with its images encrypted. Raises CipherError for a shape the scheme does not admit."""
-        return batch.replace_images(self._cipher(batch).encrypt(batch.images))
+        return self._apply(batch, lambda cipher, images: cipher.encrypt(images))
 
     def decrypt(self, batch: ImageBatch) -> ImageBatch:
         """The batch with its images decrypted; the inverse of `encrypt`."""
-        return batch.replace_images(self._cipher(batch).decrypt(batch.images))
+        return self._apply(batch, lambda cipher, images: cipher.decrypt(images))
 
-    def _cipher(self, batch: ImageBatch) -> ciphers.Cipher:
+    def _apply(
+        self, batch: ImageBatch, work: Callable[[ciphers.Cipher, np.ndarray], np.ndarray]
+    ) -> ImageBatch:
         height, width, channels = batch.images.shape[1:]
         shape = (height, width, channels)
-        spec = self._spec
-        params: dict[str, Any] = dict(spec.params)
-        if spec.scope == "image":
-            secrets = [self._prf.compute(spec.context(shape, name), SECRET_BYTES) for name in batch.ids]
-            return ciphers.create(spec.name, secrets=secrets, image_shape=shape, **params)
+        if self._spec.scope == "dataset":
+            return batch.replace_images(work(self._of_shape(shape), batch.images))
+        out = np.empty_like(batch.images)
+        step = max(1, _KEYED_BYTES // int(np.prod(shape)))
+        for start in range(0, len(batch), step):
+            part = slice(start, start + step)
+            cipher = self._of_images(shape, batch.ids[part])
+            out[part] = work(cipher, batch.images[part])
+        return batch.replace_images(out)
+
+    def _of_shape(self, shape: ciphers.Shape) -> ciphers.Cipher:
         if shape not in self._by_shape:
-            secret = self._prf.compute(spec.context(shape), SECRET_BYTES)
-            self._by_shape[shape] = ciphers.create(spec.name, secret=secret, image_shape=shape, **params)
+            self._by_shape[shape] = self._create(shape, secret=self._secret(shape))
         return self._by_shape[shape]
+
+    def _of_images(self, shape: ciphers.Shape, ids: list[str]) -> ciphers.Cipher:
+        return self._create(shape, secrets=[self._secret(shape, name) for name in ids])
+
+    def _secret(self, shape: ciphers.Shape, image_id: str | None = None) -> bytes:
+        return self._prf.compute(self._spec.context(shape, image_id), SECRET_BYTES)
+
+    def _create(self, shape: ciphers.Shape, **secrets: Any) -> ciphers.Cipher:
+        settings: dict[str, Any] = {**secrets, **self._spec.params}
+        return ciphers.create(self._spec.name, image_shape=shape, **settings)
 
     def __reduce__(self) -> str:
         raise TypeError("a keyed cipher holds key material and must not be pickled; make it in setup()")

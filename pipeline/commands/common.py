@@ -59,6 +59,7 @@ MODEL = Annotated[str, typer.Option(help="The network.")]
 EPOCHS = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
 SEED = Annotated[int, typer.Option(help="Same seed, same run on one machine.")]
 CIPHER = Annotated[str, typer.Option(help="The encryption scheme.")]
+CIPHERS = Annotated[str, typer.Option(help="Schemes, comma-separated, or `all`.")]
 PARAM = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.")
 ]
@@ -110,3 +111,13 @@ def cipher_params(pairs: list[str] | None) -> dict[str, str]:
             raise UsageError(f"--param {pair}: give NAME=VALUE, e.g. chain=row")
         params[name] = value
     return params
+
+
+def cipher_names(text: str) -> list[str]:
+    """`all`, or names separated by commas. Raises CipherError for an unknown one."""
+    from transforms import ciphers  # noqa: PLC0415
+
+    names = ciphers.names() if text == "all" else text.split(",")
+    for name in names:
+        ciphers.scheme(name)
+    return names

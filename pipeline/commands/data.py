@@ -23,6 +23,7 @@ from pipeline.commands.common import (
     VALIDATION,
     KeyScope,
     OnBadRecord,
+    cipher_names,
     cipher_params,
     job_spec,
     read_spec,
@@ -157,7 +158,6 @@ def show(
     """Draw images plain and encrypted, one column an image."""
     from pipeline import show as drawing  # noqa: PLC0415
     from pipeline.console import Report, facts  # noqa: PLC0415
-    from transforms import ciphers as schemes  # noqa: PLC0415
 
     report = Report("show", as_json=as_json)
     if (dataset is None) == (source is None):
@@ -165,11 +165,8 @@ def show(
     if dataset is not None:
         picture, columns = drawing.show_dataset(dataset, keystore, _dataset_path(against), split, images)
     else:
-        chosen = schemes.names() if ciphers == "all" else ciphers.split(",")
-        for name in chosen:
-            schemes.scheme(name)
         read = read_spec(str(source), image_size, grey, None, False)
-        picture, columns = drawing.show_ciphers(read, chosen, split, images)
+        picture, columns = drawing.show_ciphers(read, cipher_names(ciphers), split, images)
     drawing.save(picture, output)
     value = {"output": output, "images": columns}
     report.result(value, facts("show", {"picture": output, "images": str(len(columns))}))

@@ -51,6 +51,21 @@ def test_permutations_are_fisher_yates_with_rejection():
     assert FieldStream(SECRET, "order").permutation(10).tolist() == order
 
 
+def test_integers_below_a_bound_pass_over_what_would_be_biased():
+    """3·2^30 is no power of two: one word in four is rejected, and the rest are taken in order."""
+    bound = 3 << 30
+    words = [int.from_bytes(hkdf("pick", 0)[i : i + 4], "big") for i in range(0, 800, 4)]
+    accepted = [word for word in words if word < bound]
+    assert len(accepted) < 180
+    stream = FieldStream(SECRET, "pick")
+    assert [*stream.below(bound, 100), *stream.below(bound, 20)] == accepted[:120]
+
+
+def test_small_integers_are_uniform():
+    counts = np.bincount(FieldStream(SECRET, "pick").below(6, 60_000), minlength=6)
+    assert abs(counts - 10_000).max() < 5 * np.sqrt(60_000 * 5 / 36)
+
+
 def test_permutations_are_uniform():
     counts = np.zeros((4, 4))
     for i in range(4000):

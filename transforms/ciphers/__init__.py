@@ -13,13 +13,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transforms.ciphers import lpe, plain
+from transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
 from transforms.ciphers.base import Cipher, Shape
 from transforms.errors import CipherError, LpeError
 
 __all__ = ["Cipher", "CipherError", "LpeError", "Shape", "create", "names", "resolve_params", "scheme"]
 
-_SCHEMES: dict[str, type[Any]] = {"plain": plain.Plain, "lpe-50": lpe.Lpe, "lpe-100": lpe.Lpe}
+_SCHEMES: dict[str, type[Any]] = {
+    "plain": plain.Plain,
+    "le": le.Le,
+    "ele": ele.Ele,
+    "etc": etc.Etc,
+    "pbe": pbe.Pbe,
+    "cpbe-50": cpbe.Cpbe,
+    "cpbe-100": cpbe.Cpbe,
+    "lpe-50": lpe.Lpe,
+    "lpe-100": lpe.Lpe,
+}
 
 
 def names() -> list[str]:
@@ -34,19 +44,20 @@ def scheme(name: str) -> type[Cipher]:
     return _SCHEMES[name]
 
 
-def resolve_params(name: str, params: Mapping[str, str]) -> dict[str, str]:
+def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str]:
     """All public parameters of scheme `name`: those given, and the others' defaults.
 
     Raises:
       CipherError: an unknown parameter, or a value that it does not take.
     """
     known = scheme(name).default_params()
-    for key, value in params.items():
+    given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
+    for key, value in given.items():
         if key not in known:
             raise CipherError(f"{name} has no parameter {key!r}; it has {', '.join(known) or 'none'}")
         if value not in known[key]:
             raise CipherError(f"{name}: {key} must be {' or '.join(known[key])}, not {value!r}")
-    return {key: params.get(key, values[0]) for key, values in known.items()}
+    return {key: given.get(key, values[0]) for key, values in known.items()}
 
 
 def create(
@@ -56,7 +67,7 @@ def create(
     secret: bytes | None = None,
     key: Any = None,
     secrets: Sequence[bytes] | None = None,
-    **params: str,
+    **params: str | bool,
 ) -> Cipher:
     """A cipher for images of one shape, from a secret or from explicit key material.
 

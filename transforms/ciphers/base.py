@@ -29,8 +29,14 @@ class Cipher(abc.ABC):
       keys: 1, or the number of images that it is for.
     """
 
-    title: ClassVar[str]
-    """The scheme's source, in one line."""
+    source: ClassVar[str]
+    """Where the scheme comes from, in one line."""
+    keyed: ClassVar[str]
+    """What its key determines."""
+    demands: ClassVar[str] = "any H×W×C"
+    """What it asks of the image shape."""
+    broken_by: ClassVar[str]
+    """What is known to break it, with one key for the dataset."""
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: int) -> None:
         self.name = name
@@ -47,14 +53,18 @@ class Cipher(abc.ABC):
         return self._in_chunks(images, self._decrypt)
 
     @classmethod
-    @abc.abstractmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
         """Each public parameter's possible values, the default first."""
+        return {}
+
+    @classmethod  # noqa: B027  (most schemes admit any shape)
+    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+        """Raises CipherError, saying what would do, for a shape that the scheme does not admit."""
 
     @classmethod
     @abc.abstractmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
-        """Raises CipherError, saying what would do, for a shape that the scheme does not admit."""
+    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+        """The base-2 logarithm of the number of keys. A large number is no measure of security."""
 
     @classmethod
     @abc.abstractmethod

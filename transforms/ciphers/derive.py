@@ -1,7 +1,30 @@
 """From a 32-byte secret to key material: HKDF-SHA256-Expand (RFC 5869), read as bits, floats, permutations.
 
-Another implementation needs only this: the stream of a field is the concatenation of
-HKDF-Expand(secret, info = "lpe/v1/" + field + "/" + counter, 8160 bytes), counter = 0, 1, ... in decimal.
+Another implementation needs only this file and `tests/transforms/golden.json` to compare with. Each
+field of a scheme's key has a stream of its own, the concatenation of
+
+    HKDF-Expand(secret, info = "lpe/v1/" + field + "/" + counter, 8160 bytes), counter = 0, 1, … in decimal
+
+and is read from its start:
+
+    cipher   field      read as
+    lpe-*    mu, d0     a float each, mu in [3.99, 4), d0 in [0, 1); a pair whose orbit runs into a cycle
+                        within the values that the image needs is dropped, and the next pair is read
+             k          bits, one per keystream value
+    cpbe-*   mu, d0, k  as in lpe-*
+             shuffle    a permutation of the keystream values
+    pbe      mask       bits, by (row, column, channel)
+             colour     integers below 6, by (row, column); only with colour=true
+    le       order      a permutation of the 2·4·4·C nibbles
+             reverse    bits, one per nibble
+    ele      orders     a permutation per block, one after the other
+             reverses   bits, by (block, nibble)
+             blocks     a permutation of the blocks
+    etc      blocks     a permutation of the blocks
+             rotate     integers below 4, one per block
+             flip       integers below 3
+             negative   bits
+             colour     integers below 6
 """
 
 from __future__ import annotations
@@ -70,18 +93,29 @@ class FieldStream:
         u = int.from_bytes(self.take(8), "big") >> 11
         return low + (high - low) * (u / (1 << 53))
 
-    def below(self, bound: int) -> int:
-        """An unbiased integer in [0, bound): 4-byte big-endian words, those beyond the last multiple rejected."""
-        limit = (1 << 32) - (1 << 32) % bound
-        while True:
-            word = int.from_bytes(self.take(4), "big")
-            if word < limit:
-                return word % bound
+    def below(self, bound: int, count: int) -> np.ndarray:
+        """int64 [count], unbiased in [0, bound): 4-byte big-endian words modulo `bound`.
+
+        A word at or beyond the last multiple of `bound` below 2^32 is passed over.
+        """
+        return self._below(np.full(count, bound, np.uint64)).astype(np.int64)
 
     def permutation(self, count: int) -> np.ndarray:
-        """int64 [count]: Fisher-Yates from the last index down."""
+        """int64 [count]: Fisher-Yates from the last index down, partners from `below`'s rule."""
         order = list(range(count))
-        for i in range(count - 1, 0, -1):
-            j = self.below(i + 1)
+        partners = self._below(np.arange(count, 1, -1, dtype=np.uint64)).tolist()
+        for i, j in zip(range(count - 1, 0, -1), partners, strict=True):
             order[i], order[j] = order[j], order[i]
         return np.array(order, np.int64)
+
+    def _below(self, bounds: np.ndarray) -> np.ndarray:
+        """One value below each bound (uint64), the same as drawing them one after the other."""
+        limits = 2**32 - 2**32 % bounds
+        words = self._words(len(bounds))
+        while (rejected := np.flatnonzero(words >= limits)).size:
+            # Rejections are rare: drop the first one, and what follows moves up by one.
+            words = np.concatenate([np.delete(words, rejected[0]), self._words(1)])
+        return words % bounds
+
+    def _words(self, count: int) -> np.ndarray:
+        return np.frombuffer(self.take(4 * count), ">u4").astype(np.uint64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from transforms.ciphers.derive import FieldStream
@@ -10,6 +12,8 @@ from transforms.errors import CipherError
 MU_RANGE = (3.57, 4.0)
 """What the paper allows. One tenth of it is periodic windows, so derived keys use the next."""
 DERIVED_MU_RANGE = (3.99, 4.0)
+KEY_BITS = 105
+"""At most: 2^52 doubles μ in the interval, 2^53 values of d_0."""
 
 
 def orbit(mu: np.ndarray, d0: np.ndarray, length: int) -> np.ndarray:
@@ -46,13 +50,25 @@ def repeats(d: np.ndarray) -> np.ndarray:
     return np.asarray((d[:, :-1] == d[:, -1:]).any(axis=1))
 
 
-def check(mu: float, d0: float) -> None:
-    """Raises CipherError unless μ is in [3.57, 4] and d_0 in (0, 1)."""
+def keystreams(mu: Sequence[float], d0: Sequence[float], length: int) -> np.ndarray:
+    """The keystreams s (uint8 [M, length]) of M given keys.
+
+    Raises:
+      CipherError: μ is not in [3.57, 4], d_0 not in (0, 1), or an orbit runs into a cycle.
+    """
     low, high = MU_RANGE
-    if not (low <= mu <= high and 0.0 < d0 < 1.0):
+    given_mu, given_d0 = np.array(mu, np.float64), np.array(d0, np.float64)
+    if not ((low <= given_mu) & (given_mu <= high) & (given_d0 > 0) & (given_d0 < 1)).all():
         raise CipherError(
-            f"the logistic map needs mu in [{low}, {high}] and d0 in (0, 1); the key given is outside"
+            f"the logistic map needs mu in [{low}, {high}] and d0 in (0, 1); a key given is outside"
         )
+    d = orbit(given_mu, given_d0, length)
+    if repeats(d).any():
+        raise CipherError(
+            f"the keystream runs into a cycle within the {length} values that this shape needs: choose another "
+            "mu or d0"
+        )
+    return to_bytes(d)
 
 
 def derive(secrets: list[bytes], length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,10 +17,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transforms.ciphers import logistic
+from transforms.ciphers import check, layout, logistic
 from transforms.ciphers.base import Cipher, Shape
 from transforms.ciphers.derive import FieldStream
-from transforms.errors import CipherError
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -49,52 +48,45 @@ class Lpe(Cipher):
     (all planes use the same s and k) or `independent` (plane c uses values c·n … c·n + n − 1).
     """
 
-    title = "Ahmad & Shin, proposed scheme, eqs 2 and 4"
+    source = "Ahmad & Shin, the proposed scheme, eqs 1 to 4"
+    keyed = "logistic map (mu, d0), which pixels are substituted (k)"
+    broken_by = "no key removes the chain; one image half exact; 300 ciphertexts; 2 grey chosen images"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         super().__init__(name, image_shape, params, len(keys))
         h, w, c = image_shape
-        planes = c if params["channels"] == "independent" else 1
-        length = planes * h * w
-        for key in keys:
-            logistic.check(key.mu, key.d0)
-            k = np.asarray(key.k)
-            if k.shape != (length,) or not np.isin(k, (0, 1)).all():
-                raise CipherError(f"k must be {length} values of 0 or 1 for image shape {image_shape}")
-        d = logistic.orbit(np.array([key.mu for key in keys]), np.array([key.d0 for key in keys]), length)
-        if logistic.repeats(d).any():
-            raise CipherError(
-                f"the keystream runs into a cycle within the {length} values that this shape needs: choose "
-                "another mu or d0"
-            )
-        k = np.stack([np.asarray(key.k, np.uint8) for key in keys])
+        length = layout.values(image_shape, params)
+        planes = length // (h * w)
+        k = check.bits("k", [key.k for key in keys], (length,))
+        s = logistic.keystreams([key.mu for key in keys], [key.d0 for key in keys], length)
         linked = k.reshape(-1, planes, h * w) == 1 if name == "lpe-50" else np.ones((1, 1, h * w), bool)
         linked[..., 0] = False
         if params["chain"] == "row":
             linked[..., ::w] = False
         self._channels = c
         # Laid out as the pixels are, channels interleaved: uint8 [keys or 1, H·W·C].
-        self._t = _interleave((logistic.to_bytes(d) * k).reshape(-1, planes, h * w), c)
+        self._t = layout.interleave((s * k).reshape(-1, planes, h * w), c)
         # Entry j says which positions have at least 2^j linked positions in a row up to and including
         # themselves: 255 there, 0 elsewhere. Entry 0 is the link to the position before.
         runs = _linked_runs(linked)
         spans = [1 << j for j in range(int(runs.max()).bit_length())]
-        self._reach = [_interleave(np.where(runs >= span, 255, 0).astype(np.uint8), c) for span in spans]
+        self._reach = [
+            layout.interleave(np.where(runs >= span, 255, 0).astype(np.uint8), c) for span in spans
+        ]
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
-        return {"chain": ("raster", "row"), "channels": ("shared", "independent")}
+        return {"chain": ("raster", "row"), **layout.CHANNELS}
 
     @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
-        """Any H×W×C will do."""
+    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+        return logistic.KEY_BITS + layout.values(image_shape, params)
 
     @classmethod
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
     ) -> list[Key]:
-        h, w, c = image_shape
-        length = h * w * (c if params["channels"] == "independent" else 1)
+        length = layout.values(image_shape, params)
         mu, d0 = logistic.derive(list(secrets), length)
         return [
             Key(float(mu[i]), float(d0[i]), FieldStream(secret, "k").bits(length))
@@ -132,9 +124,3 @@ def _linked_runs(linked: np.ndarray) -> np.ndarray:
     """For each position (bool [..., n]), how many linked ones in a row end there."""
     at = np.arange(linked.shape[-1])
     return at - np.maximum.accumulate(np.where(linked, 0, at), axis=-1)
-
-
-def _interleave(planes: np.ndarray, channels: int) -> np.ndarray:
-    """[K, P, n] plane after plane, P = C or 1 (the same for all channels), as [K, n·C] pixel after pixel."""
-    every = np.broadcast_to(planes, (len(planes), channels, planes.shape[-1]))
-    return np.ascontiguousarray(every.transpose(0, 2, 1)).reshape(len(planes), -1)

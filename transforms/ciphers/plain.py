@@ -18,18 +18,16 @@ class Key:
 class Plain(Cipher):
     """c = p."""
 
-    title = "identity, for baselines"
+    source = "the identity, for baselines"
+    keyed = "nothing"
+    broken_by = "nothing to break"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         super().__init__(name, image_shape, params, len(keys))
 
     @classmethod
-    def default_params(cls) -> Mapping[str, tuple[str, ...]]:
-        return {}
-
-    @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
-        return None
+    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+        return 0.0
 
     @classmethod
     def derive_keys(

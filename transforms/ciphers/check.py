@@ -1,0 +1,41 @@
+"""Checks of explicit key material: one array per key, stacked where all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transforms.errors import CipherError
+
+
+def bits(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Arrays of 0 and 1 as uint8 [K, *shape]. Raises CipherError for other shapes or values."""
+    return integers(name, arrays, shape, 2).astype(np.uint8)
+
+
+def integers(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: int) -> np.ndarray:
+    """Arrays of integers in [0, bound) as int64 [K, *shape]. Raises CipherError for others."""
+    stacked = []
+    for given in arrays:
+        array = np.asarray(given)
+        if (
+            array.shape != shape
+            or array.dtype.kind not in "biuf"
+            or not np.isin(array, np.arange(bound)).all()
+        ):
+            raise CipherError(
+                f"{name} must have shape {shape} and values 0..{bound - 1} for this image shape, got shape "
+                f"{array.shape}"
+            )
+        stacked.append(array.astype(np.int64))
+    return np.stack(stacked)
+
+
+def permutations(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Arrays whose last axis is a permutation, as int64 [K, *shape]. Raises CipherError for others."""
+    stacked = integers(name, arrays, shape, shape[-1])
+    if not (np.sort(stacked, axis=-1) == np.arange(shape[-1])).all():
+        raise CipherError(f"{name} must hold permutations of 0..{shape[-1] - 1}")
+    return stacked

@@ -1,0 +1,19 @@
+"""The six orders of three channels, which PBE and EtC draw from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.ciphers.base import Shape
+from transforms.errors import CipherError
+
+ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+"""With entry o, output channel j takes input channel ORDERS[o][j]."""
+
+
+def check_three_channels(name: str, image_shape: Shape) -> None:
+    """Raises CipherError unless the image has 3 channels."""
+    if image_shape[2] != 3:
+        raise CipherError(
+            f"{name} shuffles colours and needs 3 channels, not {image_shape[2]}; read the images as RGB"
+        )

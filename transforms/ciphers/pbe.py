@@ -1,0 +1,101 @@
+"""Pixel-based encryption (Sirichotedumrong, Kinoshita and Kiya, IEEE Access 2019; paper, [3]).
+
+Negative-positive: c = p ⊕ 255 where the mask is 1, for each byte on its own. Then, if asked for, the
+channels of each pixel are put in one of their six orders.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from transforms.ciphers import check, layout
+from transforms.ciphers.base import Cipher, Shape
+from transforms.ciphers.colour import ORDERS, check_three_channels
+from transforms.ciphers.derive import FieldStream
+from transforms.errors import CipherError
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Key:
+    """Key material of pbe.
+
+    Attributes:
+      mask: uint8 [H, W, C] of 0 and 1.
+      colour: int [H, W] of 0..5, an entry of `colour.ORDERS` for each pixel; None with colour="false".
+    """
+
+    mask: np.ndarray
+    colour: np.ndarray | None = None
+
+    def __reduce__(self) -> str:
+        raise TypeError("key material must not be pickled")
+
+
+class Pbe(Cipher):
+    """pbe. Parameter: `colour`: `false`, or `true` for the channel shuffle, which needs 3 channels."""
+
+    source = "Sirichotedumrong, Kinoshita & Kiya 2019, PBE [3]"
+    keyed = "which bytes are inverted (mask), order of each pixel's channels (colour)"
+    demands = "any H×W×C; C = 3 with colour=true"
+    broken_by = "one chosen image; neighbours alone show outlines"
+
+    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
+        super().__init__(name, image_shape, params, len(keys))
+        mask = check.bits("mask", [key.mask for key in keys], image_shape)
+        self._mask = (mask * np.uint8(255)).reshape(len(keys), -1)
+        self._index: np.ndarray | None = None
+        if (params["colour"] == "true") != all(key.colour is not None for key in keys):
+            raise CipherError("pbe: a key has `colour` exactly if the parameter colour is true")
+        if params["colour"] == "true":
+            colour = check.integers("colour", [key.colour for key in keys], image_shape[:2], len(ORDERS))
+            pixels = np.arange(image_shape[0] * image_shape[1])[None, :, None] * 3
+            self._index = (pixels + ORDERS[colour.reshape(len(keys), -1)]).reshape(len(keys), -1)
+            self._inverse = layout.inverse(self._index)
+
+    @classmethod
+    def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        return {"colour": ("false", "true")}
+
+    @classmethod
+    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+        if params["colour"] == "true":
+            check_three_channels("pbe with colour=true", image_shape)
+
+    @classmethod
+    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+        height, width, channels = image_shape
+        colour = math.log2(len(ORDERS)) if params["colour"] == "true" else 0.0
+        return height * width * (channels + colour)
+
+    @classmethod
+    def derive_keys(
+        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+    ) -> list[Key]:
+        height, width, _ = image_shape
+        keys = []
+        for secret in secrets:
+            mask = FieldStream(secret, "mask").bits(int(np.prod(image_shape))).reshape(image_shape)
+            colour = None
+            if params["colour"] == "true":
+                colour = (
+                    FieldStream(secret, "colour").below(len(ORDERS), height * width).reshape(height, width)
+                )
+            keys.append(Key(mask, colour))
+        return keys
+
+    def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        if self._index is None:
+            np.bitwise_xor(images, self._mask[keys], out=out)
+        else:
+            layout.take(images ^ self._mask[keys], self._index[keys], out)
+
+    def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        if self._index is None:
+            np.bitwise_xor(images, self._mask[keys], out=out)
+        else:
+            layout.take(images, self._inverse[keys], out)
+            np.bitwise_xor(out, self._mask[keys], out=out)
