@@ -129,7 +129,8 @@ class _Gather(beam.CombineFn):
         return []
 
     def add_input(self, accumulator: list[ShardReceipt], element: ShardReceipt) -> list[ShardReceipt]:
-        return [*accumulator, element]
+        accumulator.append(element)
+        return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[list[ShardReceipt]]) -> list[ShardReceipt]:
         return [element for part in accumulators for element in part]
