@@ -20,10 +20,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-import google_crc32c
-
 from pipeline import storage
 from pipeline.records import RecordFormat
+from pipeline.tfrecord import extend_crc32c
 from transforms.errors import DataError
 
 FORMAT_VERSION = 1
@@ -157,7 +156,7 @@ def file_crc32c(path: str) -> str:
     crc = 0
     with storage.open_read(path) as file:
         while piece := file.read(1 << 22):
-            crc = google_crc32c.extend(crc, piece)
+            crc = extend_crc32c(crc, piece)
     return f"{crc:08x}"
 
 

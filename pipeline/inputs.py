@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.readers import ShardReader, SliceReader
 from pipeline.records import RecordFormat
-from pipeline.shardmap import ShardTask
 from pipeline.sources import open_source, split_uri
 from pipeline.sources.base import ReadOptions, Source
 from pipeline.splits import cut, shard_bounds
+from pipeline.work import ShardTask
 from transforms.errors import DataError, UsageError
 
 

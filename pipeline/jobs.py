@@ -1,4 +1,4 @@
-"""ingest, encrypt, decrypt: an input, a stage and an output each, over the one pipeline."""
+"""ingest, encrypt, decrypt, reencrypt: an input, a stage and an output each, over the one pipeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pipeline.encryption import Encryption, dataset_salt, new_encryption
 from pipeline.inputs import Input, ReadSpec, open_input
 from pipeline.keystore import KeyStore
 from pipeline.output import Output
-from pipeline.stages import Copy, Decrypt, Encrypt, Stage
+from pipeline.stages import Copy, Decrypt, Encrypt, Reencrypt, Stage
+from pipeline.work import WriteShard
 from transforms import ciphers
 from transforms.errors import DataError
 from transforms.keyed import CipherSpec, Scope
@@ -34,6 +35,7 @@ class JobSpec:
       skip_bad_records: leave unreadable images out (they are listed), instead of failing.
       beam: Beam's options.
       progress: shows progress; None for none.
+      processes: how many work at once.
     """
 
     read: ReadSpec
@@ -41,6 +43,7 @@ class JobSpec:
     beam: PipelineOptions
     skip_bad_records: bool = False
     progress: Progress | None = None
+    processes: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,15 @@ class CipherChoice:
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scope: Scope = "dataset"
     hide_labels: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CipherChange:
+    """What `reencrypt` changes besides the key; None, and parameters left out, stay as they are."""
+
+    name: str | None = None
+    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    scope: Scope | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,31 +117,7 @@ def encrypt(spec: JobSpec, choice: CipherChoice, key: KeySpec) -> JobResult:
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
-        params = ciphers.resolve_params(choice.name, choice.params)
-        if source.image_shape is not None:
-            ciphers.scheme(choice.name).check_shape(source.image_shape, params)
-        primary = KeyStore(key.keystore).open(key.name)
-        settings = {
-            "command": "encrypt",
-            "cipher": choice.name,
-            "params": params,
-            "scope": choice.scope,
-            "hide_labels": choice.hide_labels,
-            "key": [key.name, primary.id],
-            "keep_ids": spec.read.keep_ids,
-            **_read_settings(spec.read),
-        }
-        hidden = source.class_names if choice.hide_labels else None
-        shown = tuple(str(i) for i in range(len(source.class_names))) if hidden else source.class_names
-
-        def stage(out: Output) -> tuple[Stage, dict[str, Any]]:
-            salt = dataset_salt(out.name, out.version, source.digest)
-            cipher = CipherSpec(choice.name, salt, choice.scope, params)
-            encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id)
-            KeyStore(key.keystore).record_dataset(key.name, primary.id, out.directory)
-            return Encrypt(key.keystore, encryption, len(shown)), encryption.to_json()
-
-        return _run(spec, source, settings, shown, True, stage)
+        return _encrypt_as(spec, source, choice, key, source.class_names, None)
 
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
@@ -142,6 +130,84 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
         names = encryption.class_names(key, source.class_names)
         stage = Decrypt(keystore, encryption, len(names))
         return _run(spec, source, {"command": "decrypt"}, names, False, lambda _: (stage, {}))
+
+
+def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
+    """Writes the next version of an encrypted dataset under its keyset's primary key.
+
+    Decryption and encryption are one step on each batch: no plain image reaches a disk.
+
+    Args:
+      spec: its input is the dataset `dataset:HOME`, its output the same HOME.
+      keystore: where both keys are.
+      change: another cipher, parameters or scope.
+    """
+    with open_input(spec.read) as source:
+        if source.dataset is None or source.dataset.encryption is None:
+            raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; encrypt it first")
+        old = Encryption.from_json(source.dataset.encryption, source.dataset.directory)
+        names = old.class_names(old.open_key(keystore), source.class_names)
+        hidden = old.sealed_class_names is not None
+        kept = old.spec.params if change.name in (None, old.spec.name) else {}
+        choice = CipherChoice(
+            change.name or old.spec.name, {**kept, **change.params}, change.scope or old.spec.scope, hidden
+        )
+        return _encrypt_as(
+            spec, source, choice, KeySpec(keystore, old.key_name), names, Decrypt(keystore, old, len(names))
+        )
+
+
+def _encrypt_as(
+    spec: JobSpec,
+    source: Input,
+    choice: CipherChoice,
+    key: KeySpec,
+    class_names: tuple[str, ...],
+    before: Decrypt | None,
+) -> JobResult:
+    """Encrypts an input whose true class names are `class_names`, after decrypting it if told so."""
+    params = ciphers.resolve_params(choice.name, choice.params)
+    if source.image_shape is not None:
+        ciphers.scheme(choice.name).check_shape(source.image_shape, params)
+    primary = KeyStore(key.keystore).open(key.name)
+    described: dict[str, Any] = {
+        "cipher": choice.name,
+        "params": params,
+        "scope": choice.scope,
+        "hide_labels": choice.hide_labels,
+        "key": [key.name, primary.id],
+    }
+    if before is not None and described == _described(before.encryption):
+        return JobResult(source.dataset or open_dataset(spec.home), skipped=True, seconds=0.0)
+    settings = {
+        "command": "encrypt" if before is None else "reencrypt",
+        "keep_ids": spec.read.keep_ids,
+        **described,
+        **_read_settings(spec.read),
+    }
+    hidden = class_names if choice.hide_labels else None
+    shown = tuple(str(i) for i in range(len(class_names))) if hidden else class_names
+
+    def stage(out: Output) -> tuple[Stage, dict[str, Any]]:
+        salt = dataset_salt(out.name, out.version, source.digest)
+        cipher = CipherSpec(choice.name, salt, choice.scope, params)
+        encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id)
+        KeyStore(key.keystore).record_dataset(key.name, primary.id, out.directory)
+        encrypt_stage = Encrypt(key.keystore, encryption, len(shown))
+        return encrypt_stage if before is None else Reencrypt(before, encrypt_stage), encryption.to_json()
+
+    return _run(spec, source, settings, shown, True, stage)
+
+
+def _described(encryption: Encryption) -> dict[str, Any]:
+    """What `reencrypt` would have to change."""
+    return {
+        "cipher": encryption.spec.name,
+        "params": dict(encryption.spec.params),
+        "scope": encryption.spec.scope,
+        "hide_labels": encryption.sealed_class_names is not None,
+        "key": [encryption.key_name, encryption.key_id],
+    }
 
 
 def _read_settings(spec: ReadSpec) -> dict[str, Any]:
@@ -178,9 +244,10 @@ def _run(
         manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **described}
         shardmap.run(
             source.tasks,
-            shardmap.WriteShard(stage, begun, spec.skip_bad_records),
+            WriteShard(stage, begun, spec.skip_bad_records),
             shardmap.Commit(begun, manifest, source.splits),
             spec.beam,
+            processes=spec.processes,
             watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
         )
         committed = open_dataset(begun.directory)

@@ -6,9 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol, cast
 
-import google_crc32c
-
-from pipeline import records, storage
+from pipeline import records, storage, tfrecord
 from pipeline.dataset import ShardInfo
 from pipeline.records import RecordFormat
 from pipeline.sources.base import BadRecord, OnBadRecord, Slice
@@ -123,7 +121,7 @@ class _Summed:
 
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(size)
-        self._crc = google_crc32c.extend(self._crc, piece)
+        self._crc = tfrecord.extend_crc32c(self._crc, piece)
         return piece
 
     @property

@@ -1,7 +1,6 @@
 """tf.train.Example records in TFRecord files, a batch at a time.
 
-A TFRecord frame is: length (uint64 LE), masked CRC32C of those 8 bytes, the data, masked CRC32C
-of the data. Records of one shard of fixed-shape images mostly have one length and differ only in
+Records of one shard of fixed-shape images mostly have one length and differ only in
 their values, so a run of them is one 2-D array whose columns are the fields. What does not fit
 that pattern (encoded images, other features, mixed lengths) is parsed record by record through
 protobuf, with the same results.
@@ -10,24 +9,17 @@ protobuf, with the same results.
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import io
 import itertools
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Literal, cast
 
-import google_crc32c
 import numpy as np
 from PIL import Image
 
-from pipeline import example_proto
+from pipeline import example_proto, tfrecord
 from transforms.batch import ImageBatch
 from transforms.errors import DataError
-
-_CHUNK = 1 << 22
-_HEADER = 12
-_FRAME = 16
-_LARGEST_RECORD = 1 << 30
 
 OnDamage = Callable[[str, str], None]
 """Called with (where, reason) for a record that cannot be used; it raises or takes note."""
@@ -55,20 +47,6 @@ class RecordFormat:
     def __post_init__(self) -> None:
         if self.encoding == "raw" and self.image_shape is None:
             raise ValueError("raw images need a fixed image_shape")
-
-
-def masked_crc32c(data: bytes) -> int:
-    """TFRecord's checksum of `data`: CRC32C, rotated right by 15 bits, plus a constant."""
-    return int(_mask(np.array([google_crc32c.value(data)], np.uint32))[0])
-
-
-def extend_crc32c(crc: int, data: bytes) -> int:
-    """CRC32C of what `crc` is of, followed by `data`."""
-    return int(google_crc32c.extend(crc, data))
-
-
-def _mask(crc: np.ndarray) -> np.ndarray:
-    return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)
 
 
 # ---------------------------------------------------------------- writing
@@ -113,29 +91,15 @@ def _encode_run(ids: list[bytes], labels: list[bytes], payload: np.ndarray, fmt:
     start = b"\x0a" + _varint(features_size)
     length = len(start) + features_size
 
-    header = length.to_bytes(8, "little")
-    rows = np.empty((count, length + _FRAME), np.uint8)
+    rows = np.empty((count, tfrecord.HEADER + length + tfrecord.FOOTER), np.uint8)
     column = 0
-    for constant, values in [
-        (header + masked_crc32c(header).to_bytes(4, "little") + start, payload[:, :0]),
-        *pieces,
-    ]:
+    for constant, values in [(tfrecord.header(length) + start, payload[:, :0]), *pieces]:
         rows[:, column : column + len(constant)] = np.frombuffer(constant, np.uint8)
         column += len(constant)
         rows[:, column : column + values.shape[1]] = values
         column += values.shape[1]
-    rows[:, -4:] = _checksums(rows).astype("<u4")[:, None].view(np.uint8)
+    rows[:, -tfrecord.FOOTER :] = tfrecord.checksums(rows).astype("<u4")[:, None].view(np.uint8)
     return rows.tobytes()
-
-
-def _checksums(rows: np.ndarray) -> np.ndarray:
-    """Masked CRC32C (uint32 [N]) of the data of framed records (uint8 [N, L + 16], C-contiguous)."""
-    stride = rows.shape[1]
-    view = rows.reshape(-1).data
-    value = google_crc32c.value
-    starts = range(_HEADER, len(view), stride)
-    size = stride - _FRAME
-    return _mask(np.array([value(view[at : at + size].tobytes()) for at in starts], np.uint32))
 
 
 def _bytes_prefix(size: int) -> bytes:
@@ -190,7 +154,7 @@ def decode(
     """
     pending: list[tuple[int, str | None, np.ndarray, int]] = []
     index = 0
-    for rows, sound in _frames(file, where):
+    for rows, sound in tfrecord.frames(file, where):
         fields = _uniform_fields(rows, fmt) if sound.all() else None
         if fields is not None:
             if pending:
@@ -207,7 +171,7 @@ def decode(
             try:
                 if not intact:
                     raise DataError("its checksum does not match")
-                parsed = _parse_example(row[_HEADER:-4].tobytes(), fmt)
+                parsed = _parse_example(row[tfrecord.HEADER : -tfrecord.FOOTER].tobytes(), fmt)
             except DataError as error:
                 on_damage(place, str(error))
             else:
@@ -231,86 +195,6 @@ def _to_batch(pending: list[tuple[int, str | None, np.ndarray, int]], where: str
     return ImageBatch(ids, images, np.array([label for *_, label in pending], np.int64))
 
 
-def _frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Runs of framed records of one length (uint8 [N, L + 16]) and which data checksums hold (bool [N])."""
-    stream = _decompressed(file)
-    buffer = b""
-    offset = 0
-    index = 0
-    while True:
-        if len(buffer) - offset < _HEADER:
-            buffer, offset = _more(stream, buffer, offset, _HEADER, where), 0
-            if not buffer:
-                return
-        if len(buffer) < _HEADER:
-            raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
-        header = buffer[offset : offset + _HEADER]
-        length = int.from_bytes(header[:8], "little")
-        if masked_crc32c(header[:8]) != int.from_bytes(header[8:], "little") or length > _LARGEST_RECORD:
-            raise DataError(f"{where}: the length of record {index} is damaged; {_REPLACE}")
-        stride = length + _FRAME
-        if len(buffer) - offset < stride:
-            buffer, offset = _more(stream, buffer, offset, stride, where), 0
-            if len(buffer) < stride:
-                raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
-        count = (len(buffer) - offset) // stride
-        rows = np.frombuffer(buffer, np.uint8, count * stride, offset).reshape(count, stride)
-        same = (rows[:, :_HEADER] == rows[0, :_HEADER]).all(axis=1)
-        if not same.all():
-            rows = rows[: int(same.argmin())]
-        stored = np.ascontiguousarray(rows[:, -4:]).view("<u4")[:, 0]
-        yield rows, _checksums(rows) == stored
-        offset += rows.size
-        index += len(rows)
-
-
-_REPLACE = "restore the file from a copy or write the dataset again"
-
-
-def _more(stream: BinaryIO, buffer: bytes, offset: int, needed: int, where: str) -> bytes:
-    """The unread rest of `buffer` and at least `needed` bytes in all, or everything to the end."""
-    parts = [buffer[offset:]]
-    size = len(parts[0])
-    while size < max(needed, _CHUNK):
-        try:
-            piece = stream.read(max(needed, _CHUNK) - size)
-        except (EOFError, gzip.BadGzipFile, io.UnsupportedOperation) as error:
-            raise DataError(f"{where}: damaged gzip stream ({error}); {_REPLACE}") from error
-        except Exception as error:
-            if type(error).__module__ != "zlib":
-                raise
-            raise DataError(f"{where}: damaged gzip stream ({error}); {_REPLACE}") from error
-        if not piece:
-            break
-        parts.append(piece)
-        size += len(piece)
-    return b"".join(parts)
-
-
-def _decompressed(file: BinaryIO) -> BinaryIO:
-    """`file`, unpacked if it is gzip: its first bytes are then no valid frame header."""
-    start = file.read(_HEADER)
-    whole = cast(BinaryIO, _Prefixed(start, file))
-    framed = len(start) == _HEADER and masked_crc32c(start[:8]) == int.from_bytes(start[8:], "little")
-    if start[:2] == b"\x1f\x8b" and not framed:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=whole))
-    return whole
-
-
-class _Prefixed:
-    """A stream whose first bytes were already taken, and are given back."""
-
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self._start = start
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        if self._start:
-            piece, self._start = self._start[:size], self._start[size:]
-            return piece
-        return self._rest.read(size)
-
-
 # ---------------------------------------------------------------- one run of alike records
 
 
@@ -325,7 +209,7 @@ def _uniform_fields(rows: np.ndarray, fmt: RecordFormat) -> _Fields | None:
     """The fields of records (uint8 [N, L + 16]) as columns, or None where they are not all alike."""
     if fmt.encoding != "raw" or fmt.image_shape is None:
         return None
-    data = rows[:, _HEADER:-4]
+    data = rows[:, tfrecord.HEADER : -tfrecord.FOOTER]
     spans = example_proto.value_spans(data[0].tobytes())
     if spans is None:
         return None

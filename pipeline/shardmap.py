@@ -12,46 +12,20 @@ import base64
 import dataclasses
 import hashlib
 import json
-import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import GlobalWindows
 
-from pipeline import dataset, records, storage
-from pipeline.dataset import ShardInfo
-from pipeline.output import Output, ShardReceipt, write_ids
-from pipeline.readers import Reader
-from pipeline.sources.base import BadRecord
-from pipeline.stages import BatchFunction, Stage
-from transforms.errors import DataError, LpeError
-
-_LOG = logging.getLogger("lpe")
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """One shard to be worked on: shard `index` of `count` of `split`, and where its input is."""
-
-    split: str
-    index: int
-    count: int
-    reader: Reader
-
-
-class ShardWork(Protocol):
-    """A picklable description of what is done with each shard."""
-
-    def setup(self) -> None:
-        """Fetches what the work needs; called once per worker."""
-
-    def run(self, task: ShardTask) -> ShardReceipt:
-        """Does it. Raises LpeError or OSError if it cannot be done."""
+from pipeline.output import Output, ShardReceipt
+from pipeline.pool import WorkerPool
+from pipeline.work import ShardTask, ShardWork, Worker
+from transforms.errors import DataError
 
 
 class JobFailedError(Exception):
@@ -86,40 +60,52 @@ Finish = Callable[[list[ShardReceipt]], None]
 
 
 class ShardFn(beam.DoFn):
-    """Runs a `ShardWork` on each shard.
+    """Runs a `ShardWork` on each shard: here, or in a pool of processes beside.
 
-    A failure that a person must mend (bad input, a full disk) is a receipt, not an exception:
-    a runner would only try the same thing again.
+    With a pool, shards are handed out as they come and receipts collected when the bundle ends: the
+    local runner gives all shards as one bundle. The processes fetch keys for themselves.
+
+    Args:
+      work: what is done.
+      processes: how many at once; 1 works in this process.
     """
 
-    def __init__(self, work: ShardWork) -> None:
+    def __init__(self, work: ShardWork, processes: int) -> None:
         self._work = work
+        self._processes = processes
         self._images = Metrics.counter("lpe", "images")
         self._bytes = Metrics.counter("lpe", "bytes")
         self._bad = Metrics.counter("lpe", "bad_records")
-        self._unusable: str | None = None
+        self._worker: Worker | None = None
+        self._pool: WorkerPool | None = None
 
     def setup(self) -> None:
-        try:
-            self._work.setup()
-        except LpeError as error:
-            self._unusable = str(error)
+        if self._processes == 1:
+            self._worker = Worker(self._work)
+        else:
+            self._pool = WorkerPool(self._work, self._processes)
 
     def process(self, task: ShardTask) -> Iterator[ShardReceipt]:
-        if self._unusable is not None:
-            yield ShardReceipt(task.split, task.index, None, failure=self._unusable)
-            return
-        try:
-            receipt = self._work.run(task)
-        except LpeError as error:
-            receipt = ShardReceipt(task.split, task.index, None, failure=str(error))
-        except OSError as error:
-            receipt = ShardReceipt(task.split, task.index, None, failure=str(storage.explain(error)))
+        if self._worker is not None:
+            yield self._counted(self._worker.run(task))
+        elif self._pool is not None:
+            self._pool.submit(task)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        if self._pool is not None:
+            for receipt in self._pool.receipts():
+                yield GlobalWindows.windowed_value(self._counted(receipt))
+
+    def teardown(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    def _counted(self, receipt: ShardReceipt) -> ShardReceipt:
         if receipt.shard is not None:
             self._images.inc(receipt.shard.examples)
             self._bytes.inc(receipt.shard.bytes)
         self._bad.inc(len(receipt.bad))
-        yield receipt
+        return receipt
 
 
 class _Gather(beam.CombineFn):
@@ -145,11 +131,13 @@ def run(
     finish: Finish,
     options: PipelineOptions,
     *,
+    processes: int = 1,
     watch: Callable[[], None] | None = None,
 ) -> None:
     """Builds the pipeline, runs it and waits for its end.
 
     Args:
+      processes: how many work at once on a machine.
       watch: called twice a second meanwhile, to show progress.
 
     Raises:
@@ -160,7 +148,7 @@ def run(
         pipeline
         | "Shards" >> beam.Create(list(tasks))
         | "Spread" >> beam.Reshuffle()
-        | "Work" >> beam.ParDo(ShardFn(work))
+        | "Work" >> beam.ParDo(ShardFn(work, processes))
         | "Gather" >> beam.CombineGlobally(_Gather())
         | "Finish" >> beam.Map(finish)
     )
@@ -188,73 +176,6 @@ def run(
 def _watch(watch: Callable[[], None], over: threading.Event) -> None:
     while not over.wait(0.5):
         watch()
-
-
-# ---------------------------------------------------------------- work that writes a dataset
-
-
-@dataclasses.dataclass
-class WriteShard:
-    """Reads a shard, applies the stage to every batch, writes the result and its receipt.
-
-    Attributes:
-      stage: what happens to the images.
-      output: where the shard goes.
-      skip_bad_records: leave unreadable images out, instead of failing.
-    """
-
-    stage: Stage
-    output: Output
-    skip_bad_records: bool
-
-    def setup(self) -> None:
-        self._function: BatchFunction = self.stage.open()
-
-    def run(self, task: ShardTask) -> ShardReceipt:
-        done = self.output.finished(task.split, task.index)
-        if done is not None:
-            return done
-        bad: list[dict[str, str]] = []
-
-        def on_bad_record(record: BadRecord) -> None:
-            if not self.skip_bad_records:
-                raise record.error()
-            _LOG.warning("skipped %s: %s", record.where, record.reason)
-            # A file name can name a patient: beside ciphertext only the shard is told.
-            where = f"{task.split} shard {task.index}" if self.output.encrypted else record.where
-            bad.append({"where": where, "reason": record.reason})
-
-        shard, ids = self._write(task, on_bad_record)
-        if ids is not None:
-            write_ids(self.output.ids_path(task.split, task.index), ids)
-        receipt = ShardReceipt(task.split, task.index, shard, tuple(bad))
-        storage.write_atomic(
-            self.output.receipt_path(task.split, task.index), json.dumps(receipt.to_json()).encode()
-        )
-        return receipt
-
-    def _write(
-        self, task: ShardTask, on_bad_record: Callable[[BadRecord], None]
-    ) -> tuple[ShardInfo, pa.Table | None]:
-        output = self.output
-        name = dataset.shard_name(output.name, task.split, task.index, task.count)
-        examples = size = crc = 0
-        ids: list[str] = []
-        origins: list[str] = []
-        with storage.open_atomic(storage.join(output.data, name)) as file:
-            for batch in task.reader.batches(on_bad_record):
-                data = records.encode(self._function(batch), output.format)
-                file.write(data)
-                examples += len(batch)
-                size += len(data)
-                crc = records.extend_crc32c(crc, data)
-                if batch.origins is not None and not output.encrypted:
-                    ids += batch.ids
-                    origins += batch.origins
-        table = None
-        if origins:
-            table = pa.table({"id": ids, "split": [task.split] * len(ids), "name": origins})
-        return ShardInfo(name, examples, size, f"{crc:08x}"), table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pipeline.encryption import Encryption
 from pipeline.inputs import dataset_input
 from pipeline.output import ShardReceipt
 from pipeline.readers import Reader
-from pipeline.shardmap import ShardTask
 from pipeline.sources.base import BadRecord
 from pipeline.stages import BatchFunction, Copy, Decrypt, Stage
+from pipeline.work import ShardTask
 from transforms.batch import ImageBatch
 from transforms.errors import DataError
 

@@ -59,6 +59,7 @@ MODEL = Annotated[str, typer.Option(help="The network.")]
 EPOCHS = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
 SEED = Annotated[int, typer.Option(help="Same seed, same run on one machine.")]
 CIPHER = Annotated[str, typer.Option(help="The encryption scheme.")]
+WORKERS = Annotated[int, typer.Option(min=1, help="Processes that work at once on this machine.")]
 CIPHERS = Annotated[str, typer.Option(help="Schemes, comma-separated, or `all`.")]
 PARAM = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.")
@@ -87,7 +88,12 @@ def read_spec(
 
 
 def job_spec(
-    read: ReadSpec, home: str, policy: OnBadRecord, arguments: list[str], progress: Progress
+    read: ReadSpec,
+    home: str,
+    policy: OnBadRecord,
+    arguments: list[str],
+    progress: Progress,
+    workers: int,
 ) -> JobSpec:
     """A job, from the options; `arguments` go to Beam."""
     from pipeline.jobs import JobSpec  # noqa: PLC0415
@@ -99,6 +105,7 @@ def job_spec(
         beam=beam_options(arguments),
         skip_bad_records=policy == OnBadRecord.skip,
         progress=progress,
+        processes=workers,
     )
 
 

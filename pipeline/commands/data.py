@@ -21,6 +21,7 @@ from pipeline.commands.common import (
     SCOPE,
     SOURCE,
     VALIDATION,
+    WORKERS,
     KeyScope,
     OnBadRecord,
     cipher_names,
@@ -40,6 +41,7 @@ def ingest(
     grey: GREY = False,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
@@ -49,7 +51,7 @@ def ingest(
     report = Report("ingest", as_json=as_json)
     with report.progress("ingest") as progress:
         read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
-        result = jobs.ingest(job_spec(read, output, on_bad_record, ctx.args, progress)).to_json()
+        result = jobs.ingest(job_spec(read, output, on_bad_record, ctx.args, progress, workers)).to_json()
     report.result(result, job_table("ingest", result))
 
 
@@ -68,6 +70,7 @@ def encrypt(
     grey: GREY = False,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
@@ -78,7 +81,7 @@ def encrypt(
     choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels)
     with report.progress("encrypt") as progress:
         read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
-        spec = job_spec(read, output, on_bad_record, ctx.args, progress)
+        spec = job_spec(read, output, on_bad_record, ctx.args, progress, workers)
         result = jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key)).to_json()
     report.result(result, job_table("encrypt", result))
 
@@ -89,6 +92,7 @@ def decrypt(
     output: HOME,
     keystore: KEYSTORE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Restore the plain dataset from an encrypted one."""
@@ -98,9 +102,32 @@ def decrypt(
     report = Report("decrypt", as_json=as_json)
     with report.progress("decrypt") as progress:
         read = read_spec(source, "same", False, None, False)
-        spec = job_spec(read, output, on_bad_record, ctx.args, progress)
+        spec = job_spec(read, output, on_bad_record, ctx.args, progress, workers)
         result = jobs.decrypt(spec, keystore).to_json()
     report.result(result, job_table("decrypt", result))
+
+
+def reencrypt(
+    ctx: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="The dataset's home, ROOT/NAME.")],
+    keystore: KEYSTORE,
+    cipher: Annotated[str | None, typer.Option(help="Another scheme [default: the same].")] = None,
+    param: PARAM = None,
+    scope: Annotated[KeyScope | None, typer.Option(help="Another key scope [default: the same].")] = None,
+    workers: WORKERS = 1,
+    as_json: JSON = False,
+) -> None:
+    """Write a dataset's next version under the primary key; no plain image reaches a disk."""
+    from pipeline import jobs  # noqa: PLC0415
+    from pipeline.console import Report, job_table  # noqa: PLC0415
+
+    report = Report("reencrypt", as_json=as_json)
+    change = jobs.CipherChange(cipher, cipher_params(param), None if scope is None else scope.value)
+    with report.progress("reencrypt") as progress:
+        read = read_spec(f"dataset:{dataset}", "same", False, None, False)
+        spec = job_spec(read, dataset, OnBadRecord.fail, ctx.args, progress, workers)
+        result = jobs.reencrypt(spec, keystore, change).to_json()
+    report.result(result, job_table("reencrypt", result))
 
 
 def verify(

@@ -454,7 +454,7 @@ def test_a_changed_image_that_is_whole_is_found_by_comparing(lpe, keystore, plai
     )
     assert checked.json["ok"] is True
     shard = twisted / "1.0.0" / "shapes-train.tfrecord-00001-of-00004"
-    from pipeline import records  # noqa: PLC0415
+    from pipeline import records, tfrecord  # noqa: PLC0415
 
     fmt = open_dataset(str(twisted)).format
     with shard.open("rb") as file:
@@ -464,7 +464,7 @@ def test_a_changed_image_that_is_whole_is_found_by_comparing(lpe, keystore, plai
     data = records.encode(batches[0].replace_images(images), fmt)
     shard.write_bytes(data)
     manifest = json.loads((twisted / "1.0.0" / "manifest.json").read_text())
-    manifest["shards"]["train"][1]["crc32c"] = f"{records.extend_crc32c(0, data):08x}"
+    manifest["shards"]["train"][1]["crc32c"] = f"{tfrecord.extend_crc32c(0, data):08x}"
     (twisted / "1.0.0" / "manifest.json").write_text(json.dumps(manifest))
     checked = lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{twisted}", "--json")
     assert checked.code == 1

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import records
+from pipeline import records, tfrecord
 from pipeline.records import RecordFormat
 from transforms.batch import ImageBatch
 from transforms.errors import DataError
@@ -191,7 +191,7 @@ def test_a_damaged_record_can_be_skipped_and_the_rest_is_right():
 def test_records_that_are_no_such_examples_are_named():
     def framed(payload: bytes) -> bytes:
         header = len(payload).to_bytes(8, "little")
-        ends = [records.masked_crc32c(part).to_bytes(4, "little") for part in (header, payload)]
+        ends = [tfrecord.masked_crc32c(part).to_bytes(4, "little") for part in (header, payload)]
         return header + ends[0] + payload + ends[1]
 
     good = records.encode(some(1), FORMAT)
@@ -244,8 +244,8 @@ def test_random_payloads_in_valid_frames_never_crash():
         for _ in range(rng.randint(1, 6)):
             payload[rng.randrange(min(60, len(payload)))] = rng.randrange(256)
         header = len(payload).to_bytes(8, "little")
-        data = header + records.masked_crc32c(header).to_bytes(4, "little") + payload
-        data += records.masked_crc32c(bytes(payload)).to_bytes(4, "little")
+        data = header + tfrecord.masked_crc32c(header).to_bytes(4, "little") + payload
+        data += tfrecord.masked_crc32c(bytes(payload)).to_bytes(4, "little")
         for batch in read(data * 3, on_damage=lambda where, reason: None):
             assert batch.images.shape[1:] == SHAPE
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transforms.ciphers import check, layout, logistic
+from transforms.ciphers import chain, check, layout, logistic
 from transforms.ciphers.base import Cipher, Shape
 from transforms.ciphers.derive import FieldStream
 
@@ -59,20 +59,16 @@ class Lpe(Cipher):
         planes = length // (h * w)
         k = check.bits("k", [key.k for key in keys], (length,))
         s = logistic.keystreams([key.mu for key in keys], [key.d0 for key in keys], length)
-        linked = k.reshape(-1, planes, h * w) == 1 if name == "lpe-50" else np.ones((1, 1, h * w), bool)
-        linked[..., 0] = False
-        if params["chain"] == "row":
-            linked[..., ::w] = False
-        self._channels = c
-        # Laid out as the pixels are, channels interleaved: uint8 [keys or 1, H·W·C].
+        # Laid out as the pixels are, channels interleaved: uint8 [keys, H·W·C].
         self._t = layout.interleave((s * k).reshape(-1, planes, h * w), c)
-        # Entry j says which positions have at least 2^j linked positions in a row up to and including
-        # themselves: 255 there, 0 elsewhere. Entry 0 is the link to the position before.
-        runs = _linked_runs(linked)
-        spans = [1 << j for j in range(int(runs.max()).bit_length())]
-        self._reach = [
-            layout.interleave(np.where(runs >= span, 255, 0).astype(np.uint8), c) for span in spans
-        ]
+        if name == "lpe-100" and params["chain"] == "raster":
+            self._chain: chain.Chain = chain.RasterChain(c)
+        else:
+            linked = k.reshape(-1, planes, h * w) == 1 if name == "lpe-50" else np.ones((1, 1, h * w), bool)
+            linked[..., 0] = False
+            if params["chain"] == "row":
+                linked[..., ::w] = False
+            self._chain = chain.LinkedChain(linked, c)
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
@@ -95,32 +91,12 @@ class Lpe(Cipher):
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
         t = self._t[keys]
-        np.add(images, t, out=out)
-        np.bitwise_xor(out, t, out=out)
-        # Prefix-XOR by doubling: after step j a value covers up to 2^(j+1) positions.
-        before = np.empty_like(out)
-        for j, reach in enumerate(self._reach):
-            self._xor_linked(out, out, reach, self._channels << j, keys, before)
+        e = images + t
+        np.bitwise_xor(e, t, out=e)
+        self._chain.forward(e, out, keys)
 
     def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
         t = self._t[keys]
-        out[...] = images
-        for reach in self._reach[:1]:
-            self._xor_linked(images, out, reach, self._channels, keys, np.empty_like(out))
+        self._chain.backward(images, out, keys)
         np.bitwise_xor(out, t, out=out)
         np.subtract(out, t, out=out)
-
-    @staticmethod
-    def _xor_linked(
-        source: np.ndarray, out: np.ndarray, reach: np.ndarray, shift: int, keys: slice, before: np.ndarray
-    ) -> None:
-        """out_i ^= source_(i − shift), all [M, H·W·C], where `reach` says so; `before` is scratch space."""
-        mask = reach[keys] if len(reach) > 1 else reach
-        np.bitwise_and(source[:, :-shift], mask[:, shift:], out=before[:, shift:])
-        np.bitwise_xor(out[:, shift:], before[:, shift:], out=out[:, shift:])
-
-
-def _linked_runs(linked: np.ndarray) -> np.ndarray:
-    """For each position (bool [..., n]), how many linked ones in a row end there."""
-    at = np.arange(linked.shape[-1])
-    return at - np.maximum.accumulate(np.where(linked, 0, at), axis=-1)
