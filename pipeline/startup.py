@@ -1,0 +1,37 @@
+"""What a job's start-up leaves out: Google Cloud's clients, where the job has no use for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+# Those that import Beam; the others do so only once they meet a remote path, and then need all of it.
+_JOBS = {"run", "ingest", "encrypt", "decrypt", "reencrypt", "verify"}
+
+# A path or Beam option of Google's. A local folder with such a name costs time, never function.
+_GOOGLE = re.compile(r"gs:/|gcp|gcs|google|dataflow|bigquery|pubsub|spanner", re.IGNORECASE)
+
+# All that the extra `gcp` adds and Beam looks for when it is imported.
+_CLIENTS = ("apitools", "google.api_core", "google.auth", "google.cloud")
+
+
+def leave_out_google_cloud(arguments: Sequence[str]) -> None:
+    """Makes this process one without the extra `gcp`, unless the command mentions Google Cloud.
+
+    Beam imports whatever clients it finds. Without them it is what it is on an installation without
+    the extra: able to do all that a job elsewhere needs. There is no way back in the same process,
+    since Beam does not look for them twice: this is for a process that runs this command and ends.
+
+    Args:
+      arguments: the command line without the program's name.
+    """
+    # TensorFlow Datasets may keep its data in a bucket, and not say so on the command line.
+    mentioned = (*arguments, os.environ.get("TFDS_DATA_DIR", ""))
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if command not in _JOBS or any(_GOOGLE.search(word) for word in mentioned):
+        return
+    for name in _CLIENTS:
+        # Python's own way of saying that there is no such module: importing it raises ModuleNotFoundError.
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
