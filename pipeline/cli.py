@@ -13,7 +13,7 @@ import typer
 
 from pipeline.commands import data, keys, run, schemes, training
 from pipeline.commands.common import BEAM
-from pipeline.startup import leave_out_google_cloud
+from pipeline.startup import collect_garbage_rarely, leave_out_google_cloud
 from transforms.errors import LpeError, UsageError
 
 _INTERRUPTED = 130
@@ -108,6 +108,7 @@ def entry_point() -> None:
     """What the console script calls."""
     # Not in `main`, which tests and programs call in a process of their own.
     leave_out_google_cloud(sys.argv[1:])
+    collect_garbage_rarely()
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

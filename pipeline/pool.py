@@ -1,17 +1,19 @@
 """Processes that work on shards side by side, on one machine.
 
-Measured against the alternatives on two cores (see README): Beam's threads gain nothing, since most
-of the time between NumPy calls is spent under Python's lock; its own processes take seconds to start
-and a gRPC server each. These start in a few tenths of a second and import no Beam.
+Against Beam's own ways, measured on two cores (README, "Speed"): its threads gain nothing, since what
+is between NumPy's calls needs Python's lock; its processes take seconds to start, and a gRPC server.
+These start in a few tenths of a second, while the runner does, and import no Beam.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+import uuid
 from collections.abc import Iterator
 
 from pipeline.output import ShardReceipt
@@ -22,11 +24,17 @@ class WorkerPool:
     """A `ShardWork` in some processes, each of which makes it ready for itself."""
 
     def __init__(self, work: ShardWork, processes: int) -> None:
+        self._processes = processes
         # Forking a process that has threads, as Beam's has, can lock up; spawning can't.
         self._executor = concurrent.futures.ProcessPoolExecutor(
             processes, multiprocessing.get_context("spawn"), _start, (work,)
         )
         self._pending: list[concurrent.futures.Future[ShardReceipt]] = []
+
+    def start(self) -> None:
+        """Starts the processes now, before there is something to do."""
+        for _ in range(self._processes):
+            self._executor.submit(os.getpid)
 
     def submit(self, task: ShardTask) -> None:
         """Hands out a shard."""
@@ -50,6 +58,29 @@ class WorkerPool:
     def close(self) -> None:
         """Ends the processes."""
         self._executor.shutdown()
+
+
+_started: dict[str, WorkerPool] = {}
+
+
+@contextlib.contextmanager
+def started(work: ShardWork, processes: int) -> Iterator[str]:
+    """Has processes start while a runner does; `claim` takes them. Yields the name to claim them by."""
+    name = uuid.uuid4().hex
+    if processes > 1:
+        _started[name] = WorkerPool(work, processes)
+        _started[name].start()
+    try:
+        yield name
+    finally:
+        pool = _started.pop(name, None)
+        if pool is not None:
+            pool.close()
+
+
+def claim(name: str, work: ShardWork, processes: int) -> WorkerPool:
+    """The processes that `started` this name in this process; new ones on another machine."""
+    return _started.pop(name, None) or WorkerPool(work, processes)
 
 
 _worker: Worker | None = None

@@ -9,6 +9,7 @@ protobuf, with the same results.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import itertools
 from collections.abc import Callable, Iterator
@@ -116,6 +117,7 @@ def _columns(values: list[bytes]) -> np.ndarray:
     return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
 
 
+@functools.lru_cache(1 << 12)
 def _varint(value: int) -> bytes:
     value &= (1 << 64) - 1
     out = bytearray()

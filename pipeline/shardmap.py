@@ -23,7 +23,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.output import Output, ShardReceipt
-from pipeline.pool import WorkerPool
+from pipeline.pool import WorkerPool, claim, started
 from pipeline.work import ShardTask, ShardWork, Worker
 from transforms.errors import DataError
 
@@ -68,11 +68,13 @@ class ShardFn(beam.DoFn):
     Args:
       work: what is done.
       processes: how many at once; 1 works in this process.
+      pool: the name of processes that may have been started for it.
     """
 
-    def __init__(self, work: ShardWork, processes: int) -> None:
+    def __init__(self, work: ShardWork, processes: int, pool: str) -> None:
         self._work = work
         self._processes = processes
+        self._pool_name = pool
         self._images = Metrics.counter("lpe", "images")
         self._bytes = Metrics.counter("lpe", "bytes")
         self._bad = Metrics.counter("lpe", "bad_records")
@@ -83,7 +85,7 @@ class ShardFn(beam.DoFn):
         if self._processes == 1:
             self._worker = Worker(self._work)
         else:
-            self._pool = WorkerPool(self._work, self._processes)
+            self._pool = claim(self._pool_name, self._work, self._processes)
 
     def process(self, task: ShardTask) -> Iterator[ShardReceipt]:
         if self._worker is not None:
@@ -143,21 +145,13 @@ def run(
     Raises:
       DataError: shards could not be done; the first reason.
     """
-    pipeline = beam.Pipeline(options=options)
-    _ = (
-        pipeline
-        | "Shards" >> beam.Create(list(tasks))
-        | "Spread" >> beam.Reshuffle()
-        | "Work" >> beam.ParDo(ShardFn(work, processes))
-        | "Gather" >> beam.CombineGlobally(_Gather())
-        | "Finish" >> beam.Map(finish)
-    )
     over = threading.Event()
     watcher = threading.Thread(target=_watch, args=(watch, over), daemon=True)
     if watch is not None:
         watcher.start()
     try:
-        pipeline.run().wait_until_finish()
+        with started(work, processes) as pool:
+            _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run().wait_until_finish()
     except Exception as error:
         if _interrupted(error):
             raise KeyboardInterrupt from error
@@ -171,6 +165,21 @@ def run(
         if watch is not None:
             watcher.join()
             watch()
+
+
+def _pipeline(
+    tasks: Iterable[ShardTask], work: ShardFn, finish: Finish, options: PipelineOptions
+) -> beam.Pipeline:
+    pipeline = beam.Pipeline(options=options)
+    _ = (
+        pipeline
+        | "Shards" >> beam.Create(list(tasks))
+        | "Spread" >> beam.Reshuffle()
+        | "Work" >> beam.ParDo(work)
+        | "Gather" >> beam.CombineGlobally(_Gather())
+        | "Finish" >> beam.Map(finish)
+    )
+    return pipeline
 
 
 def _watch(watch: Callable[[], None], over: threading.Event) -> None:
