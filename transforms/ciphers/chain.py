@@ -83,13 +83,18 @@ class LinkedChain:
         ]
 
     def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        # By doubling: after step j a value covers up to 2^(j+1) positions.
+        # By doubling: after step j a value covers up to 2^(j+1) positions. The last step writes to `out`.
         before = np.empty_like(e)
+        last = len(self._reach) - 1
         for j, reach in enumerate(self._reach):
-            _masked_before(e, before, reach, self._channels << j, keys)
             shift = self._channels << j
-            np.bitwise_xor(e[:, shift:], before[:, shift:], out=e[:, shift:])
-        out[...] = e
+            _masked_before(e, before, reach, shift, keys)
+            target = out if j == last else e
+            np.bitwise_xor(e[:, shift:], before[:, shift:], out=target[:, shift:])
+            if j == last:
+                out[:, :shift] = e[:, :shift]
+        if not self._reach:
+            out[...] = e
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
         out[...] = c
