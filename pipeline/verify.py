@@ -78,11 +78,15 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
                 f"{data.directory}: comparing an encrypted dataset needs its key; pass --keystore"
             )
     plain = None if against is None else _counterparts(data, open_dataset(against))
+    tasks = dataset_input(data).tasks
     with _word_place(beam) as place:
-        shardmap.run(dataset_input(data).tasks, CheckShard(stage, plain), WriteFindings(place), options=beam)
+        shardmap.run(tasks, CheckShard(stage, plain), WriteFindings(place), options=beam)
         findings = json.loads(storage.read_bytes(storage.join(place, "findings.json")))
+    # A shard without a failure was read to its end and held what it must.
+    whole = [task for task in tasks if [task.split, task.index] not in findings["failed"]]
+    examples = sum(task.reader.expected() for task in whole)
     seconds = time.monotonic() - started
-    return Verification(data, findings["examples"], tuple(findings["problems"]), against is not None, seconds)
+    return Verification(data, examples, tuple(findings["problems"]), against is not None, seconds)
 
 
 def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader]:
@@ -129,20 +133,19 @@ class CheckShard:
         self._function: BatchFunction = self.stage.open()
 
     def run(self, task: ShardTask) -> ShardReceipt:
-        examples = 0
-        ids: set[str] = set()
         restored = self._restored(task.reader)
         if self.plain is not None:
             counterpart = self.plain[task.split, task.index]
-            examples = _compare(f"{task.split} shard {task.index}", restored, counterpart)
+            _compare(f"{task.split} shard {task.index}", restored, counterpart)
         else:
+            examples = 0
+            ids: set[str] = set()
             for batch in restored:
                 examples += len(batch)
                 ids.update(batch.ids)
             if len(ids) != examples:
                 raise DataError(f"{task.split} shard {task.index}: {examples - len(ids)} ids occur twice")
-        # The bad list is free here: it carries the count to the last step.
-        return ShardReceipt(task.split, task.index, None, bad=({"examples": str(examples)},))
+        return ShardReceipt(task.split, task.index, None)
 
     def _restored(self, reader: Reader) -> Iterator[ImageBatch]:
         for batch in reader.batches(_raise):
@@ -153,8 +156,8 @@ def _raise(record: BadRecord) -> NoReturn:
     raise DataError(f"{record.where}: {record.reason}")
 
 
-def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> int:
-    """Compares two shards example by example; returns how many. Raises DataError where they differ."""
+def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> None:
+    """Compares two shards example by example. Raises DataError where they differ."""
     examples = 0
     for ours, theirs in _aligned(restored, counterpart.batches(_raise)):
         if ours.images.shape != theirs.images.shape:
@@ -169,7 +172,6 @@ def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) ->
                 f"ones, first {ours.ids[first]}; encrypt again from the right dataset"
             )
         examples += len(ours)
-    return examples
 
 
 def _aligned(
@@ -202,6 +204,6 @@ class WriteFindings:
     def __call__(self, receipts: list[ShardReceipt]) -> None:
         ordered = sorted(receipts, key=lambda receipt: (receipt.split, receipt.index))
         problems = list(dict.fromkeys(r.failure for r in ordered if r.failure is not None))
-        examples = sum(int(found["examples"]) for receipt in ordered for found in receipt.bad)
-        text = json.dumps({"problems": problems, "examples": examples})
+        failed = [[r.split, r.index] for r in ordered if r.failure is not None]
+        text = json.dumps({"problems": problems, "failed": failed})
         storage.write_atomic(storage.join(self.place, "findings.json"), text.encode())
