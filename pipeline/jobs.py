@@ -148,10 +148,14 @@ def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
         old = Encryption.from_json(source.dataset.encryption, source.dataset.directory)
         names = old.class_names(old.open_key(keystore), source.class_names)
         hidden = old.sealed_class_names is not None
-        kept = old.spec.params if change.name in (None, old.spec.name) else {}
+        kept = CipherChoice(old.spec.name, old.spec.params, old.spec.scope, hidden)
+        name = change.name or kept.name
+        params = {**(kept.params if name == kept.name else {}), **change.params}
         choice = CipherChoice(
-            change.name or old.spec.name, {**kept, **change.params}, change.scope or old.spec.scope, hidden
+            name, ciphers.resolve_params(name, params), change.scope or kept.scope, kept.hide_labels
         )
+        if choice == kept and KeyStore(keystore).open(old.key_name).id == old.key_id:
+            return JobResult(source.dataset, skipped=True, seconds=0.0)
         return _encrypt_as(
             spec, source, choice, KeySpec(keystore, old.key_name), names, Decrypt(keystore, old, len(names))
         )
@@ -170,19 +174,14 @@ def _encrypt_as(
     if source.image_shape is not None:
         ciphers.scheme(choice.name).check_shape(source.image_shape, params)
     primary = KeyStore(key.keystore).open(key.name)
-    described: dict[str, Any] = {
+    settings = {
+        "command": "encrypt" if before is None else "reencrypt",
         "cipher": choice.name,
         "params": params,
         "scope": choice.scope,
         "hide_labels": choice.hide_labels,
         "key": [key.name, primary.id],
-    }
-    if before is not None and described == _described(before.encryption):
-        return JobResult(source.dataset or open_dataset(spec.home), skipped=True, seconds=0.0)
-    settings = {
-        "command": "encrypt" if before is None else "reencrypt",
         "keep_ids": spec.read.keep_ids,
-        **described,
         **_read_settings(spec.read),
     }
     hidden = class_names if choice.hide_labels else None
@@ -197,17 +196,6 @@ def _encrypt_as(
         return encrypt_stage if before is None else Reencrypt(before, encrypt_stage), encryption.to_json()
 
     return _run(spec, source, settings, shown, True, stage)
-
-
-def _described(encryption: Encryption) -> dict[str, Any]:
-    """What `reencrypt` would have to change."""
-    return {
-        "cipher": encryption.spec.name,
-        "params": dict(encryption.spec.params),
-        "scope": encryption.spec.scope,
-        "hide_labels": encryption.sealed_class_names is not None,
-        "key": [encryption.key_name, encryption.key_id],
-    }
 
 
 def _read_settings(spec: ReadSpec) -> dict[str, Any]:
