@@ -14,6 +14,7 @@ from pipeline.console import Report
 from pipeline.inputs import ReadSpec, open_input
 from pipeline.jobs import CipherChoice, JobSpec, KeySpec
 from pipeline.keystore import KeyStore
+from pipeline.sources import open_source, split_uri
 from pipeline.verify import verify
 from transforms.errors import DataError
 
@@ -88,23 +89,25 @@ def _keys(key: KeySpec) -> dict[str, Any]:
 
 
 def _ingest(spec: RunSpec, report: Report) -> dict[str, Any]:
-    with open_input(spec.read) as source:
-        name = source.name
-        if source.dataset is not None:
-            splits = {split: info.summary() for split, info in source.dataset.splits.items()}
-            return {
-                "status": "skipped",
-                "dataset": source.dataset.directory,
-                "splits": splits,
-                "bad_records": 0,
-            }
-        has_validation = "validation" in source.splits
+    if split_uri(spec.read.source)[0] == "dataset":
+        return _ingested(spec.read)
+    # Only looked at here: planning it takes a digest of all that it holds.
+    with open_source(spec.read.source, spec.read.options) as source:
+        name = source.info.name
+        has_validation = source.info.splits.get("validation", 0) > 0
     read = spec.read
     if read.validation_fraction is None and not has_validation:
         read = dataclasses.replace(read, validation_fraction="0.1")
     with report.progress("ingest") as progress:
         job = _job(spec, read, storage.join(spec.work, "plain", name), progress)
         return jobs.ingest(job).to_json()
+
+
+def _ingested(read: ReadSpec) -> dict[str, Any]:
+    with open_input(read) as source:
+        assert source.dataset is not None
+        splits = {split: info.summary() for split, info in source.dataset.splits.items()}
+        return {"status": "skipped", "dataset": source.dataset.directory, "splits": splits, "bad_records": 0}
 
 
 def _encrypt(spec: RunSpec, report: Report, plain: str, home: str) -> dict[str, Any]:
