@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from transforms.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.inputs import ReadSpec
-    from pipeline.jobs import JobSpec, Progress
+    from pipeline.jobs import JobResult, JobSpec
 
 BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that pass what they do not know to Beam."""
@@ -87,26 +88,34 @@ def read_spec(
     return ReadSpec(source, ReadOptions(size, grey), validation_fraction, keep_ids)
 
 
-def job_spec(
+def run_job(
+    command: str,
+    work: Callable[[JobSpec], JobResult],
     read: ReadSpec,
     home: str,
-    policy: OnBadRecord,
     arguments: list[str],
-    progress: Progress,
+    *,
+    policy: OnBadRecord = OnBadRecord.fail,
     workers: int,
-) -> JobSpec:
-    """A job, from the options; `arguments` go to Beam."""
+    as_json: bool,
+) -> None:
+    """Runs a job with progress and prints its summary; `arguments` go to Beam."""
+    from pipeline.console import Report, job_table  # noqa: PLC0415
     from pipeline.jobs import JobSpec  # noqa: PLC0415
     from pipeline.options import beam_options  # noqa: PLC0415
 
-    return JobSpec(
-        read=read,
-        home=home,
-        beam=beam_options(arguments),
-        skip_bad_records=policy == OnBadRecord.skip,
-        progress=progress,
-        processes=workers,
-    )
+    report = Report(command, as_json=as_json)
+    with report.progress(command) as progress:
+        spec = JobSpec(
+            read=read,
+            home=home,
+            beam=beam_options(arguments),
+            skip_bad_records=policy == OnBadRecord.skip,
+            progress=progress,
+            processes=workers,
+        )
+        result = work(spec).to_json()
+    report.result(result, job_table(command, result))
 
 
 def cipher_params(pairs: list[str] | None) -> dict[str, str]:

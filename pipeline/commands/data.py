@@ -26,8 +26,8 @@ from pipeline.commands.common import (
     OnBadRecord,
     cipher_names,
     cipher_params,
-    job_spec,
     read_spec,
+    run_job,
 )
 from transforms.errors import DataError, UsageError
 
@@ -46,13 +46,11 @@ def ingest(
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
     from pipeline import jobs  # noqa: PLC0415
-    from pipeline.console import Report, job_table  # noqa: PLC0415
 
-    report = Report("ingest", as_json=as_json)
-    with report.progress("ingest") as progress:
-        read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
-        result = jobs.ingest(job_spec(read, output, on_bad_record, ctx.args, progress, workers)).to_json()
-    report.result(result, job_table("ingest", result))
+    read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+    run_job(
+        "ingest", jobs.ingest, read, output, ctx.args, policy=on_bad_record, workers=workers, as_json=as_json
+    )
 
 
 def encrypt(
@@ -75,15 +73,19 @@ def encrypt(
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
     from pipeline import jobs  # noqa: PLC0415
-    from pipeline.console import Report, job_table  # noqa: PLC0415
 
-    report = Report("encrypt", as_json=as_json)
     choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels)
-    with report.progress("encrypt") as progress:
-        read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
-        spec = job_spec(read, output, on_bad_record, ctx.args, progress, workers)
-        result = jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key)).to_json()
-    report.result(result, job_table("encrypt", result))
+    read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+    run_job(
+        "encrypt",
+        lambda spec: jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key)),
+        read,
+        output,
+        ctx.args,
+        policy=on_bad_record,
+        workers=workers,
+        as_json=as_json,
+    )
 
 
 def decrypt(
@@ -97,14 +99,18 @@ def decrypt(
 ) -> None:
     """Restore the plain dataset from an encrypted one."""
     from pipeline import jobs  # noqa: PLC0415
-    from pipeline.console import Report, job_table  # noqa: PLC0415
+    from pipeline.inputs import ReadSpec  # noqa: PLC0415
 
-    report = Report("decrypt", as_json=as_json)
-    with report.progress("decrypt") as progress:
-        read = read_spec(source, "same", False, None, False)
-        spec = job_spec(read, output, on_bad_record, ctx.args, progress, workers)
-        result = jobs.decrypt(spec, keystore).to_json()
-    report.result(result, job_table("decrypt", result))
+    run_job(
+        "decrypt",
+        lambda spec: jobs.decrypt(spec, keystore),
+        ReadSpec(source),
+        output,
+        ctx.args,
+        policy=on_bad_record,
+        workers=workers,
+        as_json=as_json,
+    )
 
 
 def reencrypt(
@@ -119,15 +125,18 @@ def reencrypt(
 ) -> None:
     """Write a dataset's next version under the primary key; no plain image reaches a disk."""
     from pipeline import jobs  # noqa: PLC0415
-    from pipeline.console import Report, job_table  # noqa: PLC0415
+    from pipeline.inputs import ReadSpec  # noqa: PLC0415
 
-    report = Report("reencrypt", as_json=as_json)
     change = jobs.CipherChange(cipher, cipher_params(param), None if scope is None else scope.value)
-    with report.progress("reencrypt") as progress:
-        read = read_spec(f"dataset:{dataset}", "same", False, None, False)
-        spec = job_spec(read, dataset, OnBadRecord.fail, ctx.args, progress, workers)
-        result = jobs.reencrypt(spec, keystore, change).to_json()
-    report.result(result, job_table("reencrypt", result))
+    run_job(
+        "reencrypt",
+        lambda spec: jobs.reencrypt(spec, keystore, change),
+        ReadSpec(f"dataset:{dataset}"),
+        dataset,
+        ctx.args,
+        workers=workers,
+        as_json=as_json,
+    )
 
 
 def verify(
