@@ -97,10 +97,13 @@ class LinkedChain:
             out[...] = e
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        out[...] = c
-        for reach in self._reach[:1]:
-            _masked_before(c, out, reach, self._channels, keys)
-            np.bitwise_xor(out[:, self._channels :], c[:, self._channels :], out=out[:, self._channels :])
+        if not self._reach:
+            out[...] = c
+            return
+        shift = self._channels
+        _masked_before(c, out, self._reach[0], shift, keys)
+        np.bitwise_xor(out[:, shift:], c[:, shift:], out=out[:, shift:])
+        out[:, :shift] = c[:, :shift]
 
 
 def _accumulate(words: np.ndarray, out: np.ndarray) -> None:
