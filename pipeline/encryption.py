@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.keystore import DatasetKey, KeyRef, KeyStore
+from pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry
 from transforms.errors import DataError
 from transforms.keyed import CipherSpec
 
@@ -99,6 +99,22 @@ def new_encryption(
         text = json.dumps(list(hidden_class_names)).encode()
         sealed = base64.b64encode(key.seal(spec.salt, text)).decode()
     return Encryption(spec, key_name, key.id, key.check_value(spec.salt), sealed)
+
+
+def register_run(keystore: str, directory: str, described: Mapping[str, Any]) -> Encryption:
+    """Has the key store remember that the model of a training run needs its key.
+
+    Args:
+      directory: the run's.
+      described: what it recorded of its data's encryption.
+
+    Raises:
+      KeyStoreError: the key is not the one, or cannot be used.
+    """
+    encryption = Encryption.from_json(described, directory)
+    encryption.open_key(keystore)
+    Registry(keystore).register_run(encryption.key_name, encryption.key_id, directory, encryption.spec.salt)
+    return encryption
 
 
 def dataset_salt(name: str, version: str, source_digest: str) -> str:

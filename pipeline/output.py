@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import dataset, storage
+from pipeline import dataset, locks, storage
 from pipeline.dataset import Dataset, ShardInfo
 from pipeline.records import RecordFormat
 from transforms.errors import DataError
 
 _FIRST_VERSION = "1.0.0"
+_LOCK_FILE = "lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +155,7 @@ def begin(
     encrypted: bool,
     class_names: tuple[str, ...],
     fmt: RecordFormat,
+    restart: bool = False,
 ) -> Output | Dataset:
     """Decides what a job's output is: a new version, one to be continued, or one that is there already.
 
@@ -164,6 +164,7 @@ def begin(
       fingerprint: identifies the job: same input, same settings.
       origin: digest of the source that the images came from in the beginning; versions of one
         home have one origin.
+      restart: an unfinished other job that could be restarted too gives way to this one.
 
     Returns:
       An `Output` to write, or the `Dataset` that this very job has committed before.
@@ -188,16 +189,19 @@ def begin(
     version = _next(versions[-1]) if versions else _FIRST_VERSION
     output = Output(home, version, encrypted, class_names, fmt)
     plan_path = storage.join(output.work, "plan.json")
-    plan = json.dumps({"job": fingerprint}).encode()
+    plan = {"job": fingerprint, "restart": restart}
     if storage.exists(plan_path):
-        if storage.read_bytes(plan_path) != plan:
+        found = json.loads(storage.read_bytes(plan_path))
+        if found == plan:
+            storage.delete_temporary_files(output.data)
+            return output
+        if not (restart and found["restart"]):
             raise DataError(
                 f"{output.work}: an unfinished job with other settings or input; run that one again, or delete "
                 "this folder"
             )
-        storage.delete_temporary_files(output.data)
-    else:
-        storage.write_atomic(plan_path, plan)
+        storage.delete(output.work)
+    storage.write_atomic(plan_path, json.dumps(plan).encode())
     return output
 
 
@@ -208,48 +212,28 @@ def _next(version: str) -> str:
 
 @contextlib.contextmanager
 def locked(home: str) -> Iterator[None]:
-    """Holds a home for one job; tidies up when the job ends. Raises DataError if another one has it."""
-    if storage.is_remote(home):
-        yield
-        return
-    path = Path(home, "_work", "lock")
-    descriptor = _lock(path, home)
+    """Holds a home for one job; tidies up when the job ends. Raises BusyError if another one has it."""
+    lock = storage.join(home, "_work", _LOCK_FILE)
     try:
-        yield
+        with locks.held(lock, home, remove=True):
+            try:
+                yield
+            finally:
+                _tidy(home)
     finally:
-        _tidy(home, path)
-        os.close(descriptor)
+        if not storage.is_remote(home):
+            # What holds nothing goes; another job may have begun meanwhile.
+            for folder in (Path(home, "_work"), Path(home)):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
-def _lock(path: Path, home: str) -> int:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:  # its folder was tidied away in between
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise DataError(f"{home}: another job is writing here; wait for it to end") from None
-        # The holder before may have removed the file after it was opened here.
-        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-            return descriptor
-        os.close(descriptor)
-
-
-def _tidy(home: str, lock: Path) -> None:
-    """Removes the work of committed versions and what has no finished shard, then folders that hold nothing."""
+def _tidy(home: str) -> None:
+    """Removes the work of committed versions and what has no finished shard."""
     work = storage.join(home, "_work")
     for version in storage.list_names(work):
         committed = storage.exists(storage.join(home, version, dataset.INFO_FILE))
-        if version != lock.name and (
+        if version != _LOCK_FILE and (
             committed or not storage.list_names(storage.join(work, version, "receipts"))
         ):
             storage.delete(storage.join(work, version))
-    if storage.list_names(work) == [lock.name]:
-        lock.unlink()
-        for folder in (Path(work), Path(home)):
-            if not any(folder.iterdir()):
-                folder.rmdir()

@@ -168,3 +168,14 @@ def _beam() -> Any:
     from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415  (a second of imports, remote paths only)
 
     return FileSystems
+
+
+def withdraw_directory(path: str, *, last: str) -> None:
+    """Makes a committed directory invisible, and then deletes it."""
+    place = Path(path)
+    if place.exists():
+        work = place.parent / "_work"
+        work.mkdir(exist_ok=True)
+        gone = work / f"withdrawn-{place.name}"
+        place.rename(gone)
+        shutil.rmtree(gone)

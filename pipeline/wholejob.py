@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import jobs, show, storage
 from pipeline.console import Report
+from pipeline.encryption import register_run
 from pipeline.inputs import ReadSpec, open_input
 from pipeline.jobs import CipherChoice, JobSpec, KeySpec
 from pipeline.keystore import KeyStore
@@ -71,6 +72,8 @@ def run_all(spec: RunSpec, report: Report) -> dict[str, Any]:
             continue
         directory = storage.join(spec.work, "runs", kind)
         stage(f"train ({kind})", lambda data=data, to=directory: _train(spec, report, data, to))  # type: ignore[misc]
+        if kind == "encrypted":
+            _register(directory, spec.key.keystore)
         found = stage(f"evaluate ({kind})", lambda data=data, of=directory: _evaluate(of, data, split))  # type: ignore[misc]
         accuracy[kind] = found["accuracy"]
     return {"work": spec.work, "stages": stages, "accuracy": accuracy}
@@ -139,6 +142,15 @@ def _train(spec: RunSpec, report: Report, data: str, output: str) -> dict[str, A
 
     settings = TrainSpec(data=data, output=output, model=spec.model, epochs=spec.epochs, seed=spec.seed)
     return fit(settings, progress=report.epoch)
+
+
+def _register(run: str, keystore: str) -> None:
+    """The model's predictions need its key: rotation must not destroy it."""
+    from train.runs import load_run  # noqa: PLC0415
+
+    described = load_run(run).encryption
+    assert described is not None
+    register_run(keystore, run, described)
 
 
 def _evaluate(run: str, data: str, split: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipeline.dataset import INFO_FILE
-from pipeline.keystore import KeyRef, KeyStore
+from pipeline.keystore import KeyRef, KeyStore, Registry
 from tests.secret_bytes import prf_keys
 from transforms.errors import KeyStoreError
 
@@ -68,19 +68,32 @@ def test_a_key_in_use_is_not_destroyed_without_force(keystore, tmp_path):
     version = tmp_path / "enc" / "1.0.0"
     version.mkdir(parents=True)
     (version / INFO_FILE).write_text("{}")
-    store.record_dataset("patients", old, str(version))
+    Registry(keystore).record_dataset("patients", old, str(version))
     with pytest.raises(KeyStoreError, match=r"in use by .*enc/1\.0\.0; re-encrypt"):
         store.destroy("patients", old)
     assert store.keys("patients")[0].state == "enabled"
     assert store.destroy("patients", old, force=True)[0].state == "destroyed"
 
 
-def test_a_dataset_that_is_gone_does_not_hold_its_key(keystore, tmp_path):
+def test_a_dataset_that_cannot_be_found_holds_its_key_until_it_is_released(keystore, tmp_path):
+    store, gone = KeyStore(keystore), str(tmp_path / "gone" / "1.0.0")
+    old = store.keys("patients")[0].id
+    store.rotate("patients")
+    Registry(keystore).record_dataset("patients", old, gone)
+    with pytest.raises(KeyStoreError, match=r"gone/1\.0\.0 \(not found\); look for it, .*keys release"):
+        store.destroy("patients", old)
+    assert Registry(keystore).release("patients", gone)
+    assert not Registry(keystore).release("patients", gone)
+    assert store.destroy("patients", old)[0].state == "destroyed"
+
+
+def test_no_dataset_is_recorded_under_a_key_that_was_destroyed_meanwhile(keystore, tmp_path):
     store = KeyStore(keystore)
     old = store.keys("patients")[0].id
     store.rotate("patients")
-    store.record_dataset("patients", old, str(tmp_path / "gone" / "1.0.0"))
-    assert store.destroy("patients", old)[0].state == "destroyed"
+    store.destroy("patients", old)
+    with pytest.raises(KeyStoreError, match=f"key {old} .*destroyed"):
+        Registry(keystore).record_dataset("patients", old, str(tmp_path))
 
 
 def test_keys_do_not_pickle_or_print_and_refs_do(keystore):

@@ -1,0 +1,151 @@
+"""The files of the keysets in one key store, read and changed safely.
+
+A keyset NAME is three files: `NAME.json`, the keyset under its KEK; `NAME.meta.json`, what Tink's format has
+no place for; `NAME.log.jsonl`, the audit trail. A change writes the metadata first, whose extra entries do no
+harm, then the keyset, then the log; what a kill leaves out is made up for by the next change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from tink.proto import tink_pb2
+
+from pipeline import clock, locks, storage
+from pipeline.keystore import keyset as keysets
+from pipeline.keystore.auditlog import AuditLog, key_states
+from pipeline.keystore.kek import open_kek
+from pipeline.keystore.keyset import STATES
+from pipeline.keystore.metadata import Metadata, read_metadata
+from transforms.errors import KeyStoreError
+
+_LOCK_FILE = ".lock"
+_LOCK_WAIT = 30.0  # seconds; changes take a fraction of one
+
+
+@dataclasses.dataclass
+class Change:
+    """A keyset that is being changed, under the lock: its keys, its metadata, its log."""
+
+    name: str
+    keyset: tink_pb2.Keyset
+    meta: Metadata
+    log: AuditLog
+
+
+class KeysetFiles:
+    """The keysets in one directory.
+
+    Args:
+      uri: the directory, local or remote.
+
+    All methods raise KeyStoreError, whose message says what is wrong with which file, and those that change
+    something BusyError if another process holds the store for too long.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def names(self) -> list[str]:
+        """The keysets here."""
+        suffix = ".meta.json"
+        return [n[: -len(suffix)] for n in storage.list_names(self.uri) if n.endswith(suffix)]
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a keyset of this name."""
+        return storage.exists(self.keyset_path(name))
+
+    def metadata(self, name: str) -> Metadata:
+        """What is remembered of the keyset besides its keys; needs no key-encryption key."""
+        if not self.exists(name):
+            raise self._missing(name)
+        return read_metadata(self.meta_path(name))
+
+    def read(self, name: str) -> tuple[tink_pb2.Keyset, Metadata]:
+        """The unwrapped keyset, and its metadata: one call of the key-encryption key."""
+        meta = self.metadata(name)
+        kek = open_kek(self.kek_path(meta.kek))
+        return keysets.read_keyset(self.keyset_path(name), name, kek), meta
+
+    @contextlib.contextmanager
+    def changing(self, name: str) -> Iterator[Change]:
+        """A keyset to be changed, under the store's lock; first logs what a kill left unlogged."""
+        with self.locked():
+            keyset, meta = self.read(name)
+            change = Change(name, keyset, meta, self.audit_file(name))
+            logged = key_states(change.log.events)
+            for key in keyset.key:
+                state = STATES[key.status]
+                if logged.get(key.key_id) != state:
+                    event = state if key.key_id in logged else "rotated" if logged else "created"
+                    self.log_event(change, event, key=key.key_id, late=True)
+            yield change
+
+    def write(self, change: Change, event: str, key_id: int, **details: object) -> None:
+        """Writes a changed keyset, and what happened to which key to the log."""
+        name, meta = change.name, change.meta
+        record = meta.key(key_id)
+        record.created = record.created or clock.stamp()
+        # First the metadata, whose extra entries do no harm without the keyset's.
+        meta.write(self.meta_path(name))
+        kek = open_kek(self.kek_path(meta.kek))
+        keysets.write_keyset(self.keyset_path(name), name, change.keyset, kek)
+        self.log_event(change, event, key=key_id, **details)
+
+    def log_event(self, change: Change, event: str, **details: object) -> None:
+        """Writes a line to the log, and the metadata."""
+        meta = change.meta
+        meta.log = change.log.append(event, meta.log, **details)
+        meta.last_rotation = meta.key(change.keyset.primary_key_id).created
+        meta.write(self.meta_path(change.name))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the store's lock: one change at a time."""
+        if not storage.is_remote(self.uri):
+            Path(self.uri).mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locks.held(storage.join(self.uri, _LOCK_FILE), f"key store {self.uri}", wait=_LOCK_WAIT):
+            yield
+
+    def check_enabled(self, keyset: tink_pb2.Keyset, name: str, key_id: int) -> None:
+        """Raises KeyStoreError unless the key is there and enabled."""
+        state = STATES[self.find(keyset, name, key_id).status]
+        if state != "enabled":
+            remedy = "enable it" if state == "disabled" else "data under it cannot be read any more"
+            raise KeyStoreError(f"key {key_id} of keyset {name!r} in {self.uri} is {state}; {remedy}")
+
+    def find(self, keyset: tink_pb2.Keyset, name: str, key_id: int) -> tink_pb2.Keyset.Key:
+        """The key with this id. Raises KeyStoreError if there is none."""
+        for key in keyset.key:
+            if key.key_id == key_id:
+                return key
+        raise KeyStoreError(
+            f"keyset {name!r} in {self.uri} has no key {key_id}: it may be another keyset of the same name; use the "
+            "key store that the data was encrypted with"
+        )
+
+    def keyset_path(self, name: str) -> str:
+        """Where the wrapped keyset is."""
+        return storage.join(self.uri, f"{name}.json")
+
+    def meta_path(self, name: str) -> str:
+        """Where its metadata is."""
+        return storage.join(self.uri, f"{name}.meta.json")
+
+    def audit_file(self, name: str) -> AuditLog:
+        """Its audit trail."""
+        return AuditLog(storage.join(self.uri, f"{name}.log.jsonl"), name)
+
+    def kek_path(self, uri: str) -> str:
+        """Where the key-encryption key that the metadata names is."""
+        return uri if storage.is_remote(uri) or Path(uri).is_absolute() else storage.join(self.uri, uri)
+
+    def _missing(self, name: str) -> KeyStoreError:
+        known = ", ".join(self.names()) or "none"
+        return KeyStoreError(
+            f"{self.keyset_path(name)}: no such keyset (here: {known}); make it with lpe keys create {name} "
+            f"--keystore {self.uri}"
+        )

@@ -1,0 +1,75 @@
+"""A Tink keyset of HKDF-SHA256 PRF keys: made, and kept in a file under a key-encryption key.
+
+The keyset's name is bound to the ciphertext as associated data: a file cannot be passed off as another.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import tink
+from tink import aead, json_proto_keyset_format, prf, proto_keyset_format, secret_key_access
+from tink.proto import tink_pb2
+
+from pipeline import storage
+from transforms.errors import KeyStoreError
+
+State = Literal["enabled", "disabled", "destroyed"]
+
+STATES: dict[int, State] = {
+    tink_pb2.ENABLED: "enabled",
+    tink_pb2.DISABLED: "disabled",
+    tink_pb2.DESTROYED: "destroyed",
+}
+
+
+def new_key(taken: set[int]) -> tink_pb2.Keyset.Key:
+    """A fresh key whose id is none of `taken`."""
+    prf.register()
+    while True:
+        handle = tink.new_keyset_handle(prf.prf_key_templates.HKDF_SHA256)
+        clear = proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+        key = tink_pb2.Keyset.FromString(clear).key[0]
+        if key.key_id not in taken:
+            return key
+
+
+def primitive(keyset: tink_pb2.Keyset) -> prf.PrfSet:
+    """The pseudo-random functions of the enabled keys, by key id."""
+    prf.register()
+    return _to_handle(keyset).primitive(prf.PrfSet)
+
+
+def read_keyset(path: str, name: str, kek: aead.Aead) -> tink_pb2.Keyset:
+    """Unwraps a keyset. Raises KeyStoreError if it is damaged, renamed, of another KEK or another purpose."""
+    try:
+        handle = json_proto_keyset_format.parse_encrypted(
+            storage.read_bytes(path).decode(), kek, _associated_data(name)
+        )
+        keyset = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
+    except (tink.TinkError, UnicodeDecodeError) as error:
+        raise KeyStoreError(
+            f"{path}: cannot be opened with its key-encryption key: it was damaged, renamed, or wrapped by another "
+            "one; restore it from your copy"
+        ) from error
+    try:
+        primitive(keyset)
+    except tink.TinkError as error:
+        raise KeyStoreError(
+            f"{path}: a keyset of another purpose, not of PRF keys as lpe makes them; name another keyset"
+        ) from error
+    return keyset
+
+
+def write_keyset(path: str, name: str, keyset: tink_pb2.Keyset, kek: aead.Aead) -> None:
+    """Wraps a keyset and replaces the file."""
+    text = json_proto_keyset_format.serialize_encrypted(_to_handle(keyset), kek, _associated_data(name))
+    storage.write_atomic(path, text.encode(), private=True)
+
+
+def _to_handle(keyset: tink_pb2.Keyset) -> tink.KeysetHandle:
+    return proto_keyset_format.parse(keyset.SerializeToString(), secret_key_access.TOKEN)
+
+
+def _associated_data(name: str) -> bytes:
+    return f"lpe/v1/keyset/{name}".encode()
