@@ -11,7 +11,7 @@ import warnings
 
 import typer
 
-from pipeline.commands import data, keys, run, schemes, training
+from pipeline.commands import data, keys, reencrypt, run, schemes, training
 from pipeline.commands.common import BEAM
 from pipeline.startup import collect_garbage_rarely, leave_out_google_cloud
 from transforms.errors import LpeError, UsageError
@@ -30,7 +30,7 @@ app.command(context_settings=BEAM)(run.run)
 app.command(context_settings=BEAM)(data.ingest)
 app.command(context_settings=BEAM)(data.encrypt)
 app.command(context_settings=BEAM)(data.decrypt)
-app.command(context_settings=BEAM)(data.reencrypt)
+app.command(context_settings=BEAM)(reencrypt.reencrypt)
 app.command(context_settings=BEAM)(data.verify)
 app.command()(data.show)
 app.add_typer(keys.app, name="keys")

@@ -13,9 +13,10 @@ from pipeline import output, shardmap, storage
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.encryption import Encryption, dataset_salt, new_encryption
 from pipeline.inputs import Input, ReadSpec, open_input
-from pipeline.keystore import KeyStore
+from pipeline.keystore import KeyStore, Registry
+from pipeline.keystore.uses import absolute
 from pipeline.output import Output
-from pipeline.stages import Copy, Decrypt, Encrypt, Reencrypt, Stage
+from pipeline.stages import Copy, Decrypt, Encrypt, Stage
 from pipeline.work import WriteShard
 from transforms import ciphers
 from transforms.errors import DataError
@@ -109,7 +110,7 @@ def ingest(spec: JobSpec) -> JobResult:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
         settings = {"command": "ingest", "keep_ids": spec.read.keep_ids, **_read_settings(spec.read)}
-        return _run(spec, source, settings, source.class_names, False, lambda _: (Copy(), {}))
+        return _run(spec, source, settings, source.class_names, False, lambda _: _Work(Copy(), Copy()))
 
 
 def encrypt(spec: JobSpec, choice: CipherChoice, key: KeySpec) -> JobResult:
@@ -129,16 +130,17 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
         key = encryption.open_key(keystore)
         names = encryption.class_names(key, source.class_names)
         stage = Decrypt(keystore, encryption, len(names))
-        return _run(spec, source, {"command": "decrypt"}, names, False, lambda _: (stage, {}))
+        return _run(spec, source, {"command": "decrypt"}, names, False, lambda _: _Work(stage, Copy()))
 
 
 def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
     """Writes the next version of an encrypted dataset under its keyset's primary key.
 
-    Decryption and encryption are one step on each batch: no plain image reaches a disk.
+    Decryption and encryption are one step on each batch: no plain image reaches a disk. Every shard is read
+    back, and every image compared, before the version is committed.
 
     Args:
-      spec: its input is the dataset `dataset:HOME`, its output the same HOME.
+      spec: its input is the dataset `dataset:HOME`, its output the same HOME, whose lock the caller holds.
       keystore: where both keys are.
       change: another cipher, parameters or scope.
     """
@@ -146,19 +148,27 @@ def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
         if source.dataset is None or source.dataset.encryption is None:
             raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; encrypt it first")
         old = Encryption.from_json(source.dataset.encryption, source.dataset.directory)
-        names = old.class_names(old.open_key(keystore), source.class_names)
-        hidden = old.sealed_class_names is not None
-        kept = CipherChoice(old.spec.name, old.spec.params, old.spec.scope, hidden)
-        name = change.name or kept.name
-        params = {**(kept.params if name == kept.name else {}), **change.params}
-        choice = CipherChoice(
-            name, ciphers.resolve_params(name, params), change.scope or kept.scope, kept.hide_labels
-        )
-        if choice == kept and KeyStore(keystore).open(old.key_name).id == old.key_id:
+        choice = changed_cipher(old, change)
+        if choice == changed_cipher(old, CipherChange()) and old.key_id == primary_key(keystore, old):
             return JobResult(source.dataset, skipped=True, seconds=0.0)
-        return _encrypt_as(
-            spec, source, choice, KeySpec(keystore, old.key_name), names, Decrypt(keystore, old, len(names))
-        )
+        names = old.class_names(old.open_key(keystore), source.class_names)
+        restore = Decrypt(keystore, old, len(names))
+        return _encrypt_as(spec, source, choice, KeySpec(keystore, old.key_name), names, restore)
+
+
+def changed_cipher(old: Encryption, change: CipherChange) -> CipherChoice:
+    """How a dataset is encrypted after a change. Raises CipherError for what the schemes do not know."""
+    name = change.name or old.spec.name
+    params = {**(old.spec.params if name == old.spec.name else {}), **change.params}
+    hidden = old.sealed_class_names is not None
+    return CipherChoice(
+        name, ciphers.resolve_params(name, params), change.scope or old.spec.scope, hide_labels=hidden
+    )
+
+
+def primary_key(keystore: str, encryption: Encryption) -> int:
+    """The id of the primary key of the keyset that a dataset is encrypted under."""
+    return KeyStore(keystore).open(encryption.key_name).id
 
 
 def _encrypt_as(
@@ -187,15 +197,25 @@ def _encrypt_as(
     hidden = class_names if choice.hide_labels else None
     shown = tuple(str(i) for i in range(len(class_names))) if hidden else class_names
 
-    def stage(out: Output) -> tuple[Stage, dict[str, Any]]:
+    def work(out: Output) -> _Work:
         salt = dataset_salt(out.name, out.version, source.digest)
         cipher = CipherSpec(choice.name, salt, choice.scope, params)
         encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id)
-        KeyStore(key.keystore).record_dataset(key.name, primary.id, out.directory)
-        encrypt_stage = Encrypt(key.keystore, encryption, len(shown))
-        return encrypt_stage if before is None else Reencrypt(before, encrypt_stage), encryption.to_json()
+        Registry(key.keystore).record_dataset(key.name, primary.id, out.directory)
+        conceal = Encrypt(key.keystore, encryption, len(shown))
+        if before is None:
+            return _Work(Copy(), conceal, described=encryption.to_json())
+        check = Decrypt(key.keystore, encryption, len(shown))
+        assert source.dataset is not None
+        origin = {"version": source.dataset.version, "key": before.encryption.key_id}
+        return _Work(before, conceal, check, {**encryption.to_json(), "reencrypted_from": origin})
 
-    return _run(spec, source, settings, shown, True, stage)
+    if before is not None:
+        return _write(spec, source, settings, shown, True, work, restart=True)
+    result = _run(spec, source, settings, shown, True, work)
+    directory = absolute(result.dataset.directory)
+    Registry(key.keystore).log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
+    return result
 
 
 def _read_settings(spec: ReadSpec) -> dict[str, Any]:
@@ -206,40 +226,66 @@ def _read_settings(spec: ReadSpec) -> dict[str, Any]:
     }
 
 
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What a job does with its images, see `WriteShard`; and what it says of it beside the data."""
+
+    restore: Stage
+    conceal: Stage
+    check: Stage | None = None
+    described: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_MakeWork = Callable[[Output], _Work]
+
+
 def _run(
     spec: JobSpec,
     source: Input,
     settings: Mapping[str, Any],
     class_names: tuple[str, ...],
     encrypted: bool,
-    make_stage: Callable[[Output], tuple[Stage, dict[str, Any]]],
+    make_work: _MakeWork,
 ) -> JobResult:
+    with output.locked(spec.home.rstrip("/")):
+        return _write(spec, source, settings, class_names, encrypted, make_work)
+
+
+def _write(
+    spec: JobSpec,
+    source: Input,
+    settings: Mapping[str, Any],
+    class_names: tuple[str, ...],
+    encrypted: bool,
+    make_work: _MakeWork,
+    restart: bool = False,
+) -> JobResult:
+    """Runs a job whose home is locked."""
     started = time.monotonic()
     home = spec.home.rstrip("/")
     job = shardmap.fingerprint(name=storage.base_name(home), source=source.digest, **settings)
-    with output.locked(home):
-        begun = output.begin(
-            home,
-            fingerprint=job,
-            origin=source.origin,
-            encrypted=encrypted,
-            class_names=class_names,
-            fmt=source.output_format(),
-        )
-        if isinstance(begun, Dataset):
-            return JobResult(begun, skipped=True, seconds=time.monotonic() - started)
-        stage, described = make_stage(begun)
-        manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **described}
-        shardmap.run(
-            source.tasks,
-            WriteShard(stage, begun, spec.skip_bad_records),
-            shardmap.Commit(begun, manifest, source.splits),
-            spec.beam,
-            processes=spec.processes,
-            watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
-        )
-        committed = open_dataset(begun.directory)
-    return JobResult(committed, skipped=False, seconds=time.monotonic() - started)
+    begun = output.begin(
+        home,
+        fingerprint=job,
+        origin=source.origin,
+        encrypted=encrypted,
+        class_names=class_names,
+        fmt=source.output_format(),
+        restart=restart,
+    )
+    if isinstance(begun, Dataset):
+        return JobResult(begun, skipped=True, seconds=time.monotonic() - started)
+    work = make_work(begun)
+    manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **work.described}
+    shardmap.run(
+        source.tasks,
+        WriteShard(work.restore, work.conceal, work.check, begun, spec.skip_bad_records),
+        shardmap.Commit(begun, manifest, source.splits),
+        spec.beam,
+        processes=spec.processes,
+        watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
+    )
+    return JobResult(open_dataset(begun.directory), skipped=False, seconds=time.monotonic() - started)
 
 
 def _watcher(progress: Progress, out: Output, source: Input) -> Callable[[], None]:

@@ -63,18 +63,6 @@ class Decrypt:
         return lambda batch: _relabel(cipher.decrypt(batch), inverse)
 
 
-@dataclasses.dataclass(frozen=True)
-class Reencrypt:
-    """Decrypts and encrypts a batch in one step."""
-
-    decrypt: Decrypt
-    encrypt: Encrypt
-
-    def open(self) -> BatchFunction:
-        restore, conceal = self.decrypt.open(), self.encrypt.open()
-        return lambda batch: conceal(restore(batch))
-
-
 def _open(keystore: str, encryption: Encryption, classes: int) -> tuple[KeyedCipher, np.ndarray]:
     """The cipher under the dataset's key, and the order of its classes: class i becomes order[i]."""
     key = encryption.open_key(keystore)

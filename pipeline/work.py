@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import pyarrow as pa
 
 from pipeline import dataset, records, storage, tfrecord
 from pipeline.dataset import ShardInfo
 from pipeline.output import Output, ShardReceipt, write_ids
-from pipeline.readers import Reader
+from pipeline.readers import Reader, ShardReader
 from pipeline.sources.base import BadRecord
 from pipeline.stages import BatchFunction, Stage
-from transforms.errors import LpeError
+from transforms.batch import ImageBatch
+from transforms.errors import DataError, LpeError
 
 _LOG = logging.getLogger("lpe")
 
@@ -71,20 +73,27 @@ class Worker:
 
 @dataclasses.dataclass
 class WriteShard:
-    """Reads a shard, applies the stage to every batch, writes the result and its receipt.
+    """Reads a shard, applies the stages to every batch, writes the result and its receipt.
 
     Attributes:
-      stage: what happens to the images.
+      restore: makes plain images of what is read.
+      conceal: makes what is written of plain images.
+      check: makes plain images of what was written: the shard is read back, and every image compared with
+        what `restore` gave, before the shard counts as finished. None for no such check.
       output: where the shard goes.
       skip_bad_records: leave unreadable images out, instead of failing.
     """
 
-    stage: Stage
+    restore: Stage
+    conceal: Stage
+    check: Stage | None
     output: Output
     skip_bad_records: bool
 
     def setup(self) -> None:
-        self._function: BatchFunction = self.stage.open()
+        self._restore: BatchFunction = self.restore.open()
+        self._conceal: BatchFunction = self.conceal.open()
+        self._check: BatchFunction | None = self.check.open() if self.check is not None else None
 
     def run(self, task: ShardTask) -> ShardReceipt:
         done = self.output.finished(task.split, task.index)
@@ -101,6 +110,11 @@ class WriteShard:
             bad.append({"where": where, "reason": record.reason})
 
         shard, ids = self._write(task, on_bad_record)
+        if shard.examples + len(bad) != task.reader.expected():
+            raise DataError(
+                f"{task.split} shard {task.index}: {shard.examples} images written and {len(bad)} left out of "
+                f"{task.reader.expected()}; run the same command again"
+            )
         if ids is not None:
             write_ids(self.output.ids_path(task.split, task.index), ids)
         receipt = ShardReceipt(task.split, task.index, shard, tuple(bad))
@@ -114,12 +128,17 @@ class WriteShard:
     ) -> tuple[ShardInfo, pa.Table | None]:
         output = self.output
         name = dataset.shard_name(output.name, task.split, task.index, task.count)
+        path = storage.join(output.data, name)
         examples = size = crc = 0
         ids: list[str] = []
         origins: list[str] = []
-        with storage.open_atomic(storage.join(output.data, name)) as file:
+        digests: list[bytes] = []
+        with storage.open_atomic(path) as file:
             for batch in task.reader.batches(on_bad_record):
-                data = records.encode(self._function(batch), output.format)
+                plain = self._restore(batch)
+                if self._check is not None:
+                    digests += _digests(plain)
+                data = records.encode(self._conceal(plain), output.format)
                 file.write(data)
                 examples += len(batch)
                 size += len(data)
@@ -127,7 +146,38 @@ class WriteShard:
                 if batch.origins is not None and not output.encrypted:
                     ids += batch.ids
                     origins += batch.origins
+        shard = ShardInfo(name, examples, size, f"{crc:08x}")
+        if self._check is not None:
+            self._read_back(
+                ShardReader(path, output.format, examples, len(output.class_names), shard), digests
+            )
         table = None
         if origins:
             table = pa.table({"id": ids, "split": [task.split] * len(ids), "name": origins})
-        return ShardInfo(name, examples, size, f"{crc:08x}"), table
+        return shard, table
+
+    def _read_back(self, reader: ShardReader, expected: list[bytes]) -> None:
+        """Raises DataError unless what was written gives the plain images that it was made of."""
+        assert self._check is not None
+        at = 0
+        for batch in reader.batches(_raise):
+            for image_id, digest in zip(batch.ids, _digests(self._check(batch)), strict=True):
+                if digest != expected[at]:
+                    raise DataError(
+                        f"{reader.path}: image {image_id} does not decrypt to what was encrypted; nothing was "
+                        "published: check the machine's memory and disk, and run the same command again"
+                    )
+                at += 1
+
+
+def _digests(batch: ImageBatch) -> list[bytes]:
+    """SHA-256 of each example: id, label, shape, pixels."""
+    shape = str(batch.images.shape[1:])
+    return [
+        hashlib.sha256(f"{name}|{label}|{shape}|".encode() + image.tobytes()).digest()
+        for name, label, image in zip(batch.ids, batch.labels.tolist(), batch.images, strict=True)
+    ]
+
+
+def _raise(record: BadRecord) -> NoReturn:
+    raise DataError(f"{record.where}: {record.reason}; check the disk, and run the same command again")

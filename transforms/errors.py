@@ -16,6 +16,10 @@ class DataError(LpeError):
     """An image, record, shard, archive or dataset is missing, damaged or not what it should be."""
 
 
+class BusyError(LpeError):
+    """Another job holds what this one needs; it may be tried again later."""
+
+
 class KeyStoreError(LpeError):
     """A keyset or key-encryption key is missing, damaged, disabled, destroyed or the wrong one."""
 

@@ -113,32 +113,6 @@ def decrypt(
     )
 
 
-def reencrypt(
-    ctx: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="The dataset's home, ROOT/NAME.")],
-    keystore: KEYSTORE,
-    cipher: Annotated[str | None, typer.Option(help="Another scheme [default: the same].")] = None,
-    param: PARAM = None,
-    scope: Annotated[KeyScope | None, typer.Option(help="Another key scope [default: the same].")] = None,
-    workers: WORKERS = 1,
-    as_json: JSON = False,
-) -> None:
-    """Write a dataset's next version under the primary key; no plain image reaches a disk."""
-    from pipeline import jobs  # noqa: PLC0415
-    from pipeline.inputs import ReadSpec  # noqa: PLC0415
-
-    change = jobs.CipherChange(cipher, cipher_params(param), None if scope is None else scope.value)
-    run_job(
-        "reencrypt",
-        lambda spec: jobs.reencrypt(spec, keystore, change),
-        ReadSpec(f"dataset:{dataset}"),
-        dataset,
-        ctx.args,
-        workers=workers,
-        as_json=as_json,
-    )
-
-
 def verify(
     ctx: typer.Context,
     dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory.")],

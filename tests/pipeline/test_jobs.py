@@ -7,9 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +15,8 @@ import pytest
 
 from pipeline import storage
 from pipeline.dataset import open_dataset
-from pipeline.inputs import dataset_input
 from pipeline.keystore import KeyStore
-
-
-def contents(home: Path) -> dict[str, tuple[bytes, int]]:
-    """Every example of a dataset: id -> (image bytes, label)."""
-    out = {}
-    for task in dataset_input(open_dataset(str(home))).tasks:
-        for batch in task.reader.batches(lambda bad: pytest.fail(str(bad))):
-            for name, image, label in zip(batch.ids, batch.images, batch.labels, strict=True):
-                assert name not in out
-                out[name] = (image.tobytes(), int(label))
-    return out
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()
-    }
+from tests.pipeline.running import contents, encrypt, files, flipped, refused, start, wait_for_receipts
 
 
 @pytest.fixture
@@ -45,24 +25,6 @@ def plain(lpe, tmp_path) -> Path:
     home = tmp_path / "plain" / "shapes"
     assert lpe("ingest", "--source", "synthetic:300", "--output", home).code == 0
     return home
-
-
-def encrypt(lpe, keystore, source, home, *more):
-    return lpe(
-        *(
-            "encrypt",
-            "--source",
-            source,
-            "--output",
-            home,
-            "--keystore",
-            keystore,
-            "--key",
-            "patients",
-            "--json",
-        ),
-        *more,
-    )
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image"])
@@ -184,28 +146,6 @@ def test_a_rotated_key_makes_the_next_version_and_the_old_one_stays_readable(lpe
 # ---------------------------------------------------------------- killed and run again
 
 
-def start(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline.cli", *(str(word) for word in words)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that runs the tests in the background has Ctrl-C ignored, and so would the child.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no threads yet)
-    )
-
-
-def wait_for_receipts(home: Path, count: int, process: subprocess.Popen[str]) -> list[Path]:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        receipts = list(home.glob("_work/*/receipts/[!.]*.json"))
-        if len(receipts) >= count:
-            return receipts
-        time.sleep(0.002)
-    pytest.fail(f"no receipts: {process.communicate()}")
-
-
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_killed_job_run_again_ends_in_the_same_bytes_and_redoes_nothing_finished(lpe, tmp_path, sign, code):
     words = ("ingest", "--source", "synthetic:12000", "--output")
@@ -256,16 +196,6 @@ def test_an_unfinished_other_job_is_not_mixed_in(lpe, tmp_path):
 
 
 # ---------------------------------------------------------------- bad input
-
-
-def refused(outcome, *parts: str, code: int = 1) -> None:
-    """One clear line, nothing else, the expected exit code."""
-    assert outcome.code == code, outcome
-    assert outcome.out == ""
-    assert outcome.err.count("\n") == 1, outcome.err
-    assert "Traceback" not in outcome.err
-    for part in parts:
-        assert part in outcome.err
 
 
 def test_sources_that_are_none(lpe, tmp_path):
@@ -396,10 +326,6 @@ def test_a_damaged_shard_is_named_and_nothing_is_published(lpe, keystore, plain,
     assert checked.code == 1
     assert checked.json["ok"] is False
     assert message in checked.json["problems"][0]
-
-
-def flipped(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
 
 
 def test_a_repaired_shard_lets_the_job_continue(lpe, keystore, plain, tmp_path):

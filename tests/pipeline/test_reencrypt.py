@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.dataset import open_dataset
 from pipeline.keystore import KeyStore
-from tests.pipeline.test_jobs import contents, encrypt, files, flipped, refused, start, wait_for_receipts
+from tests.pipeline.running import contents, encrypt, files, flipped, refused, start, wait_for_receipts
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def test_the_next_version_is_under_the_primary_key_and_has_the_same_images(
     assert made.code == 0, made.out
     assert made.json["dataset"] == f"{home}/1.0.1"
     assert made.json["key"] == {"name": "patients", "id": new.id}
-    assert files(home / "1.0.0") == before
+    after = files(home / "1.0.0")
+    assert json.loads(after.pop("retired.json"))["replaced_by"] == "1.0.1"
+    assert after == before
     assert verified(lpe, keystore, home, plain)
     assert verified(lpe, keystore, home / "1.0.0", plain)
     one, two = contents(home / "1.0.0"), contents(home / "1.0.1")
