@@ -39,5 +39,8 @@ def leave_out_google_cloud(arguments: Sequence[str]) -> None:
     if command not in _JOBS or any(_GOOGLE.search(word) for word in mentioned):
         return
     for name in _CLIENTS:
-        # Python's own way of saying that there is no such module: importing it raises ModuleNotFoundError.
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+        # Some of Google's packages have Python make an empty `google.cloud` when it starts.
+        there = sys.modules.get(name)
+        if there is None or (hasattr(there, "__path__") and getattr(there, "__file__", None) is None):
+            # Python's own way of saying that there is no such module: importing it raises ModuleNotFoundError.
+            sys.modules[name] = None  # type: ignore[assignment]
