@@ -237,10 +237,14 @@ def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
 
 def _retire(registry: Registry, name: str, home: str) -> tuple[str, ...]:
     newest = committed_versions(home)[-1]
+    keys = _keys_of_versions(home)
     marked = []
     for old in retirement.old_versions(home):
         if old.retired is None:
-            registry.log(name, "version retired", dataset=absolute(old.directory), replaced_by=newest)
+            place = absolute(old.directory)
+            registry.log(
+                name, "version retired", dataset=place, replaced_by=newest, key=keys.get(old.version)
+            )
             retirement.retire(old, newest)
             marked.append(old.directory)
     return tuple(marked)

@@ -1,4 +1,4 @@
-"""Files at a path: the local disk directly, anything with a scheme (gs://, s3://) through Beam.
+"""Files at a path: the local disk directly, anything with a scheme (gs://, s3://) through `remote`.
 
 A file written here is either whole or absent: it appears under its name only when it is complete.
 """
@@ -9,14 +9,17 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
+from pipeline import remote
 from transforms.errors import DataError
 
 _TEMPORARY = ".tmp-"
+_SPOOLED_BYTES = 1 << 24  # larger uploads wait on the local disk
 
 
 def is_remote(path: str) -> bool:
@@ -50,9 +53,7 @@ def open_read(path: str) -> BinaryIO:
     """Opens `path` for sequential reading. Raises FileNotFoundError."""
     if not is_remote(path):
         return Path(path).open("rb")
-    if not exists(path):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    return cast(BinaryIO, _beam().open(path, compression_type="uncompressed"))
+    return remote.read(path)
 
 
 @contextlib.contextmanager
@@ -64,9 +65,10 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
       private: the local file can be read by its owner alone (mode 0600).
     """
     if is_remote(path):
-        # Object stores publish an object when its upload is complete, and not before.
-        with _beam().create(path, compression_type="uncompressed") as file:
-            yield cast(BinaryIO, file)
+        # Not streamed: closing an upload after an error would publish its half, and it could not be repeated.
+        with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as spool:
+            yield cast(BinaryIO, spool)
+            remote.write(path, cast(BinaryIO, spool))
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +100,7 @@ def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
 
 def exists(path: str) -> bool:
     """Whether a file (or, locally, a directory) of this name exists."""
-    return bool(_beam().exists(path)) if is_remote(path) else Path(path).exists()
+    return remote.exists(path) if is_remote(path) else Path(path).exists()
 
 
 def list_names(directory: str) -> list[str]:
@@ -107,8 +109,7 @@ def list_names(directory: str) -> list[str]:
         place = Path(directory)
         return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
     prefix = directory.rstrip("/") + "/"
-    matches = _beam().match([prefix + "**"])[0].metadata_list
-    return sorted({found.path[len(prefix) :].split("/", 1)[0] for found in matches})
+    return sorted({path[len(prefix) :].split("/", 1)[0] for path in remote.list_objects(prefix)})
 
 
 def delete(path: str) -> None:
@@ -118,15 +119,15 @@ def delete(path: str) -> None:
             shutil.rmtree(path)
         else:
             Path(path).unlink(missing_ok=True)
-    elif list_names(path) or exists(path):
-        _beam().delete([path])
+    else:
+        remote.delete([*remote.list_objects(path.rstrip("/") + "/"), *([path] if exists(path) else [])])
 
 
 def publish_directory(source: str, target: str, *, last: str) -> None:
     """Moves a complete directory to its final place.
 
-    On the local disk that is one step. Elsewhere the files move one by one, and `last` after all
-    others, so that its presence says that the rest is there.
+    On the local disk that is one step. Elsewhere the files are copied, and `last` after all others, so
+    that its presence says that the rest is there; what a kill leaves half copied is copied again.
     """
     if not is_remote(target):
         # A target without its last file is the rest of a publication that was cut off.
@@ -134,9 +135,24 @@ def publish_directory(source: str, target: str, *, last: str) -> None:
             shutil.rmtree(target)
         Path(source).rename(target)
         return
-    names = sorted(list_names(source), key=lambda name: (name == last, name))
-    for name in names:
-        _beam().rename([join(source, name)], [join(target, name)])
+    objects = remote.list_objects(source.rstrip("/") + "/")
+    pairs = [(path, join(target, path[len(source.rstrip("/")) + 1 :])) for path in objects]
+    remote.copy([pair for pair in pairs if pair[1] != join(target, last)])
+    remote.copy([pair for pair in pairs if pair[1] == join(target, last)])
+    remote.delete(objects)
+
+
+def withdraw_directory(directory: str, *, last: str) -> None:
+    """Deletes a published directory, which is gone for readers at once; may be called again after a kill."""
+    if not is_remote(directory):
+        # A half deleted directory is out of sight, where the next job at this home tidies it away.
+        aside = Path(parent(directory), "_work", f"{base_name(directory)}-{uuid.uuid4().hex[:8]}")
+        aside.parent.mkdir(exist_ok=True)
+        Path(directory).rename(aside)
+        shutil.rmtree(aside)
+        return
+    delete(join(directory, last))
+    delete(directory)
 
 
 def delete_temporary_files(directory: str) -> None:
@@ -162,20 +178,3 @@ def explain(error: OSError) -> DataError:
     where = f"{error.filename}: " if error.filename else ""
     remedy = remedies.get(error.errno or 0, "run the same command again when this is mended")
     return DataError(f"{where}{reason}; {remedy}")
-
-
-def _beam() -> Any:
-    from apache_beam.io.filesystems import FileSystems  # noqa: PLC0415  (a second of imports, remote paths only)
-
-    return FileSystems
-
-
-def withdraw_directory(path: str, *, last: str) -> None:
-    """Makes a committed directory invisible, and then deletes it."""
-    place = Path(path)
-    if place.exists():
-        work = place.parent / "_work"
-        work.mkdir(exist_ok=True)
-        gone = work / f"withdrawn-{place.name}"
-        place.rename(gone)
-        shutil.rmtree(gone)

@@ -225,14 +225,14 @@ def log(name: NAME, keystore: KEYSTORE, as_json: JSON = False) -> None:
     rows = [
         [
             str(event.get("n")),
-            str(event.get("time")),
+            str(event.get("time"))[:19].replace("T", " "),
             str(event.get("user")),
             str(event.get("event")),
             ", ".join(f"{key} {detail}" for key, detail in event.items() if key not in known),
         ]
         for event in events
     ]
-    table = columns(f"audit trail of {name}", ["", "time", "user", "event", "details"], rows)
+    table = columns(f"audit trail of {name}", ["", "time (UTC)", "user", "event", "details"], rows)
     lines = tuple(f"problem: {line}" for line in problems) or (f"The chain is whole; last hash {last}",)
     Report("keys log", as_json=as_json).result(value, table, lines=lines)
     if problems:

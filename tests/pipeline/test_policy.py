@@ -96,7 +96,7 @@ def test_a_policy_is_carried_out_day_by_day(lpe, keystore, home, plain):
         ("dataset encrypted", first.id, f"{place}/1.0.0"),
         ("rotated", second.id, None),
         ("dataset re-encrypted", None, f"{place}/1.0.1"),
-        ("version retired", None, f"{place}/1.0.0"),
+        ("version retired", first.id, f"{place}/1.0.0"),
         ("version deleted", first.id, f"{place}/1.0.0"),
         ("destroyed", first.id, None),
     ]
