@@ -1,4 +1,4 @@
-"""Key-encryption keys: what wraps a keyset at rest, named by URI."""
+"""Key-encryption keys: what wraps a keyset at rest, named by URI: a local file, or a key in a key service."""
 
 from __future__ import annotations
 
@@ -10,19 +10,49 @@ import tink
 from tink import aead, cleartext_keyset_handle
 
 from pipeline import storage
+from pipeline.keystore.kek_aws import AWS_KMS
+from pipeline.keystore.kek_gcp import GCP_KMS
+from pipeline.keystore.kek_service import ServiceKek
+from pipeline.keystore.kek_vault import VAULT
 from transforms.errors import KeyStoreError
+
+_SERVICES = {"aws-kms": AWS_KMS, "gcp-kms": GCP_KMS, "hcvault": VAULT}
 
 
 def open_kek(uri: str) -> aead.Aead:
     """The AEAD that wraps keysets.
 
     Args:
-      uri: the path of a local KEK file, made by `create_local_kek`.
+      uri: the path of a local KEK file, made by `create_local_kek`, or a key in a service: see `Service.form`.
 
     Raises:
-      KeyStoreError: the file is missing, damaged, or can be read by others than its owner.
+      KeyStoreError: the file is missing, damaged, or can be read by others than its owner; the URI is of no
+        known form; the service's client or its credentials are missing. A service's AEAD raises it too, for
+        whatever the service refuses: see `ServiceKek`.
     """
-    _refuse_unknown(uri)
+    if not storage.is_remote(uri):
+        return _open_local(uri)
+    service = _SERVICES.get(uri.partition("://")[0])
+    if service is None:
+        forms = ", ".join(known.form for known in _SERVICES.values())
+        raise KeyStoreError(
+            f"{uri}: no known kind of key-encryption key; name a local file or one of {forms}"
+        )
+    if not service.pattern.fullmatch(uri):
+        raise KeyStoreError(f"{uri}: malformed; a key of this kind is named {service.form}")
+    return ServiceKek(service, uri)
+
+
+def create_local_kek(path: str) -> None:
+    """Writes a new AES-256-GCM keyset, in clear, to a file that only its owner can read."""
+    aead.register()
+    handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
+    text = io.StringIO()
+    cleartext_keyset_handle.write(tink.JsonKeysetWriter(text), handle)
+    storage.write_atomic(path, text.getvalue().encode(), private=True)
+
+
+def _open_local(uri: str) -> aead.Aead:
     path = Path(uri)
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -44,18 +74,3 @@ def open_kek(uri: str) -> aead.Aead:
         raise KeyStoreError(
             f"{uri}: not a key-encryption key that Tink can read; restore it from your copy"
         ) from None
-
-
-def create_local_kek(path: str) -> None:
-    """Writes a new AES-256-GCM keyset, in clear, to a file that only its owner can read."""
-    _refuse_unknown(path)
-    aead.register()
-    handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-    text = io.StringIO()
-    cleartext_keyset_handle.write(tink.JsonKeysetWriter(text), handle)
-    storage.write_atomic(path, text.getvalue().encode(), private=True)
-
-
-def _refuse_unknown(uri: str) -> None:
-    if storage.is_remote(uri):
-        raise KeyStoreError(f"{uri}: this kind of key-encryption key is not supported; name a local file")

@@ -1,0 +1,111 @@
+"""Key-encryption keys in AWS KMS."""
+
+from __future__ import annotations
+
+import re
+
+from tink import aead
+
+from pipeline.keystore import kek_service
+from pipeline.keystore.kek_service import LATER, TRIES, Service, words
+
+_PREFIX = "aws-kms://"
+_MOST_BYTES = 4096  # of plaintext, in one Encrypt
+
+_SAID = {
+    "NotFoundException": "AWS KMS has no such key; check its ARN, account and region",
+    "DisabledException": "this key is disabled; enable it (aws kms enable-key)",
+    "KMSInvalidStateException": (
+        "this key cannot be used as it is, perhaps because it is to be deleted; aws kms cancel-key-deletion and "
+        "aws kms enable-key bring it back"
+    ),
+    "InvalidKeyUsageException": "this key does not encrypt; name a symmetric key of usage ENCRYPT_DECRYPT",
+    "InvalidArnException": "AWS KMS does not understand this ARN; check it",
+}
+_CIPHERTEXT = {"InvalidCiphertextException", "IncorrectKeyException"}
+_CREDENTIALS = {
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "ExpiredTokenException",
+    "ExpiredToken",
+}
+
+
+def _connect(uri: str) -> aead.Aead:
+    import boto3  # noqa: PLC0415  (an extra)
+    from botocore.config import Config  # noqa: PLC0415
+    from tink.integration import awskms  # noqa: PLC0415
+
+    patience = Config(
+        connect_timeout=kek_service.SECONDS,
+        read_timeout=kek_service.SECONDS,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+    )
+    # The region is the ARN's, whatever the environment says; AWS_ENDPOINT_URL is boto3's to obey.
+    client = boto3.session.Session(region_name=uri.split(":")[4]).client("kms", config=patience)
+    return _Bounded(awskms.new_client(boto3_client=client, key_uri=uri).get_aead(uri))
+
+
+class _Bounded(aead.Aead):
+    """Refuses what KMS would refuse, with words that help."""
+
+    def __init__(self, inner: aead.Aead) -> None:
+        self._inner = inner
+
+    def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
+        if len(plaintext) > _MOST_BYTES:
+            raise _TooLargeError
+        return self._inner.encrypt(plaintext, associated_data)
+
+    def decrypt(self, ciphertext: bytes, associated_data: bytes) -> bytes:
+        return self._inner.decrypt(ciphertext, associated_data)
+
+
+class _TooLargeError(Exception):
+    """More than one Encrypt takes."""
+
+
+def _explain(error: Exception) -> str | None:
+    from botocore import exceptions  # noqa: PLC0415
+
+    if isinstance(error, _TooLargeError):
+        return f"AWS KMS wraps at most {_MOST_BYTES:,} bytes, fewer than 40 keys; destroy old ones (lpe keys destroy)"
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return (
+            "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or use a role"
+        )
+    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
+        return (
+            f"AWS KMS cannot be reached ({words(error)}); check the network, the region and AWS_ENDPOINT_URL"
+        )
+    if not isinstance(error, exceptions.ClientError):
+        return f"AWS's client cannot be used ({words(error)}); check its configuration"
+    code = str(error.response.get("Error", {}).get("Code"))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = words(f"{code}: {error.response.get('Error', {}).get('Message', '')}").rstrip(":")
+    if code in _CIPHERTEXT:
+        return None
+    if code in _CREDENTIALS:
+        return f"AWS does not accept the credentials ({said}); renew them"
+    if code == "AccessDeniedException" or status in {401, 403}:
+        # KMS may answer so for a ciphertext of a key that the caller may not use, too.
+        return (
+            f"no permission ({said}); allow this account kms:Encrypt and kms:Decrypt on the key; or else the keyset "
+            "is damaged, or was wrapped by another key"
+        )
+    if status >= 500 or code in {"ThrottlingException", "LimitExceededException"}:
+        return f"AWS KMS fails at the moment ({said}); {LATER}"
+    return _SAID.get(code, f"AWS KMS refuses ({said}); check the key")
+
+
+AWS_KMS = Service(
+    form=f"{_PREFIX}arn:aws:kms:REGION:ACCOUNT:key/ID",
+    pattern=re.compile(_PREFIX + r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"),
+    extra="aws",
+    connect=_connect,
+    explain=_explain,
+)

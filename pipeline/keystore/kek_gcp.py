@@ -1,0 +1,105 @@
+"""Key-encryption keys in Google Cloud KMS."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from tink import aead
+
+from pipeline.keystore import kek_service
+from pipeline.keystore.kek_service import LATER, TRIES, Service, words
+
+_PREFIX = "gcp-kms://"
+_ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"  # gcloud's own name for it
+
+
+def _connect(uri: str) -> aead.Aead:
+    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  (an extra)
+    from google.cloud import kms_v1  # noqa: PLC0415
+    from tink.integration import gcpkms  # noqa: PLC0415
+
+    if endpoint := os.environ.get(_ENDPOINT):
+        client = kms_v1.KeyManagementServiceClient(
+            transport="rest",
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            client_options={"api_endpoint": endpoint.rstrip("/")},
+        )
+    else:
+        client = kms_v1.KeyManagementServiceClient()
+    return gcpkms.new_client(kms_v1_client=_Bounded(client), key_uri=uri).get_aead(uri)
+
+
+class _Bounded:
+    """Google's client with our patience: its own is a minute, and Tink has no way to say otherwise."""
+
+    def __init__(self, client: Any) -> None:
+        from google.api_core import exceptions, retry  # noqa: PLC0415
+
+        self._client = client
+        passing = retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.DeadlineExceeded)
+        limit = kek_service.SECONDS * TRIES
+        self._patience = {
+            "timeout": kek_service.SECONDS,
+            "retry": retry.Retry(predicate=passing, initial=0.2, maximum=1.0, timeout=limit),
+        }
+
+    def encrypt(self, request: dict[str, Any]) -> Any:
+        return self._client.encrypt(request=request, **self._patience)
+
+    def decrypt(self, request: dict[str, Any]) -> Any:
+        return self._client.decrypt(request=request, **self._patience)
+
+
+def _explain(error: Exception) -> str | None:
+    import requests  # noqa: PLC0415
+    from google.api_core import exceptions  # noqa: PLC0415
+    from google.auth import exceptions as auth  # noqa: PLC0415
+
+    said = re.sub(r"^(\d+ )?(POST \S+: )?", "", words(error))  # what goes before is the request
+    if isinstance(error, auth.DefaultCredentialsError):
+        return (
+            "no credentials; run gcloud auth application-default login, or give the machine a service account"
+        )
+    if isinstance(error, auth.GoogleAuthError):
+        return f"Google does not accept the credentials ({said}); renew them"
+    if isinstance(error, exceptions.Unauthenticated | exceptions.Unauthorized):
+        return f"Google does not accept the credentials ({said}); renew them"
+    if isinstance(error, exceptions.Forbidden):
+        return f"no permission ({said}); grant roles/cloudkms.cryptoKeyEncrypterDecrypter on the key"
+    if isinstance(error, exceptions.NotFound):
+        return "Google Cloud KMS has no such key; check its project, location, key ring and name"
+    if isinstance(error, exceptions.FailedPrecondition) or "not enabled" in str(error):
+        # REST answers 400 without the status' name.
+        return (
+            f"this key, or the version that is needed, is not enabled ({said}); enable it "
+            "(gcloud kms keys versions enable)"
+        )
+    if isinstance(error, exceptions.BadRequest):
+        return None
+    unreachable = (
+        exceptions.RetryError,
+        exceptions.ServiceUnavailable,
+        exceptions.GatewayTimeout,
+        requests.RequestException,
+    )
+    if isinstance(error, unreachable):
+        return (
+            f"Google Cloud KMS cannot be reached ({type(error).__name__}); check the network and {_ENDPOINT}"
+        )
+    if isinstance(error, exceptions.ServerError | exceptions.TooManyRequests):
+        return f"Google Cloud KMS fails at the moment ({said}); {LATER}"
+    return f"Google's client cannot be used ({said}); check its configuration"
+
+
+GCP_KMS = Service(
+    form=f"{_PREFIX}projects/P/locations/L/keyRings/R/cryptoKeys/K",
+    pattern=re.compile(
+        _PREFIX + r"projects/[a-z0-9.:-]+/locations/[\w-]{1,63}/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
+        re.ASCII,
+    ),
+    extra="gcp",
+    connect=_connect,
+    explain=_explain,
+)

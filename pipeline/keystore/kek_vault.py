@@ -1,0 +1,152 @@
+"""Key-encryption keys in the transit engine of HashiCorp Vault or OpenBao."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import tink
+from tink import aead
+
+from pipeline.keystore import kek_service
+from pipeline.keystore.kek_service import LATER, TRIES, Service, words
+from transforms.errors import KeyStoreError
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_CIPHERTEXT = (
+    "authentication failed",
+    "invalid ciphertext",
+    "missing ciphertext",
+    "invalid base64",
+    "unable to decode",
+)
+
+
+def _connect(uri: str) -> aead.Aead:
+    import hvac  # noqa: PLC0415  (an extra)
+    import requests  # noqa: PLC0415
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    from tink.integration import hcvault  # noqa: PLC0415
+
+    place = urlsplit(uri)
+    session = requests.Session()
+    session.verify = os.environ.get("VAULT_CACERT") or True
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=TRIES - 1))  # of connections alone
+    client = hvac.Client(
+        url=f"{_scheme(place.netloc, place.hostname or '')}://{place.netloc}",
+        token=_token(),
+        namespace=os.environ.get("VAULT_NAMESPACE") or None,
+        timeout=kek_service.SECONDS,
+        session=session,
+    )
+    mount, name = place.path.strip("/").rsplit("/keys/", 1)
+    return _Bound(hcvault.new_aead(place.path, client), client, mount, name)
+
+
+def _token() -> str:
+    token = os.environ.get("VAULT_TOKEN", "")
+    if not token:
+        try:
+            token = Path("~/.vault-token").expanduser().read_text().strip()
+        except (OSError, RuntimeError):
+            token = ""
+    if not token:
+        raise KeyStoreError("no credentials; set VAULT_TOKEN, or log in (vault login, bao login)")
+    return token
+
+
+def _scheme(netloc: str, host: str) -> str:
+    """https, unless VAULT_ADDR names this very server with http or the connection stays on this machine."""
+    address = urlsplit(os.environ.get("VAULT_ADDR", ""))
+    if address.netloc == netloc and address.scheme in {"http", "https"}:
+        return address.scheme
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return "http" if local else "https"
+
+
+class _Bound(aead.Aead):
+    """Binds associated data to what Vault wraps.
+
+    Tink's integration admits no associated data, since hvac has no way to send it; a keyset would then open
+    under any other's name. So SHA-256 of the associated data is wrapped with the keyset, under the same
+    authentication, and compared after unwrapping.
+    """
+
+    def __init__(self, inner: aead.Aead, client: Any, mount: str, name: str) -> None:
+        self._inner, self._client, self._mount, self._name = inner, client, mount, name
+
+    def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
+        self._check_there()
+        return self._inner.encrypt(hashlib.sha256(associated_data).digest() + plaintext, b"")
+
+    def decrypt(self, ciphertext: bytes, associated_data: bytes) -> bytes:
+        clear = self._inner.decrypt(ciphertext, b"")
+        if not hmac.compare_digest(clear[:_DIGEST_BYTES], hashlib.sha256(associated_data).digest()):
+            raise tink.TinkError(_OtherNameError())
+        return clear[_DIGEST_BYTES:]
+
+    def _check_there(self) -> None:
+        """Vault makes a key that is not there when it is asked to encrypt: a mistyped name would get one."""
+        from hvac import exceptions  # noqa: PLC0415
+
+        try:
+            self._client.secrets.transit.read_key(name=self._name, mount_point=self._mount)
+        except exceptions.Forbidden:
+            return  # a policy may allow use alone, and Vault then refuses to make one
+
+
+class _OtherNameError(Exception):
+    """The associated data is not that which was wrapped."""
+
+
+def _explain(error: Exception) -> str | None:
+    import requests  # noqa: PLC0415
+    from hvac import exceptions  # noqa: PLC0415
+
+    said = words(error).partition(", on ")[0]  # what follows is the request
+    if isinstance(error, _OtherNameError | UnicodeDecodeError):
+        return None
+    if isinstance(error, exceptions.InvalidPath) or "key not found" in said:
+        return "Vault has no such key or transit engine; check the URI and VAULT_NAMESPACE, or make it (vault write -f)"
+    if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
+        return (
+            f"no permission ({said}); check that the token is valid, that its policy allows update on the engine's "
+            "encrypt/ and decrypt/ paths of this key, and VAULT_NAMESPACE"
+        )
+    if isinstance(error, exceptions.InvalidRequest):
+        if any(text in said for text in _CIPHERTEXT):
+            return None
+        if "disallowed by policy" in said or "soft-deleted" in said or "soft deleted" in said:
+            return f"this key, or the version that is needed, is disabled ({said}); allow it (min_decryption_version)"
+        return f"Vault refuses ({said}); name a key of type aes256-gcm96 that is not derived"
+    if isinstance(error, exceptions.VaultDown):
+        return f"Vault is sealed or down ({said}); unseal it and try again"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "Vault shows no certificate that this machine trusts; check VAULT_CACERT and VAULT_ADDR"
+    if isinstance(error, requests.RequestException):
+        return f"Vault cannot be reached ({type(error).__name__}); check the host, the port and the network"
+    if isinstance(error, exceptions.VaultError):
+        return f"Vault fails at the moment ({said}); {LATER}"
+    return f"Vault's client cannot be used ({said}); check VAULT_ADDR and VAULT_CACERT"
+
+
+VAULT = Service(
+    form="hcvault://HOST:PORT/transit/keys/NAME",
+    pattern=re.compile(
+        r"hcvault://(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?(?:/[\w-][\w.-]*)+/keys/[\w-][\w.-]*",
+        re.ASCII,
+    ),
+    extra="vault",
+    connect=_connect,
+    explain=_explain,
+)
