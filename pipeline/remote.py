@@ -193,6 +193,20 @@ def _at_once(work: Callable[[Any], None], items: list[Any]) -> None:
         list(pool.map(work, items))
 
 
+def check_bucket(path: str) -> str:
+    """The path's scheme, when its bucket has been found to be usable.
+
+    Raises:
+      UsageError: an unknown scheme, or the extra for it is not installed.
+      DataError, FileNotFoundError: as `retrying`.
+    """
+    scheme, _, rest = path.partition("://")
+    if scheme not in _EXTRAS:
+        raise UsageError(f"{path}: files are local, or at {' or '.join(f'{known}://' for known in _EXTRAS)}")
+    _ask_for_bucket(scheme, rest.partition("/")[0])
+    return scheme
+
+
 _services = threading.local()  # the clients keep the stream that they are reading
 
 
@@ -201,10 +215,7 @@ def _service(path: str) -> Any:
 
     (Beam's filesystems make a client for every call, which takes 0.1 seconds.)
     """
-    scheme, _, rest = path.partition("://")
-    if scheme not in _EXTRAS:
-        raise UsageError(f"{path}: files are local, or at {' or '.join(f'{known}://' for known in _EXTRAS)}")
-    _check_bucket(scheme, rest.partition("/")[0])
+    scheme = check_bucket(path)
     if not hasattr(_services, scheme):
         from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415  (slow, remote only)
 
@@ -220,7 +231,7 @@ def _service(path: str) -> Any:
 
 
 @functools.cache
-def _check_bucket(scheme: str, bucket: str) -> None:
+def _ask_for_bucket(scheme: str, bucket: str) -> None:
     """Asks the service for one object of the bucket, once in a process.
 
     Beam tries for ten minutes where there are no credentials or no network; this says so in seconds.
