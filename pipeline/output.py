@@ -184,7 +184,8 @@ def begin(
             return there
         if there.encrypted != encrypted or there.origin != origin:
             raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
-    if not versions and storage.list_names(home) not in ([], ["_work"]):
+    begun = storage.list_names(storage.join(home, "_work"))  # a publication may have been cut in the middle
+    if not versions and not {*storage.list_names(home)} <= {"_work", *begun}:
         raise DataError(f"{home}: holds files that are no dataset; choose another --output")
     version = _next(versions[-1]) if versions else _FIRST_VERSION
     output = Output(home, version, encrypted, class_names, fmt)

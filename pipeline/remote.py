@@ -8,6 +8,7 @@ the machine's role, never from pipeline options, which travel with a job.
 from __future__ import annotations
 
 import concurrent.futures
+import copy as copying
 import errno
 import functools
 import os
@@ -43,8 +44,6 @@ def list_objects(prefix: str) -> list[str]:
 
 def read(path: str) -> BinaryIO:
     """Opens an object for sequential reading. Raises FileNotFoundError."""
-    if not exists(path):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     return _Reader(path)  # type: ignore[return-value]
 
 
@@ -89,7 +88,7 @@ class _Reader:
     def __init__(self, path: str) -> None:
         self._path = path
         self._at = 0
-        self._file: BinaryIO | None = None
+        self._file: BinaryIO | None = retrying(path, lambda: _service(path).open(path))
 
     def read(self, size: int = -1) -> bytes:
         return retrying(self._path, lambda: self._read(size))
@@ -217,17 +216,25 @@ def _service(path: str) -> Any:
     """
     scheme = check_bucket(path)
     if not hasattr(_services, scheme):
-        from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415  (slow, remote only)
-
         if scheme == "s3":
-            from apache_beam.io.aws.s3io import S3IO  # noqa: PLC0415
+            from apache_beam.io.aws.s3io import S3IO  # noqa: PLC0415  (slow, remote paths only)
 
-            _services.s3 = S3IO(options=PipelineOptions([]))
+            # Each thread has its own stream, and all share Amazon's client, which takes half a second to make.
+            _services.s3 = S3IO(client=copying.copy(_beam_s3_client()))
         else:
             from apache_beam.io.gcp.gcsio import GcsIO  # noqa: PLC0415
+            from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415
 
             _services.gs = GcsIO(pipeline_options=PipelineOptions([]))
     return getattr(_services, scheme)
+
+
+@functools.cache
+def _beam_s3_client() -> Any:
+    from apache_beam.io.aws.clients.s3.boto3_client import Client  # noqa: PLC0415  (an extra)
+    from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415
+
+    return Client(PipelineOptions([]))
 
 
 @functools.cache
@@ -258,7 +265,7 @@ def s3_client() -> Any:
 
 def gcs_client() -> Any:
     """Google's own client, for what Beam's filesystem can't do."""
-    from google.cloud import storage  # noqa: PLC0415  (an extra)
+    from google.cloud import storage  # type: ignore[attr-defined]  # noqa: PLC0415  (an extra)
 
     if os.environ.get("STORAGE_EMULATOR_HOST"):
         return storage.Client.create_anonymous_client()

@@ -13,6 +13,7 @@ import pytest
 from pipeline import clock, locks, retirement
 from pipeline.keystore import KeyStore, Registry
 from tests.pipeline.running import contents, encrypt, files, refused
+from transforms.ciphers.lpe import Lpe
 
 START = datetime.datetime(2026, 1, 1, 3, 0, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -262,8 +263,6 @@ def test_where_another_run_holds_the_dataset_if_due_leaves_it_alone(lpe, keystor
 
 def test_a_shard_that_does_not_decrypt_to_the_same_is_not_published(lpe, keystore, home, monkeypatch):
     """The check inside the job sees what a failing memory or disk would do between encrypting and reading back."""
-    from transforms.ciphers.lpe import Lpe
-
     real = Lpe._encrypt
 
     def faulty(self, images, out, keys):
