@@ -1,199 +1,255 @@
-"""Locks in object stores: an object that says who holds it until when, and that its holder renews.
+"""Locks in an object store: an object that says who holds it until when, renewed while the holder lives.
 
-Who dies stops renewing, and is followed when the lease has run out. An object is created, replaced and deleted
-only as the one that was looked at (S3: If-Match and If-None-Match; Google: generations), so that of two who
-try at once one succeeds. The times are those of the machines' clocks: they may differ by less than the lease.
-A holder that was suspended for longer than that may find another in its place; its own commit is whole all the
-same, since both write the same bytes to the same names or, where they are at odds, the plan of the job.
+The object is JSON: `owner` (a random token), `user`, `expires` (ISO 8601, UTC). It is made, replaced and
+deleted only under conditions that the service checks (S3: If-None-Match and If-Match; Google: the object's
+generation), so that of two that try one succeeds. A thread renews it each third of the lease; when its process
+is killed or cut off, the lease runs out and the next one takes it over.
+
+Clocks of different machines differ: whoever wants the lock waits for another quarter of the lease (15 s) after
+it has run out by their own clock. Where clocks differ by more, a live lease can be taken; its holder learns that
+from `check`, which relies on no clock: it renews, and the service refuses what is not the holder's any more.
+What is done after a successful `check` should take less than a lease.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
-import getpass
 import json
-import socket
+import random
+import secrets
 import threading
-import uuid
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from pipeline import remote
-from transforms.errors import DataError
+from pipeline.who import user
+from transforms.errors import BusyError, DataError
 
-LEASE_SECONDS = 60.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A lock object as it was found: its content, and the mark that tells this state of it from others."""
-
-    content: bytes
-    mark: str
-
-
-class Store(Protocol):
-    """One object, changed only if it is as it was last seen. All raise what `remote.retrying` understands."""
-
-    def read(self) -> Found | None:
-        """The object, or None if there is none."""
-
-    def put(self, content: bytes, before: Found | None) -> str | None:
-        """Writes it if it is still as `before` (None: not there); its new mark, or None if it was not."""
-
-    def delete(self, before: Found) -> None:
-        """Deletes it if it is still as `before`."""
-
-
-def take(path: str) -> contextlib.AbstractContextManager[None] | None:
-    """The lease of the lock object at `path`, or None if somebody holds it."""
-    return take_from(_store(path), path, LEASE_SECONDS)
-
-
-def take_from(store: Store, path: str, seconds: float) -> contextlib.AbstractContextManager[None] | None:
-    """As `take`, from any store and for any length of a lease."""
-    owner = uuid.uuid4().hex
-    found = remote.retrying(path, store.read)
-    if found is not None and _holds(found.content, owner):
-        return None
-    content = _content(owner, seconds)
-    mark = remote.retrying(path, lambda: store.put(content, found))
-    if mark is None:
-        # A try whose answer was lost may have succeeded.
-        now = remote.retrying(path, store.read)
-        if now is None or _owner(now.content) != owner:
-            return None
-        mark = now.mark
-    return _renewing(store, path, Found(content, mark), owner, seconds)
+LEASE = 60.0  # seconds
+_PAUSE = 1.0  # seconds between tries, shortened at random
 
 
 @contextlib.contextmanager
-def _renewing(store: Store, path: str, lease: Found, owner: str, seconds: float) -> Iterator[None]:
-    over = threading.Event()
-    state = [lease]
+def leased(path: str, what: str, *, wait: float = 0.0, lease: float = LEASE) -> Iterator[Lease]:
+    """Holds the lock object at `path` while the block runs.
 
-    def renew() -> None:
-        while not over.wait(seconds / 3):
-            with contextlib.suppress(
-                DataError, FileNotFoundError
-            ):  # the next time may do, and the last say is below
-                content = _content(owner, seconds)
-                mark = remote.retrying(path, lambda content=content: store.put(content, state[0]))  # type: ignore[misc]
-                if mark is not None:
-                    state[0] = Found(content, mark)
+    Args:
+      path: s3://BUCKET/NAME or gs://BUCKET/NAME.
+      what: what is locked, for the message.
+      wait: for how many seconds to try.
+      lease: for how many seconds the lock outlives a killed holder, without the quarter for unequal clocks.
 
-    renewal = threading.Thread(target=renew, daemon=True)
-    renewal.start()
+    Raises:
+      BusyError: another process holds it.
+      DataError: no credentials, no permission, no answer, or the object is no lock.
+      FileNotFoundError: no such bucket.
+      UsageError: another scheme, or the service's client is not installed.
+    """
+    held = Lease(path, what, lease)
+    held.acquire(time.monotonic() + wait)
+    stop = threading.Event()
+    heartbeat = threading.Thread(target=held.keep, args=(stop,), daemon=True, name=f"lock {path}")
+    heartbeat.start()
     try:
-        yield
+        yield held
     finally:
-        over.set()
-        renewal.join()
-        with contextlib.suppress(DataError, FileNotFoundError):  # it runs out by itself
-            remote.retrying(path, lambda: store.delete(state[0]))
+        stop.set()
+        heartbeat.join()
+        held.release()
 
 
-def _content(owner: str, seconds: float) -> bytes:
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-    who = f"{getpass.getuser()} on {socket.gethostname()}"
-    return json.dumps({"owner": owner, "who": who, "until": until.isoformat()}).encode()
+class Lease:
+    """A lock object; `leased` takes, renews and releases it.
+
+    Args:
+      path, what: as for `leased`.
+      seconds: length of the lease.
+    """
+
+    def __init__(self, path: str, what: str, seconds: float) -> None:
+        self._path = path
+        self._what = what
+        self._seconds = seconds
+        self._owner = secrets.token_hex(16)
+        self._object = _open(path)
+        self._tag = ""
+        self._lost = False
+        self._renewing = threading.Lock()  # the heartbeat and `check` must not do so at once
+
+    def acquire(self, end: float) -> None:
+        """Takes the lock, or tries to until `time.monotonic()` is `end`. Raises BusyError."""
+        while (holder := remote.retrying(self._path, self._take)) is not None:
+            if time.monotonic() >= end:
+                raise BusyError(
+                    f"{self._what}: another job is writing here (of {holder['user']}, lock {self._path}, valid until "
+                    f"{holder['expires']}); wait for it to end"
+                )
+            time.sleep(min(_PAUSE, self._seconds / 4) * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def check(self) -> None:
+        """Renews the lease.
+
+        Raises:
+          BusyError: another process has taken it.
+          DataError: the service does not answer.
+        """
+        remote.retrying(self._path, self._renew)
+        if self._lost:
+            raise BusyError(
+                f"{self._what}: another job took the lock {self._path} while this one was cut off from it; run the "
+                "same command again"
+            )
+
+    def keep(self, stop: threading.Event) -> None:
+        """Renews the lease until `stop` is set or it is lost."""
+        pause = self._seconds / 3
+        while not self._lost and not stop.wait(pause):
+            try:
+                self._renew()
+                pause = self._seconds / 3
+            except Exception:
+                pause = self._seconds / 12  # the service may be back in time; `check` finds out if it is not
+
+    def release(self) -> None:
+        """Deletes the object if it is still ours."""
+        # The work is done: what cannot be deleted runs out.
+        with contextlib.suppress(Exception):
+            found = self._object.read()
+            if found is not None and self._parse(found[0])["owner"] == self._owner:
+                self._object.delete(found[1])
+
+    def _take(self) -> dict[str, str] | None:
+        """Tries to take the lock; returns what the object says if another process has it."""
+        while True:
+            if self._write(None):
+                return None
+            found = self._object.read()
+            if found is None:
+                continue  # released in this moment
+            content, tag = found
+            holder = self._parse(content)
+            if holder["owner"] == self._owner:
+                self._tag = tag  # taken by a request whose answer was lost
+                return None
+            grace = datetime.timedelta(seconds=self._seconds / 4)
+            if datetime.datetime.fromisoformat(holder["expires"]) + grace > _now():
+                return holder
+            if self._write(tag):
+                return None
+
+    def _renew(self) -> None:
+        with self._renewing:
+            if self._lost or self._write(self._tag):
+                return
+            found = self._object.read()
+            if found is not None and self._parse(found[0])["owner"] == self._owner:
+                self._tag = found[1]  # renewed by a request whose answer was lost
+            else:
+                self._lost = True
+
+    def _write(self, tag: str | None) -> bool:
+        """Makes the object (tag None) or replaces that version of it; whether that was what there is."""
+        expires = _now() + datetime.timedelta(seconds=self._seconds)
+        value = {"owner": self._owner, "user": user(), "expires": expires.isoformat()}
+        written = self._object.write(json.dumps(value).encode(), tag)
+        if written is None:
+            return False
+        self._tag = written
+        return True
+
+    def _parse(self, content: bytes) -> dict[str, str]:
+        try:
+            value = json.loads(content)
+            if datetime.datetime.fromisoformat(value["expires"]).tzinfo is None:
+                raise ValueError("no time zone")
+            return {name: str(value[name]) for name in ("owner", "user", "expires")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self._path}: no lock of lpe ({type(error).__name__}); if nothing is running, delete it"
+            ) from error
 
 
-def _owner(content: bytes) -> str:
-    return str(json.loads(content)["owner"])
+class _Object(Protocol):
+    """One object of a store; a tag names one version of it."""
+
+    def read(self) -> tuple[bytes, str] | None:
+        """Content and tag; None where there is no object."""
+
+    def write(self, content: bytes, tag: str | None) -> str | None:
+        """Makes the object (tag None) or replaces that version; the new tag, None if something else is there."""
+
+    def delete(self, tag: str) -> None:
+        """Deletes that version; an error where something else is there."""
 
 
-def _holds(content: bytes, owner: str) -> bool:
-    """Whether somebody else's lease still runs; what can't be read is nobody's."""
-    try:
-        value = json.loads(content)
-        until = datetime.datetime.fromisoformat(value["until"])
-        return value["owner"] != owner and until > datetime.datetime.now(datetime.UTC)
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-def _store(path: str) -> Store:
-    scheme, _, rest = path.partition("://")
-    bucket, _, key = rest.partition("/")
-    remote.check_bucket(path)
-    return (
-        S3Object(remote.s3_client(), bucket, key)
-        if scheme == "s3"
-        else GcsObject(remote.gcs_client(), bucket, key)
-    )
-
-
-class S3Object:
-    """An object of S3; its mark is its ETag."""
-
-    def __init__(self, client: Any, bucket: str, key: str) -> None:
-        self._client = client
-        self._name = {"Bucket": bucket, "Key": key}
-
-    def read(self) -> Found | None:
+class _S3:
+    def __init__(self, bucket: str, name: str) -> None:
         import botocore.exceptions  # noqa: PLC0415  (an extra)
 
+        self._client = remote.s3_client()
+        self._refused = botocore.exceptions.ClientError
+        self._place = {"Bucket": bucket, "Key": name}
+
+    def read(self) -> tuple[bytes, str] | None:
         try:
-            answer = self._client.get_object(**self._name)
-            return Found(answer["Body"].read(), answer["ETag"])
-        except botocore.exceptions.ClientError as error:
-            if _code(error) == 404:
+            found = self._client.get_object(**self._place)
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return found["Body"].read(), found["ETag"]
+
+    def write(self, content: bytes, tag: str | None) -> str | None:
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        try:
+            return str(self._client.put_object(**self._place, Body=content, **condition)["ETag"])
+        except self._refused as error:
+            code = error.response["Error"]["Code"]
+            if code in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
                 return None
             raise
 
-    def put(self, content: bytes, before: Found | None) -> str | None:
-        import botocore.exceptions  # noqa: PLC0415  (an extra)
-
-        condition = {"IfNoneMatch": "*"} if before is None else {"IfMatch": before.mark}
-        try:
-            return str(self._client.put_object(**self._name, Body=content, **condition)["ETag"])
-        except botocore.exceptions.ClientError as error:
-            if _code(error) in (404, 409, 412):  # gone meanwhile, being written, changed
-                return None
-            raise
-
-    def delete(self, before: Found) -> None:
-        # Not every S3 service knows a conditional delete: a last look makes the gap small.
-        now = self.read()
-        if now is not None and now.mark == before.mark:
-            self._client.delete_object(**self._name)
+    def delete(self, tag: str) -> None:
+        self._client.delete_object(**self._place, IfMatch=tag)
 
 
-class GcsObject:
-    """An object of Google Cloud Storage; its mark is its generation."""
-
-    def __init__(self, client: Any, bucket: str, key: str) -> None:
-        self._blob = client.bucket(bucket).blob(key)
-
-    def read(self) -> Found | None:
+class _Gcs:
+    def __init__(self, bucket: str, name: str) -> None:
         from google.api_core import exceptions  # noqa: PLC0415  (an extra)
 
-        try:
-            self._blob.reload()
-            generation = self._blob.generation
-            return Found(self._blob.download_as_bytes(if_generation_match=generation), str(generation))
-        except (exceptions.NotFound, exceptions.PreconditionFailed):  # gone, or replaced between the two
+        self._missing, self._refused = exceptions.NotFound, exceptions.PreconditionFailed
+        self._bucket = remote.gcs_client().bucket(bucket)
+        self._name = name
+        self._patience: dict[str, Any] = {"timeout": 20, "retry": None}
+
+    def read(self) -> tuple[bytes, str] | None:
+        blob = self._bucket.get_blob(self._name, **self._patience)
+        if blob is None:
             return None
-
-    def put(self, content: bytes, before: Found | None) -> str | None:
-        from google.api_core import exceptions  # noqa: PLC0415  (an extra)
-
+        generation = blob.generation
         try:
-            generation = 0 if before is None else int(before.mark)
-            self._blob.upload_from_string(content, if_generation_match=generation)
-            return str(self._blob.generation)
-        except exceptions.PreconditionFailed:
+            return blob.download_as_bytes(if_generation_match=generation, **self._patience), str(generation)
+        except (self._missing, self._refused):
+            return None  # gone or replaced in between
+
+    def write(self, content: bytes, tag: str | None) -> str | None:
+        blob = self._bucket.blob(self._name)
+        try:
+            blob.upload_from_string(content, if_generation_match=int(tag or 0), **self._patience)
+        except self._refused:
             return None
+        return str(blob.generation)
 
-    def delete(self, before: Found) -> None:
-        from google.api_core import exceptions  # noqa: PLC0415  (an extra)
-
-        with contextlib.suppress(exceptions.NotFound, exceptions.PreconditionFailed):
-            self._blob.delete(if_generation_match=int(before.mark))
+    def delete(self, tag: str) -> None:
+        self._bucket.blob(self._name).delete(if_generation_match=int(tag), **self._patience)
 
 
-def _code(error: Any) -> int | None:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+def _open(path: str) -> _Object:
+    scheme = remote.check_bucket(path)
+    bucket, _, name = path.partition("://")[2].partition("/")
+    return _S3(bucket, name) if scheme == "s3" else _Gcs(bucket, name)
+
+
+def _now() -> datetime.datetime:
+    """The real time: processes do not share a pretended one."""
+    return datetime.datetime.now(datetime.UTC)

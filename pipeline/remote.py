@@ -131,7 +131,7 @@ def retrying(path: str, operation: Callable[[], T]) -> T:
     for attempt in range(1, _TRIES + 1):
         try:
             return operation()
-        except (DataError, UsageError, FileNotFoundError):
+        except (DataError, UsageError, FileNotFoundError, ImportError):
             raise
         except Exception as error:
             code = _status(error)

@@ -11,13 +11,13 @@ from computing it anew. Who needs that keeps the last hash that `lpe keys log` p
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline import clock, storage
+from pipeline.who import user
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class AuditLog:
         line = {
             "n": before.lines + 1,
             "time": clock.stamp(),
-            "user": _user(),
+            "user": user(),
             "event": event,
             **details,
             "previous": before.hash,
@@ -121,15 +121,6 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        import os  # noqa: PLC0415
-
-        return f"uid {os.getuid()}"
 
 
 def _sha256(data: bytes) -> str:

@@ -1,7 +1,7 @@
 """Google Cloud Storage's objects with their generations, which gcp-storage-emulator has no eye for.
 
-Only what `pipeline.leases` asks for: upload, metadata, download and deletion of small objects in the bucket
-`bucket`, with `ifGenerationMatch` as documented for the JSON API. A stub, not Google's service.
+Only what locks ask for: upload, metadata, download and deletion of small objects in the bucket `bucket`,
+with `ifGenerationMatch` as documented for the JSON API. A stub, not Google's service.
 """
 
 from __future__ import annotations
@@ -25,11 +25,7 @@ class _Objects(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
+    do_POST = do_DELETE = do_GET  # noqa: N815
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -50,6 +46,8 @@ class _Objects(http.server.BaseHTTPRequestHandler):
             )
             about, content = (part.get_payload(decode=True) for part in parts.get_payload())
             place = f"{place}/{json.loads(about)['name']}"
+        elif place == "bucket/o":
+            return 200, b"{}"  # a list; nobody asks for what is in it
         if not place.startswith("bucket/o/"):
             return 404, b"{}"
         generation, found = self.objects.get(place, (0, b""))
