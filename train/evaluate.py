@@ -61,7 +61,7 @@ def check_fits(run: Run, dataset: Dataset) -> None:
     elif _binding(run.encryption) != _binding(dataset.encryption):
         raise DataError(
             f"this model was trained on {_under(run.encryption)}, {where} holds {_under(dataset.encryption)}; "
-            "re-encrypt the dataset under the model's key, or train again on it"
+            f"train on it, from this model if you like: lpe train --init-from {run.directory}"
         )
     if run.image_shape != dataset.image_shape:
         raise DataError(

@@ -12,6 +12,7 @@ RUN/run.json           what `evaluate` and `predict` need to know; written last,
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -52,6 +53,8 @@ class TrainSpec:
       seed: of the initial weights and of the order of images. The same seed gives the same model
         on the same machine.
       validation_fraction: held out of `train` where the dataset has no split `validation`.
+      init_from: a finished run whose network this one starts from (fine-tuning), e.g. the run on the version
+        of the dataset before it was re-encrypted. None: fresh weights.
 
     Raises:
       UsageError: a value out of its range.
@@ -65,6 +68,7 @@ class TrainSpec:
     learning_rate: float = 2e-3
     seed: int = 0
     validation_fraction: float = 0.1
+    init_from: str | None = None
 
     def __post_init__(self) -> None:
         if self.model not in models.names():
@@ -93,12 +97,16 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
       file), `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
 
     Raises:
-      DataError: the dataset is missing, damaged or too small, or `output` holds something else.
+      DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
+        `init_from` is missing, damaged or does not fit.
       UsageError: the model does not take such images, or TensorFlow is not installed.
       LpeError: the loss diverged.
     """
     dataset = open_dataset(spec.data)
-    settings = _settings(spec, dataset)
+    origin = None if spec.init_from is None else load_run(spec.init_from)
+    if origin is not None:
+        _check_origin(origin, spec, dataset)
+    settings = _settings(spec, dataset, origin)
     directory = Path(spec.output)
     if _claim(directory, settings):
         return _result(load_run(spec.output), "skipped")
@@ -106,6 +114,8 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     keras.utils.set_random_seed(spec.seed)
     backend.tensorflow().config.experimental.enable_op_determinism()
     model = models.build(spec.model, image_shape(dataset), len(dataset.class_names))
+    if origin is not None:
+        model.set_weights(origin.load_model().get_weights())
     source = training_input(
         dataset,
         batch_size=spec.batch_size,
@@ -117,13 +127,46 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     return _result(_finish(model, state, spec, dataset, settings), "ok")
 
 
-def _settings(spec: TrainSpec, dataset: Dataset) -> dict[str, Any]:
-    """What makes two runs the same: all of the spec but `output`, and the dataset that it finds."""
+def _check_origin(origin: Run, spec: TrainSpec, dataset: Dataset) -> None:
+    """Raises DataError unless the network of a run can be trained on with the spec's dataset."""
+    where = f"{origin.directory}: cannot start from this run"
+    if origin.model != spec.model:
+        raise DataError(
+            f"{where}: its network is {origin.model}, not {spec.model}; ask for --model {origin.model}"
+        )
+    remedy = "train without --init-from, or from a run on such images"
+    if origin.image_shape != image_shape(dataset):
+        raise DataError(
+            f"{where}: it takes images of shape {origin.image_shape}, those of {dataset.directory} have "
+            f"{image_shape(dataset)}; {remedy}"
+        )
+    if len(origin.class_names) != len(dataset.class_names):
+        raise DataError(
+            f"{where}: it tells {len(origin.class_names)} classes apart, {dataset.directory} has "
+            f"{len(dataset.class_names)}; {remedy}"
+        )
+
+
+def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
+    """What makes two runs the same: all of the spec but `output`, and the dataset and network that it finds."""
     settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
     directory = dataset.directory
     settings["data"] = directory if storage.is_remote(directory) else str(Path(directory).resolve())
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
+    del settings["init_from"]  # earlier runs have no such setting
+    if origin is not None:
+        settings["init_from"] = {
+            "run": str(Path(origin.directory).resolve()),
+            "model_sha256": _sha256(origin),
+        }
     return settings
+
+
+def _sha256(run: Run) -> str:
+    try:
+        return hashlib.sha256(Path(run.model_path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{run.model_path}: cannot be read ({error.strerror}); restore it") from error
 
 
 def _claim(directory: Path, settings: dict[str, Any]) -> bool:

@@ -24,6 +24,14 @@ def train(
         float, typer.Option(min=0.0, max=0.5, help="Of train, where the dataset has no validation split.")
     ] = 0.1,
     seed: SEED = 0,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start from the network of this finished run, e.g. after its dataset was re-encrypted. With hidden "
+            "labels the classes of the new version have other numbers: the classification layer relearns them.",
+        ),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Train a network on a dataset's shards, encrypted or plain; needs no key."""
@@ -40,6 +48,7 @@ def train(
         learning_rate=learning_rate,
         validation_fraction=validation_fraction,
         seed=seed,
+        init_from=init_from,
     )
     result = fit(spec, progress=report.epoch)
     rows = {
