@@ -89,9 +89,25 @@ class Dataset:
     file_template: str = _TEMPLATE
 
     @property
+    def seal(self) -> Mapping[str, Any] | None:
+        """How the images are sealed, see `pipeline.sealing`; None if they are not."""
+        return self.manifest.get("seal") if self.manifest is not None else None
+
+    @property
     def image_shape(self) -> tuple[int, int, int] | None:
-        """(H, W, C), or None where shapes differ."""
-        return self.format.image_shape
+        """(H, W, C), within the seal if there is one; None where shapes differ."""
+        if self.seal is None:
+            return self.format.image_shape
+        height, width, channels = self.seal["image_shape"]
+        return height, width, channels
+
+    def check_open(self) -> None:
+        """Raises DataError if the images are sealed."""
+        if self.seal is not None:
+            raise DataError(
+                f"{self.directory}: this dataset is sealed; open it first: lpe unseal --source dataset:DIR --data-key "
+                "FILE"
+            )
 
     @property
     def encryption(self) -> Mapping[str, Any] | None:

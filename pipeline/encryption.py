@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry
+from pipeline.sealing import SealSpec, Shape
 from transforms.errors import DataError
 from transforms.keyed import CipherSpec
 
@@ -23,6 +24,7 @@ class Encryption:
       key_name, key_id: the key.
       check_value: tells the key from others (hex).
       sealed_class_names: with hidden labels, the true class names, encrypted under the key (base64).
+      seal: how the encrypted images are sealed; None if they are not.
     """
 
     spec: CipherSpec
@@ -30,6 +32,7 @@ class Encryption:
     key_id: int
     check_value: str
     sealed_class_names: str | None = None
+    seal: SealSpec | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The part of encryption.json that describes the encryption."""
@@ -40,6 +43,7 @@ class Encryption:
             "salt": self.spec.salt,
             "key": {"name": self.key_name, "id": self.key_id, "check_value": self.check_value},
             "sealed_class_names": self.sealed_class_names,
+            "seal": self.seal.to_json() if self.seal is not None else None,
         }
 
     @classmethod
@@ -53,8 +57,9 @@ class Encryption:
                 key_id=int(key["id"]),
                 check_value=key["check_value"],
                 sealed_class_names=value["sealed_class_names"],
+                seal=SealSpec.from_json(value["seal"]) if value["seal"] is not None else None,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: its encryption.json is damaged ({error!r}); restore it") from error
 
     def key_ref(self, keystore: str) -> KeyRef:
@@ -87,18 +92,23 @@ def new_encryption(
     spec: CipherSpec,
     hidden_class_names: tuple[str, ...] | None,
     key_id: int | None = None,
+    sealed_shape: Shape | None = None,
 ) -> Encryption:
     """Describes an encryption that is about to be made, under `key_id` or the primary key.
 
     Args:
       hidden_class_names: the true class names if they are to be hidden, else None.
+      sealed_shape: (H, W, C) of the images if they are to be sealed, else None.
     """
     key = KeyStore(keystore).open(key_name, key_id)
     sealed = None
     if hidden_class_names is not None:
         text = json.dumps(list(hidden_class_names)).encode()
         sealed = base64.b64encode(key.seal(spec.salt, text)).decode()
-    return Encryption(spec, key_name, key.id, key.check_value(spec.salt), sealed)
+    seal = None
+    if sealed_shape is not None:
+        seal = SealSpec(sealed_shape, key.data_key(spec.salt).check_value())
+    return Encryption(spec, key_name, key.id, key.check_value(spec.salt), sealed, seal)
 
 
 def register_run(keystore: str, directory: str, described: Mapping[str, Any]) -> Encryption:

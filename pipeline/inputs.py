@@ -109,7 +109,7 @@ def dataset_input(data: Dataset) -> Input:
         name=data.name,
         class_names=data.class_names,
         image_shape=data.image_shape,
-        channels=data.format.channels,
+        channels=data.format.channels if data.image_shape is None else data.image_shape[2],
         tasks=tuple(tasks),
         digest=data.digest(),
         origin=data.origin,

@@ -9,17 +9,18 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import output, shardmap, storage
+from pipeline import output, sealing, shardmap, storage
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.encryption import Encryption, dataset_salt, new_encryption
 from pipeline.inputs import Input, ReadSpec, open_input
 from pipeline.keystore import KeyStore, Registry
 from pipeline.keystore.uses import absolute
 from pipeline.output import Output
+from pipeline.records import RecordFormat
 from pipeline.stages import Copy, Decrypt, Encrypt, Stage
 from pipeline.work import WriteShard
 from transforms import ciphers
-from transforms.errors import DataError
+from transforms.errors import DataError, UsageError
 from transforms.keyed import CipherSpec, Scope
 
 Progress = Callable[[int, int], None]
@@ -57,12 +58,13 @@ class KeySpec:
 
 @dataclasses.dataclass(frozen=True)
 class CipherChoice:
-    """How to encrypt: cipher, public parameters, key scope, and whether class names are hidden."""
+    """How to encrypt: cipher, public parameters, key scope, whether class names are hidden and images sealed."""
 
     name: str
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scope: Scope = "dataset"
     hide_labels: bool = False
+    seal: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,7 @@ def ingest(spec: JobSpec) -> JobResult:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
         settings = {"command": "ingest", "keep_ids": spec.read.keep_ids, **_read_settings(spec.read)}
-        return _run(spec, source, settings, source.class_names, False, lambda _: _Work(Copy(), Copy()))
+        return run_job(spec, source, settings, source.class_names, False, lambda _: Work(Copy(), Copy()))
 
 
 def encrypt(spec: JobSpec, choice: CipherChoice, key: KeySpec) -> JobResult:
@@ -130,7 +132,7 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
         key = encryption.open_key(keystore)
         names = encryption.class_names(key, source.class_names)
         stage = Decrypt(keystore, encryption, len(names))
-        return _run(spec, source, {"command": "decrypt"}, names, False, lambda _: _Work(stage, Copy()))
+        return run_job(spec, source, {"command": "decrypt"}, names, False, lambda _: Work(stage, Copy()))
 
 
 def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
@@ -162,7 +164,11 @@ def changed_cipher(old: Encryption, change: CipherChange) -> CipherChoice:
     params = {**(old.spec.params if name == old.spec.name else {}), **change.params}
     hidden = old.sealed_class_names is not None
     return CipherChoice(
-        name, ciphers.resolve_params(name, params), change.scope or old.spec.scope, hide_labels=hidden
+        name,
+        ciphers.resolve_params(name, params),
+        change.scope or old.spec.scope,
+        hide_labels=hidden,
+        seal=old.seal is not None,
     )
 
 
@@ -183,6 +189,13 @@ def _encrypt_as(
     params = ciphers.resolve_params(choice.name, choice.params)
     if source.image_shape is not None:
         ciphers.scheme(choice.name).check_shape(source.image_shape, params)
+    fmt, sealed_shape = source.output_format(), None
+    if choice.seal:
+        if source.image_shape is None:
+            raise UsageError("--seal needs images of one shape; ingest them with --image-size HEIGHTxWIDTH")
+        sealed_shape = source.image_shape
+        stored = sealing.sealed_shape(sealed_shape)
+        fmt = RecordFormat(stored, "raw", stored[2])
     primary = KeyStore(key.keystore).open(key.name)
     settings = {
         "command": "encrypt" if before is None else "reencrypt",
@@ -190,6 +203,7 @@ def _encrypt_as(
         "params": params,
         "scope": choice.scope,
         "hide_labels": choice.hide_labels,
+        "seal": choice.seal,
         "key": [key.name, primary.id],
         "keep_ids": spec.read.keep_ids,
         **_read_settings(spec.read),
@@ -197,22 +211,22 @@ def _encrypt_as(
     hidden = class_names if choice.hide_labels else None
     shown = tuple(str(i) for i in range(len(class_names))) if hidden else class_names
 
-    def work(out: Output) -> _Work:
+    def work(out: Output) -> Work:
         salt = dataset_salt(out.name, out.version, source.digest)
         cipher = CipherSpec(choice.name, salt, choice.scope, params)
-        encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id)
+        encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id, sealed_shape)
         Registry(key.keystore).record_dataset(key.name, primary.id, out.directory)
         conceal = Encrypt(key.keystore, encryption, len(shown))
         if before is None:
-            return _Work(Copy(), conceal, described=encryption.to_json())
+            return Work(Copy(), conceal, described=encryption.to_json())
         check = Decrypt(key.keystore, encryption, len(shown))
         assert source.dataset is not None
         origin = {"version": source.dataset.version, "key": before.encryption.key_id}
-        return _Work(before, conceal, check, {**encryption.to_json(), "reencrypted_from": origin})
+        return Work(before, conceal, check, {**encryption.to_json(), "reencrypted_from": origin})
 
     if before is not None:
-        return _write(spec, source, settings, shown, True, work, restart=True)
-    result = _run(spec, source, settings, shown, True, work)
+        return write_dataset(spec, source, settings, shown, True, work, fmt, restart=True)
+    result = run_job(spec, source, settings, shown, True, work, fmt)
     directory = absolute(result.dataset.directory)
     Registry(key.keystore).log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
@@ -227,7 +241,7 @@ def _read_settings(spec: ReadSpec) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Work:
+class Work:
     """What a job does with its images, see `WriteShard`; and what it says of it beside the data."""
 
     restore: Stage
@@ -236,31 +250,42 @@ class _Work:
     described: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-_MakeWork = Callable[[Output], _Work]
+MakeWork = Callable[[Output], Work]
 
 
-def _run(
+def run_job(
     spec: JobSpec,
     source: Input,
     settings: Mapping[str, Any],
     class_names: tuple[str, ...],
     encrypted: bool,
-    make_work: _MakeWork,
+    make_work: MakeWork,
+    fmt: RecordFormat | None = None,
 ) -> JobResult:
+    """Runs a job that writes a dataset's next version; see `write_dataset`."""
     with output.locked(spec.home.rstrip("/")):
-        return _write(spec, source, settings, class_names, encrypted, make_work)
+        return write_dataset(spec, source, settings, class_names, encrypted, make_work, fmt)
 
 
-def _write(
+def write_dataset(
     spec: JobSpec,
     source: Input,
     settings: Mapping[str, Any],
     class_names: tuple[str, ...],
     encrypted: bool,
-    make_work: _MakeWork,
+    make_work: MakeWork,
+    fmt: RecordFormat | None = None,
     restart: bool = False,
 ) -> JobResult:
-    """Runs a job whose home is locked."""
+    """Runs a job whose home is locked.
+
+    Args:
+      settings: what, besides the input, makes this job another than others.
+      class_names, encrypted: as the dataset will have them.
+      make_work: says what is done, once the version is known.
+      fmt: how images are stored, if not as they are read.
+      restart: an unfinished other job may give way to this one, see `output.begin`.
+    """
     started = time.monotonic()
     home = spec.home.rstrip("/")
     job = shardmap.fingerprint(name=storage.base_name(home), source=source.digest, **settings)
@@ -270,7 +295,7 @@ def _write(
         origin=source.origin,
         encrypted=encrypted,
         class_names=class_names,
-        fmt=source.output_format(),
+        fmt=fmt or source.output_format(),
         restart=restart,
     )
     if isinstance(begun, Dataset):

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.encryption import Encryption
+from pipeline.sealing import DataKey, SealSpec, load_data_key
 from transforms.batch import ImageBatch
 from transforms.keyed import KeyedCipher
 
@@ -32,7 +33,7 @@ class Copy:
 
 @dataclasses.dataclass(frozen=True)
 class Encrypt:
-    """Encrypts images and, where class names are hidden, permutes labels.
+    """Encrypts images, seals them if asked for and, where class names are hidden, permutes labels.
 
     Attributes:
       keystore: where the key is.
@@ -45,8 +46,10 @@ class Encrypt:
     classes: int
 
     def open(self) -> BatchFunction:
-        cipher, order = _open(self.keystore, self.encryption, self.classes)
-        return lambda batch: _relabel(cipher.encrypt(batch), order)
+        cipher, order, data_key = _open(self.keystore, self.encryption, self.classes)
+        if data_key is None:
+            return lambda batch: _relabel(cipher.encrypt(batch), order)
+        return lambda batch: data_key.seal(_relabel(cipher.encrypt(batch), order))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +61,42 @@ class Decrypt:
     classes: int
 
     def open(self) -> BatchFunction:
-        cipher, order = _open(self.keystore, self.encryption, self.classes)
+        cipher, order, data_key = _open(self.keystore, self.encryption, self.classes)
         inverse = np.argsort(order)
-        return lambda batch: _relabel(cipher.decrypt(batch), inverse)
+        if data_key is None or self.encryption.seal is None:
+            return lambda batch: _relabel(cipher.decrypt(batch), inverse)
+        shape = self.encryption.seal.image_shape
+        return lambda batch: _relabel(cipher.decrypt(data_key.unseal(batch, shape)), inverse)
 
 
-def _open(keystore: str, encryption: Encryption, classes: int) -> tuple[KeyedCipher, np.ndarray]:
-    """The cipher under the dataset's key, and the order of its classes: class i becomes order[i]."""
+@dataclasses.dataclass(frozen=True)
+class Unseal:
+    """Opens sealed images with an exported data key, and leaves them encrypted.
+
+    Attributes:
+      data_key: the path of the exported key.
+      seal: what the dataset says of its seal.
+      where: the dataset, for the message if the key is another one's.
+    """
+
+    data_key: str
+    seal: SealSpec
+    where: str
+
+    def open(self) -> BatchFunction:
+        key = load_data_key(self.data_key)
+        key.verify(self.seal, self.where)
+        return lambda batch: key.unseal(batch, self.seal.image_shape)
+
+
+def _open(
+    keystore: str, encryption: Encryption, classes: int
+) -> tuple[KeyedCipher, np.ndarray, DataKey | None]:
+    """The cipher under the dataset's key; the order of classes: i becomes order[i]; the key of the seal."""
     key = encryption.open_key(keystore)
-    return KeyedCipher(encryption.spec, key), np.array(encryption.label_order(key, classes), np.int64)
+    order = np.array(encryption.label_order(key, classes), np.int64)
+    data_key = key.data_key(encryption.spec.salt) if encryption.seal is not None else None
+    return KeyedCipher(encryption.spec, key), order, data_key
 
 
 def _relabel(batch: ImageBatch, order: np.ndarray) -> ImageBatch:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 # Those that import Beam; the others do so only once they meet a remote path, and then need all of it.
-_JOBS = {"run", "ingest", "encrypt", "decrypt", "reencrypt", "verify"}
+_JOBS = {"run", "ingest", "encrypt", "decrypt", "reencrypt", "unseal", "verify"}
 
 # A path or Beam option of Google's. A local folder with such a name costs time, never function.
 _GOOGLE = re.compile(r"gs:/|gcp|gcs|google|dataflow|bigquery|pubsub|spanner", re.IGNORECASE)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pipeline import remote
-from transforms.errors import DataError
+from transforms.errors import DataError, KeyStoreError
 
 _TEMPORARY = ".tmp-"
 _SPOOLED_BYTES = 1 << 24  # larger uploads wait on the local disk
@@ -96,6 +97,12 @@ def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
     """Writes a small file in one piece; see `open_atomic`."""
     with open_atomic(path, private=private) as file:
         file.write(data)
+
+
+def check_private(path: str) -> None:
+    """Raises KeyStoreError if a local file that holds a secret can be read by others than its owner."""
+    if not is_remote(path) and Path(path).exists() and stat.S_IMODE(Path(path).stat().st_mode) & 0o077:
+        raise KeyStoreError(f"{path}: others than its owner may access this key file; run chmod 600 {path}")
 
 
 def exists(path: str) -> bool:

@@ -53,8 +53,8 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
     """Reads every record of a dataset and checks what can be checked.
 
     Always: metadata, sizes, checksums, counts, labels, unique ids within a shard. With a key store:
-    that the key is the dataset's. With `against`: that every image, decrypted if need be, equals
-    the one of that plain dataset.
+    that the key is the dataset's, and that every sealed image opens. With `against`: that every image,
+    decrypted if need be, equals the one of that plain dataset.
 
     Args:
       path: a dataset home or version directory.
@@ -72,7 +72,8 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
         encryption = Encryption.from_json(data.encryption, data.directory)
         if keystore is not None:
             encryption.open_key(keystore)
-            stage = Decrypt(keystore, encryption, len(data.class_names)) if against is not None else stage
+            if against is not None or encryption.seal is not None:
+                stage = Decrypt(keystore, encryption, len(data.class_names))
         elif against is not None:
             raise DataError(
                 f"{data.directory}: comparing an encrypted dataset needs its key; pass --keystore"

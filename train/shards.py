@@ -20,7 +20,8 @@ _RESTORE = "restore the file from a copy or write the dataset again (lpe verify 
 
 
 def image_shape(dataset: Dataset) -> tuple[int, int, int]:
-    """(H, W, C) of every image. Raises DataError where shapes differ."""
+    """(H, W, C) of every image. Raises DataError where shapes differ, or the images are sealed."""
+    dataset.check_open()
     if dataset.image_shape is None:
         raise DataError(
             f"{dataset.directory}: its images differ in shape; ingest them with --image-size to train on them"

@@ -66,6 +66,13 @@ PARAM = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.")
 ]
 SCOPE = Annotated[KeyScope, typer.Option(help="One key for the dataset, or one per image.")]
+SEAL = Annotated[
+    bool,
+    typer.Option(
+        "--seal",
+        help="Also wrap each encrypted image in AES-256-GCM, for storage and transport; see lpe unseal.",
+    ),
+]
 HIDE_LABELS = Annotated[bool, typer.Option("--hide-labels", help="Replace class names by permuted numbers.")]
 
 

@@ -19,6 +19,7 @@ from pipeline.commands.common import (
     KEYSTORE,
     PARAM,
     SCOPE,
+    SEAL,
     SOURCE,
     VALIDATION,
     WORKERS,
@@ -63,6 +64,7 @@ def encrypt(
     param: PARAM = None,
     scope: SCOPE = KeyScope.dataset,
     hide_labels: HIDE_LABELS = False,
+    seal: SEAL = False,
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
@@ -74,7 +76,7 @@ def encrypt(
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
     from pipeline import jobs  # noqa: PLC0415
 
-    choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels)
+    choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
     read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
     run_job(
         "encrypt",
@@ -113,6 +115,29 @@ def decrypt(
     )
 
 
+def unseal(
+    ctx: typer.Context,
+    source: SOURCE,
+    output: HOME,
+    data_key: Annotated[str, typer.Option(help="The file that the owner's lpe keys export wrote.")],
+    workers: WORKERS = 1,
+    as_json: JSON = False,
+) -> None:
+    """Open a sealed dataset with its data key: the images stay encrypted, and can be trained on."""
+    from pipeline.inputs import ReadSpec  # noqa: PLC0415
+    from pipeline.unseal import unseal as run_unseal  # noqa: PLC0415
+
+    run_job(
+        "unseal",
+        lambda spec: run_unseal(spec, data_key),
+        ReadSpec(source),
+        output,
+        ctx.args,
+        workers=workers,
+        as_json=as_json,
+    )
+
+
 def verify(
     ctx: typer.Context,
     dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory.")],
@@ -135,6 +160,7 @@ def verify(
         raise typer.Exit(1)
     checked = ["metadata, sizes, checksums, counts, labels, ids"]
     checked += ["key"] if keystore is not None and found.dataset.encrypted else []
+    checked += ["every seal"] if keystore is not None and found.dataset.seal is not None else []
     checked += ["every image equals the plain one"] if found.compared else []
     rows = {
         "dataset": found.dataset.directory,

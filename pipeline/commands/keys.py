@@ -1,4 +1,4 @@
-"""lpe keys create, list, rotate, disable, enable, destroy, register, release, log."""
+"""lpe keys create, list, rotate, disable, enable, destroy, register, release, export, log."""
 
 from __future__ import annotations
 
@@ -208,6 +208,34 @@ def release(
         raise KeyStoreError(f"{place}: not recorded in keyset {name!r}; lpe keys list {name} shows what is")
     Report("keys release", as_json=as_json).result(
         {"name": name, "released": place}, facts("keys release", {"released": place})
+    )
+
+
+@app.command()
+def export(
+    name: NAME,
+    keystore: KEYSTORE,
+    dataset: Annotated[str, typer.Option(help="The sealed dataset's home or version directory.")],
+    output: Annotated[str, typer.Option(help="The file to write, readable for you alone.")],
+    as_json: JSON = False,
+) -> None:
+    """Write the data key of a sealed dataset: it opens the seal of that dataset, and nothing else."""
+    from pipeline.console import Report, facts  # noqa: PLC0415
+    from pipeline.dataset import open_dataset  # noqa: PLC0415
+    from pipeline.encryption import Encryption  # noqa: PLC0415
+    from pipeline.keystore import Registry  # noqa: PLC0415
+    from pipeline.keystore.uses import absolute  # noqa: PLC0415
+
+    data = open_dataset(dataset)
+    encryption = None if data.encryption is None else Encryption.from_json(data.encryption, data.directory)
+    if encryption is None or encryption.seal is None or encryption.key_name != name:
+        raise DataError(f"{data.directory}: not sealed under a key of {name!r}; name a dataset that is")
+    key = encryption.open_key(keystore).data_key(encryption.spec.salt)
+    key.export(output, f"{data.name} {data.version}")
+    Registry(keystore).log(name, "data key exported", dataset=absolute(data.directory), key=encryption.key_id)
+    rows = {"dataset": data.directory, "data key": output}
+    Report("keys export", as_json=as_json).result(
+        {"name": name, "dataset": data.directory, "output": output}, facts("keys export", rows)
     )
 
 

@@ -8,6 +8,7 @@ import tink
 from tink import daead, prf, proto_keyset_format, secret_key_access
 from tink.proto import aes_siv_pb2, tink_pb2
 
+from pipeline.sealing import KEY_BYTES, DataKey
 from transforms.ciphers.derive import SECRET_BYTES, FieldStream
 from transforms.errors import KeyStoreError
 
@@ -46,6 +47,10 @@ class DatasetKey:
         """A permutation of the classes: class i becomes label_order[i]."""
         secret = self.compute(f"lpe/v1|labels|{salt}".encode(), SECRET_BYTES)
         return FieldStream(secret, "labels").permutation(classes).tolist()
+
+    def data_key(self, salt: str) -> DataKey:
+        """The key that seals the images of the dataset with this salt, and no other."""
+        return DataKey(self.compute(f"lpe/v1|data-key|{salt}".encode(), KEY_BYTES), salt)
 
     def seal(self, salt: str, text: bytes) -> bytes:
         """Deterministic authenticated encryption (AES-SIV) of a small text under this key."""

@@ -59,7 +59,7 @@ def test_it_starts_from_the_other_network_and_not_from_fresh_weights(old, rotate
     before, after = load_run(old).load_model(), load_run(still.output).load_model()
     for a, b in zip(before.trainable_weights, after.trainable_weights, strict=True):
         assert np.allclose(a.numpy(), b.numpy(), atol=1e-6), a.path
-    with pytest.raises(DataError, match="train again on it"):
+    with pytest.raises(DataError, match="lpe train --init-from"):
         evaluate(load_run(old), rotated)
     assert evaluate(load_run(spec.output), rotated)["examples"] == 60
 

@@ -1,0 +1,35 @@
+"""unseal: the trainer opens a sealed dataset with its data key, and gets learnable ciphertext."""
+
+from __future__ import annotations
+
+from pipeline.encryption import Encryption
+from pipeline.inputs import open_input
+from pipeline.jobs import JobResult, JobSpec, Work, run_job
+from pipeline.stages import Copy, Unseal
+from transforms.errors import DataError
+
+
+def unseal(spec: JobSpec, data_key: str) -> JobResult:
+    """Writes what is within the seal: the dataset as `encrypt` would have written it without.
+
+    Args:
+      spec: its input is the sealed dataset, `dataset:DIR`.
+      data_key: path of the exported data key.
+
+    Raises:
+      DataError: the dataset is not sealed, or an image does not open.
+      KeyStoreError: the data key is missing or of another dataset.
+    """
+    with open_input(spec.read) as source:
+        described = source.dataset.encryption if source.dataset is not None else None
+        if source.dataset is None or described is None or described["seal"] is None:
+            raise DataError(f"{spec.read.source}: not a sealed dataset of lpe's; name one as dataset:DIR")
+        where = source.dataset.directory
+        seal = Encryption.from_json(described, where).seal
+        assert seal is not None
+        stage = Unseal(data_key, seal, where)
+        stage.open()  # the wrong key is refused before anything is begun
+        kept = ("cipher", "params", "scope", "salt", "key", "sealed_class_names")
+        within = {name: described[name] for name in kept} | {"seal": None}
+        work = Work(Copy(), stage, described=within)
+        return run_job(spec, source, {"command": "unseal"}, source.class_names, True, lambda _: work)
