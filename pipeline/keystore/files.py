@@ -87,12 +87,12 @@ class KeysetFiles:
     def write(self, change: Change, event: str, key_id: int, **details: object) -> None:
         """Writes a changed keyset, and what happened to which key to the log."""
         name, meta = change.name, change.meta
+        wrapped = keysets.wrap(name, change.keyset, open_kek(self.kek_path(meta.kek)))
         record = meta.key(key_id)
         record.created = record.created or clock.stamp()
         # First the metadata, whose extra entries do no harm without the keyset's.
         meta.write(self.meta_path(name))
-        kek = open_kek(self.kek_path(meta.kek))
-        keysets.write_keyset(self.keyset_path(name), name, change.keyset, kek)
+        storage.write_atomic(self.keyset_path(name), wrapped, private=True)
         self.log_event(change, event, key=key_id, **details)
 
     def log_event(self, change: Change, event: str, **details: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import stat
 from pathlib import Path
 
 import tink
@@ -12,7 +11,7 @@ from tink import aead, cleartext_keyset_handle
 from pipeline import storage
 from pipeline.keystore.kek_aws import AWS_KMS
 from pipeline.keystore.kek_gcp import GCP_KMS
-from pipeline.keystore.kek_service import ServiceKek
+from pipeline.keystore.kek_service import ServiceKek, words
 from pipeline.keystore.kek_vault import VAULT
 from transforms.errors import KeyStoreError
 
@@ -39,12 +38,19 @@ def open_kek(uri: str) -> aead.Aead:
             f"{uri}: no known kind of key-encryption key; name a local file or one of {forms}"
         )
     if not service.pattern.fullmatch(uri):
-        raise KeyStoreError(f"{uri}: malformed; a key of this kind is named {service.form}")
+        raise KeyStoreError(f"{words(uri)}: malformed; a key of this kind is named {service.form}")
     return ServiceKek(service, uri)
 
 
 def create_local_kek(path: str) -> None:
-    """Writes a new AES-256-GCM keyset, in clear, to a file that only its owner can read."""
+    """Writes a new AES-256-GCM keyset, in clear, to a file that only its owner can read.
+
+    Raises:
+      KeyStoreError: the path looks like the mistyped URI of a key in a service.
+    """
+    for name, service in _SERVICES.items():
+        if any(part.startswith(f"{name}:") for part in Path(path).parts):
+            raise KeyStoreError(f"{path}: names a local file; a key in a service is named {service.form}")
     aead.register()
     handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
     text = io.StringIO()
@@ -55,8 +61,7 @@ def create_local_kek(path: str) -> None:
 def _open_local(uri: str) -> aead.Aead:
     path = Path(uri)
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise KeyStoreError(f"{uri}: others than its owner may access this key file; run chmod 600 {uri}")
+        storage.check_private(uri)
         text = path.read_text()
     except FileNotFoundError:
         raise KeyStoreError(

@@ -78,6 +78,10 @@ def _explain(error: Exception) -> str | None:
         return (
             "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or use a role"
         )
+    if type(error) is exceptions.HTTPClientError:  # none of its kinds; its text may quote a session token
+        return (
+            "AWS's client cannot send the request; check the credentials for line ends and stray characters"
+        )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return (
             f"AWS KMS cannot be reached ({words(error)}); check the network, the region and AWS_ENDPOINT_URL"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from tink import aead
 
 from pipeline.keystore import kek_service
-from pipeline.keystore.kek_service import LATER, TRIES, Service, words
+from pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
+from transforms.errors import KeyStoreError
 
 _PREFIX = "gcp-kms://"
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"  # gcloud's own name for it
@@ -20,14 +22,16 @@ def _connect(uri: str) -> aead.Aead:
     from google.cloud import kms_v1  # noqa: PLC0415
     from tink.integration import gcpkms  # noqa: PLC0415
 
-    if endpoint := os.environ.get(_ENDPOINT):
-        client = kms_v1.KeyManagementServiceClient(
-            transport="rest",
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-            client_options={"api_endpoint": endpoint.rstrip("/")},
-        )
-    else:
-        client = kms_v1.KeyManagementServiceClient()
+    endpoint = os.environ.get(_ENDPOINT, "").rstrip("/")
+    local = on_this_machine(urlsplit(endpoint).hostname or "")
+    if urlsplit(endpoint).scheme == "http" and not local:
+        raise KeyStoreError(f"{_ENDPOINT}={endpoint} would send keys in clear; name it with https")
+    client = kms_v1.KeyManagementServiceClient(
+        transport="rest",  # unlike gRPC's, its errors tell bad credentials from a bad network
+        # None are the application-default ones; a stub or emulator asks for none.
+        credentials=AnonymousCredentials() if local else None,  # type: ignore[no-untyped-call]
+        client_options={"api_endpoint": endpoint} if endpoint else None,
+    )
     return gcpkms.new_client(kms_v1_client=_Bounded(client), key_uri=uri).get_aead(uri)
 
 
@@ -60,9 +64,10 @@ def _explain(error: Exception) -> str | None:
     said = re.sub(r"^(\d+ )?(POST \S+: )?", "", words(error))  # what goes before is the request
     if isinstance(error, auth.DefaultCredentialsError):
         return (
-            "no credentials; run gcloud auth application-default login, or give the machine a service account"
+            f"no credentials ({said}); run gcloud auth application-default login, set GOOGLE_APPLICATION_CREDENTIALS, "
+            "or give the machine a service account"
         )
-    if isinstance(error, auth.GoogleAuthError):
+    if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
         return f"Google does not accept the credentials ({said}); renew them"
     if isinstance(error, exceptions.Unauthenticated | exceptions.Unauthorized):
         return f"Google does not accept the credentials ({said}); renew them"
@@ -74,7 +79,7 @@ def _explain(error: Exception) -> str | None:
         # REST answers 400 without the status' name.
         return (
             f"this key, or the version that is needed, is not enabled ({said}); enable it "
-            "(gcloud kms keys versions enable)"
+            "(gcloud kms keys versions enable), or restore it first if it is to be destroyed"
         )
     if isinstance(error, exceptions.BadRequest):
         return None
@@ -82,6 +87,7 @@ def _explain(error: Exception) -> str | None:
         exceptions.RetryError,
         exceptions.ServiceUnavailable,
         exceptions.GatewayTimeout,
+        auth.TransportError,
         requests.RequestException,
     )
     if isinstance(error, unreachable):
@@ -90,7 +96,7 @@ def _explain(error: Exception) -> str | None:
         )
     if isinstance(error, exceptions.ServerError | exceptions.TooManyRequests):
         return f"Google Cloud KMS fails at the moment ({said}); {LATER}"
-    return f"Google's client cannot be used ({said}); check its configuration"
+    return f"Google's client cannot be used ({said}); check its configuration and {_ENDPOINT}"
 
 
 GCP_KMS = Service(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import NoReturn
@@ -40,7 +41,9 @@ class Service:
 
 
 class ServiceKek(aead.Aead):
-    """Wraps and unwraps by calls to a service; each call is one request.
+    """Wraps and unwraps by calls to a service; each call uses the key once.
+
+    Tink unwraps what it has wrapped before it lets a keyset be written, so a change needs both permissions.
 
     Args:
       service: the kind of service.
@@ -69,7 +72,7 @@ class ServiceKek(aead.Aead):
     def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
         """The wrapped keyset. Raises KeyStoreError."""
         try:
-            return self._remote.encrypt(plaintext, associated_data)
+            return _whole(self._remote.encrypt(plaintext, associated_data))
         except Exception as error:
             failure = error
         self._fail(failure)
@@ -77,28 +80,56 @@ class ServiceKek(aead.Aead):
     def decrypt(self, ciphertext: bytes, associated_data: bytes) -> bytes:
         """The keyset. Raises KeyStoreError; TinkError if the ciphertext is invalid or of another key or name."""
         try:
-            return self._remote.decrypt(ciphertext, associated_data)
+            return _whole(self._remote.decrypt(ciphertext, associated_data))
         except Exception as error:
             failure = error
-        if not isinstance(failure, KeyStoreError) and self._service.explain(_cause(failure)) is None:
+        if self._meaning(failure) is None:
             raise tink.TinkError("the key service says that the ciphertext is invalid, or of another key")
         self._fail(failure)
 
+    def _meaning(self, error: Exception) -> str | None:
+        """What happened and what to do; None as for `Service.explain`."""
+        cause = _cause(error)
+        if isinstance(cause, KeyStoreError):
+            return str(cause)
+        if isinstance(cause, _GARBLED):
+            return "no answer of a key service; check what answers at its address, and proxies"
+        return self._service.explain(cause)
+
     def _fail(self, error: Exception) -> NoReturn:
         """Raises ours in its place, without a chain: a client's error may hold the request, and so the keyset."""
-        cause = _cause(error)
         said = (
-            str(cause)
-            if isinstance(cause, KeyStoreError)
-            else self._service.explain(cause)
-            or f"the key service refuses ({words(cause)}); check the key's kind"
+            self._meaning(error) or f"the key service refuses ({words(_cause(error))}); check the key's kind"
         )
         raise KeyStoreError(f"{self._uri}: {said}") from None
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether a connection to this host stays on the machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def words(error: object) -> str:
     """The text of an error or an answer, on one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+class _EmptyError(Exception):
+    """An answer without what was asked for."""
+
+
+# What clients raise for an answer that has not the fields of the service's.
+_GARBLED = (_EmptyError, LookupError, TypeError)
+
+
+def _whole(answer: bytes) -> bytes:
+    """Google's client takes any JSON object for an answer, with all fields empty."""
+    if not answer:
+        raise _EmptyError
+    return answer
 
 
 def _cause(error: Exception) -> Exception:

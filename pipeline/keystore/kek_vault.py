@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import os
 import re
 from pathlib import Path
@@ -15,7 +14,7 @@ import tink
 from tink import aead
 
 from pipeline.keystore import kek_service
-from pipeline.keystore.kek_service import LATER, TRIES, Service, words
+from pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
 from transforms.errors import KeyStoreError
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -35,12 +34,14 @@ def _connect(uri: str) -> aead.Aead:
     from tink.integration import hcvault  # noqa: PLC0415
 
     place = urlsplit(uri)
+    host = place.hostname or ""
     session = requests.Session()
+    session.trust_env = not on_this_machine(host)  # a proxy would see what is to stay on this machine
     session.verify = os.environ.get("VAULT_CACERT") or True
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=TRIES - 1))  # of connections alone
     client = hvac.Client(
-        url=f"{_scheme(place.netloc, place.hostname or '')}://{place.netloc}",
+        url=f"{_scheme(place.netloc, host)}://{place.netloc}",
         token=_token(),
         namespace=os.environ.get("VAULT_NAMESPACE") or None,
         timeout=kek_service.SECONDS,
@@ -51,7 +52,7 @@ def _connect(uri: str) -> aead.Aead:
 
 
 def _token() -> str:
-    token = os.environ.get("VAULT_TOKEN", "")
+    token = os.environ.get("VAULT_TOKEN", "").strip()
     if not token:
         try:
             token = Path("~/.vault-token").expanduser().read_text().strip()
@@ -67,11 +68,7 @@ def _scheme(netloc: str, host: str) -> str:
     address = urlsplit(os.environ.get("VAULT_ADDR", ""))
     if address.netloc == netloc and address.scheme in {"http", "https"}:
         return address.scheme
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    return "http" if local else "https"
+    return "http" if on_this_machine(host) else "https"
 
 
 class _Bound(aead.Aead):
@@ -102,7 +99,7 @@ class _Bound(aead.Aead):
         try:
             self._client.secrets.transit.read_key(name=self._name, mount_point=self._mount)
         except exceptions.Forbidden:
-            return  # a policy may allow use alone, and Vault then refuses to make one
+            return  # a policy may allow update alone, as it should: Vault then refuses to make one
 
 
 class _OtherNameError(Exception):

@@ -61,10 +61,16 @@ def read_keyset(path: str, name: str, kek: aead.Aead) -> tink_pb2.Keyset:
     return keyset
 
 
-def write_keyset(path: str, name: str, keyset: tink_pb2.Keyset, kek: aead.Aead) -> None:
-    """Wraps a keyset and replaces the file."""
-    text = json_proto_keyset_format.serialize_encrypted(_to_handle(keyset), kek, _associated_data(name))
-    storage.write_atomic(path, text.encode(), private=True)
+def wrap(name: str, keyset: tink_pb2.Keyset, kek: aead.Aead) -> bytes:
+    """The content of a keyset's file. Raises KeyStoreError if the key-encryption key does not do its part."""
+    try:
+        text = json_proto_keyset_format.serialize_encrypted(_to_handle(keyset), kek, _associated_data(name))
+    except tink.TinkError as error:
+        raise KeyStoreError(
+            f"keyset {name!r}: its key-encryption key gave what it cannot open again; nothing was changed: check the "
+            "key service"
+        ) from error
+    return text.encode()
 
 
 def _to_handle(keyset: tink_pb2.Keyset) -> tink.KeysetHandle:

@@ -6,8 +6,10 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -31,6 +33,7 @@ from transforms.errors import KeyStoreError
 
 AWS_ENDPOINT, GCP_ENDPOINT = "AWS_ENDPOINT_URL", "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"
 NAME = b"lpe/v1/keyset/patients"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,9 +133,23 @@ def test_a_keyset_is_made_rotated_and_opened_again(store, keks):
     assert not Path(store.uri, "kek.json").exists()
 
 
-def test_the_keyset_is_nowhere_in_clear(store, keks, tmp_path):
+def test_another_process_opens_the_keyset_and_it_is_nowhere_in_clear(store, keks, tmp_path):
     store.rotate("patients")
-    store.open("patients")
+    value = store.open("patients").compute(b"x", 32)
+    code = (
+        "import sys; from pipeline.keystore import KeyStore; "
+        "sys.stdout.write(KeyStore(sys.argv[1]).open('patients').compute(b'x', 32).hex())"
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, store.uri],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode() == value.hex()
     secrets = [key.key_value for key in _clear_keys(store, keks)]
     assert len(secrets) == 2
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -187,6 +204,23 @@ def test_a_key_that_is_not_there_is_said_and_not_made(keks, tmp_path):
     assert not (tmp_path / "keys" / "patients.json").exists()
 
 
+def test_a_key_that_is_gone_is_said(store, keks):
+    meta = Path(store.uri, "patients.meta.json")
+    meta.write_text(meta.read_text().replace(keks.uri, keks.missing))
+    with pytest.raises(KeyStoreError, match=f"{keks.missing}: .*has no such key.*check"):
+        KeyStore(store.uri).open("patients")
+
+
+def test_an_answer_that_is_none_of_the_service_s_is_said(store, keks, monkeypatch):
+    with _answering() as stub:
+        stub.status = 200  # of an object without fields
+        moved = _at_server(store, keks, stub.url.removeprefix("http://"), monkeypatch)
+        with pytest.raises(KeyStoreError, match="no answer of a key service; check"):
+            moved.open("patients")
+        with pytest.raises(KeyStoreError, match="no answer of a key service; check"):
+            open_kek(moved.metadata("patients").kek).encrypt(b"keyset", NAME)
+
+
 def test_a_service_that_is_not_there_is_said_at_once(store, keks, monkeypatch):
     started = time.monotonic()
     with pytest.raises(KeyStoreError, match=r"cannot be reached.*check") as error:
@@ -206,7 +240,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for_long(store, keks, monk
 def test_no_credentials(store, keks, monkeypatch):
     for name in keks.environment:
         monkeypatch.delenv(name)
-    with pytest.raises(KeyStoreError, match=f"{keks.uri}: no credentials; "):
+    with pytest.raises(KeyStoreError, match=f"{keks.uri}: no credentials.*; .*(set|give)"):
         store.open("patients")
 
 
@@ -228,6 +262,7 @@ def test_an_extra_that_is_not_installed_is_named(keks, monkeypatch):
         ("hcvault://host", "malformed; .*hcvault://HOST:PORT/transit/keys/NAME"),
         ("hcvault://user:password@host/transit/keys/kek", "malformed"),
         ("hcvault://host/transit/keys/..", "malformed"),
+        ("hcvault://host/transit/keys/kek\n", "^[^\n]*malformed[^\n]*$"),
     ],
 )
 def test_a_uri_that_names_no_key_is_refused(uri, message):
@@ -235,7 +270,23 @@ def test_a_uri_that_names_no_key_is_refused(uri, message):
         open_kek(uri)
 
 
+@pytest.mark.parametrize("uri", ["aws-kms:arn:aws:kms:eu-west-1:123456789012:key/1", "hcvault:/host/kek"])
+def test_a_mistyped_uri_makes_no_local_key(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyStoreError, match="names a local file; a key in a service is named"):
+        KeyStore("keys").create("patients", kek=uri)
+    assert not list(tmp_path.glob("*:*"))
+
+
 # Amazon's
+
+
+def test_a_session_token_is_not_in_a_message(aws, monkeypatch):
+    for name, value in {**aws.environment, "AWS_SESSION_TOKEN": "of-this-session\n"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(KeyStoreError, match="check the credentials for line ends") as error:
+        open_kek(aws.uri).encrypt(b"keyset", NAME)
+    assert "of-this-session" not in str(error.value)
 
 
 def test_aws_says_who_may_not_use_a_key(aws, monkeypatch):
@@ -309,6 +360,43 @@ def test_what_google_refuses_is_said(google, gcp, monkeypatch):
     assert kek.decrypt(wrapped, NAME) == b"keyset"
 
 
+def test_google_is_told_who_asks_unless_on_this_machine(gcp, monkeypatch, tmp_path):
+    monkeypatch.setenv(GCP_ENDPOINT, "http://kms.invalid:80")
+    with pytest.raises(KeyStoreError, match="in clear; name it with https"):
+        open_kek(gcp.uri)
+    monkeypatch.setenv(GCP_ENDPOINT, "https://kms.invalid")
+    with pytest.raises(KeyStoreError, match="no credentials"):
+        open_kek(gcp.uri)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nowhere.json"))
+    with pytest.raises(KeyStoreError, match=r"no credentials .*nowhere\.json"):
+        open_kek(gcp.uri)
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [(True, "does not accept the credentials .*revoked.*renew"), (False, "cannot be reached")],
+)
+def test_a_google_account_that_gets_no_token_is_said(gcp, monkeypatch, tmp_path, refused, message):
+    subject = tmp_path / "subject"
+    subject.write_text("token-of-the-subject")
+    path = tmp_path / "account.json"
+    with _answering() as stub:
+        stub.status, stub.answer = 400, {"error": "invalid_grant", "error_description": "it was revoked"}
+        account = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/test",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": stub.url if refused else f"http://127.0.0.1:{free_port()}",
+            "credential_source": {"file": str(subject)},
+        }
+        path.write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+        monkeypatch.setenv(GCP_ENDPOINT, "https://kms.invalid")
+        with pytest.raises(KeyStoreError, match=message) as error:
+            open_kek(gcp.uri).encrypt(b"keyset", NAME)
+    assert "token-of-the-subject" not in str(error.value)
+
+
 # Vault's
 
 
@@ -344,6 +432,31 @@ def test_vault_is_asked_with_the_token_of_its_login(vault, tmp_path):
     (tmp_path / "home" / ".vault-token").write_text(f"{ROOT_TOKEN}\n")
     kek = open_kek(vault.uri)
     assert kek.decrypt(kek.encrypt(b"keyset", NAME), NAME) == b"keyset"
+
+
+def test_a_vault_on_this_machine_is_not_asked_through_a_proxy(vault, monkeypatch):
+    monkeypatch.setenv("VAULT_TOKEN", f"{ROOT_TOKEN}\n")
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    kek = open_kek(vault.uri)
+    assert kek.decrypt(kek.encrypt(b"keyset", NAME), NAME) == b"keyset"
+
+
+def test_a_vault_with_a_certificate_of_its_own(vault, monkeypatch, tmp_path):
+    hvac = pytest.importorskip("hvac")
+    monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
+    with openbao_server(tmp_path) as place:
+        authority = str(tmp_path / "vault-ca.pem")
+        client = hvac.Client(url=f"https://{place}", token=ROOT_TOKEN, verify=authority)
+        client.sys.enable_secrets_engine("transit")
+        client.secrets.transit.create_key("kek")
+        uri = f"hcvault://{place}/transit/keys/kek"
+        monkeypatch.setenv("VAULT_ADDR", f"https://{place}")
+        with pytest.raises(KeyStoreError, match=r"certificate .*VAULT_CACERT"):
+            open_kek(uri).encrypt(b"keyset", NAME)
+        monkeypatch.setenv("VAULT_CACERT", authority)
+        kek = open_kek(uri)
+        assert kek.decrypt(kek.encrypt(b"keyset", NAME), NAME) == b"keyset"
 
 
 def test_vault_is_asked_over_tls_unless_on_this_machine(vault, monkeypatch):
@@ -413,7 +526,7 @@ def _answering() -> Iterator[_Stub]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
             data = json.dumps(stub.answer).encode()
             self.send_response(stub.status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -421,11 +534,13 @@ def _answering() -> Iterator[_Stub]:
             self.end_headers()
             self.wfile.write(data)
 
+        do_GET = do_POST  # noqa: N815
+
         def log_message(self, *_: object) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         stub.url = f"http://127.0.0.1:{server.server_port}"
         try:
             yield stub

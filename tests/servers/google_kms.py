@@ -99,7 +99,7 @@ def google_kms() -> Iterator[GoogleKms]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     stub.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield stub
     finally:
