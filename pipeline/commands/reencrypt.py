@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.commands.common import JSON, KEYSTORE, PARAM, WORKERS, KeyScope, cipher_params
-from transforms.errors import LpeError
+from transforms.errors import LpeError, UsageError
 
 if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
     from rich.table import Table
 
     from pipeline.console import Report
@@ -49,6 +50,7 @@ def reencrypt(
     from pipeline import clock  # noqa: PLC0415
     from pipeline.console import Report  # noqa: PLC0415
     from pipeline.jobs import CipherChange  # noqa: PLC0415
+    from pipeline.options import beam_options  # noqa: PLC0415
     from pipeline.reencryption import Policy  # noqa: PLC0415
 
     policy = Policy(
@@ -58,11 +60,15 @@ def reencrypt(
         change=CipherChange(cipher, cipher_params(param), None if scope is None else scope.value),
     )
     report = Report("reencrypt", as_json=as_json)
-    homes = [home.rstrip("/") for home in datasets]
+    # Options that are not known here end up among the words: they are Beam's.
+    homes = [word.rstrip("/") for word in datasets if not word.startswith("-")]
+    beam = beam_options([word for word in datasets if word.startswith("-")] + ctx.args)
+    if not homes:
+        raise UsageError("name the datasets to re-encrypt, ROOT/NAME")
     if dry_run:
         _print_plan(report, homes, keystore, policy)
     else:
-        _carry_out(report, homes, keystore, policy, workers, ctx.args)
+        _carry_out(report, homes, keystore, policy, workers, beam)
 
 
 def _print_plan(report: Report, homes: Sequence[str], keystore: str, policy: Policy) -> None:
@@ -103,14 +109,12 @@ def _plan_lines(plans: Sequence[Plan], destroy: dict[str, list[int]]) -> tuple[s
 
 
 def _carry_out(
-    report: Report, homes: Sequence[str], keystore: str, policy: Policy, workers: int, arguments: list[str]
+    report: Report, homes: Sequence[str], keystore: str, policy: Policy, workers: int, beam: PipelineOptions
 ) -> None:
     from pipeline.inputs import ReadSpec  # noqa: PLC0415
     from pipeline.jobs import JobSpec  # noqa: PLC0415
-    from pipeline.options import beam_options  # noqa: PLC0415
     from pipeline.reencryption import carry_out, destroy_unused_keys  # noqa: PLC0415
 
-    beam = beam_options(arguments)
     outcomes: list[Outcome] = []
     errors: list[str] = []
     for home in homes:
@@ -142,7 +146,9 @@ def _report(report: Report, outcomes: Sequence[Outcome], errors: Sequence[str], 
     if errors:
         value["error"] = "; ".join(errors)
     tables = [job_table("reencrypt", each) for each in values]
-    report.result(value, *tables, lines=(*_lines(outcomes, keys), *(f"lpe: {error}" for error in errors)))
+    report.result(value, *tables, lines=tuple(_lines(outcomes, keys)))
+    for error in errors:
+        report.note(f"lpe: {error}")
 
 
 def _lines(outcomes: Sequence[Outcome], keys: dict[str, Any]) -> list[str]:
