@@ -11,6 +11,7 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]", "tink[gcpkms]"],
     "aws": ["apache-beam[aws]", "tink[awskms]"],
     "vault": ["tink[hcvault]"],
+    "audit": ["scikit-image>=0.25", "matplotlib>=3.10"],
 }
 TOOLS = [
     "cryptography>=45",

@@ -11,7 +11,7 @@ import warnings
 
 import typer
 
-from pipeline.commands import data, keys, reencrypt, run, schemes, training
+from pipeline.commands import audit, data, keys, reencrypt, run, schemes, training
 from pipeline.commands.common import BEAM
 from pipeline.startup import collect_garbage_rarely, leave_out_google_cloud
 from transforms.errors import LpeError, UsageError
@@ -38,6 +38,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(training.predict)
+app.command()(audit.audit)
 app.command("ciphers")(schemes.list_ciphers)
 app.command()(schemes.stats)
 

@@ -38,6 +38,21 @@ def first_images(source: Input, split: str | None, count: int) -> np.ndarray:
     return np.concatenate([example.images for example in itertools.islice(examples(source, split), count)])
 
 
+def first_examples(source: Input, split: str | None, count: int) -> ImageBatch:
+    """The first `count` examples of a split (default: the one with most of them); all of one shape."""
+    if split is None:
+        sizes = dict.fromkeys(source.splits, 0)
+        for task in source.tasks:
+            sizes[task.split] += task.reader.expected()
+        split = max(sizes, key=lambda name: sizes[name])
+    found = list(itertools.islice(examples(source, split), count))
+    return ImageBatch(
+        [name for example in found for name in example.ids],
+        np.concatenate([example.images for example in found]),
+        np.concatenate([example.labels for example in found]),
+    )
+
+
 def one_of_each_class(source: Input, split: str | None, count: int) -> list[ImageBatch]:
     """`count` examples: the first of each class, then whatever comes first."""
     first: dict[int, ImageBatch] = {}

@@ -1,0 +1,72 @@
+"""How good a reconstruction is, by the usual measures."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from transforms.errors import UsageError
+
+MOST_PSNR = 100.0
+"""What stands for the PSNR of images that do not differ at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """An estimate of images, compared with them.
+
+    Attributes:
+      mae: mean absolute error, 0..255.
+      psnr: in dB, over all images together; at most `MOST_PSNR`.
+      ssim: structural similarity, mean over images; 1 for equal ones.
+      exact: fraction of bytes that are right.
+      agreement: fraction of images that a classifier puts where it puts the original; None without one.
+    """
+
+    mae: float
+    psnr: float
+    ssim: float
+    exact: float
+    agreement: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Rounded, without what was not measured."""
+        return {
+            name: round(value, 4) for name, value in dataclasses.asdict(self).items() if value is not None
+        }
+
+
+def quality(estimate: np.ndarray, plain: np.ndarray, agreement: float | None = None) -> Quality:
+    """Compares estimates with the images, both uint8 [N,H,W,C]."""
+    difference = estimate.astype(np.float64) - plain
+    squares = float((difference**2).mean())
+    psnr = MOST_PSNR if squares == 0 else min(MOST_PSNR, 10 * math.log10(255**2 / squares))
+    return Quality(
+        mae=float(np.abs(difference).mean()),
+        psnr=psnr,
+        ssim=_ssim(estimate, plain),
+        exact=float((estimate == plain).mean()),
+        agreement=agreement,
+    )
+
+
+def _ssim(estimate: np.ndarray, plain: np.ndarray) -> float:
+    try:
+        from skimage.metrics import structural_similarity  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        raise UsageError(
+            "the audit needs the extra audit: pip install 'learnable-pixel-encryption[audit]'"
+        ) from error
+    # Windows of 7×7 as usual, smaller for images that do not hold one.
+    side = min(7, *plain.shape[1:3])
+    side -= 1 - side % 2
+    if side < 3:
+        return float((estimate == plain).mean())
+    values = [
+        structural_similarity(one, other, channel_axis=-1, data_range=255, win_size=side)  # type: ignore[no-untyped-call]
+        for one, other in zip(estimate, plain, strict=True)
+    ]
+    return float(np.mean(values))

@@ -1,0 +1,129 @@
+"""What an audit attacks: images, their ciphertexts, and whoever could be asked for more."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets as system_secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.dataset import open_dataset
+from pipeline.encryption import Encryption
+from pipeline.inputs import ReadSpec, dataset_input, open_input
+from pipeline.samples import first_examples
+from pipeline.stages import Decrypt
+from transforms import ciphers
+from transforms.attacks.base import Evidence, Target
+from transforms.batch import ImageBatch
+from transforms.ciphers.derive import SECRET_BYTES
+from transforms.errors import DataError
+from transforms.keyed import KeyedCipher, Scope
+
+_HELD_OUT = 5
+"""Every so many-th image is not attacked, but used to measure what was learnt."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """One encryption under audit.
+
+    Attributes:
+      target: what is public about it.
+      plain: uint8 [N,H,W,C], the owner's images that adversaries may know.
+      cipher: their ciphertexts.
+      held_out: (plain, ciphertexts), uint8 [M,H,W,C] each: images that no adversary learns from.
+      oracle: encrypts chosen images; None with a key per image, where that tells nothing.
+    """
+
+    target: Target
+    plain: np.ndarray
+    cipher: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray]
+    oracle: Callable[[np.ndarray], np.ndarray] | None
+
+    def evidence(self, adversary: str, count: int) -> Evidence:
+        """What this adversary has when `count` images are to be had."""
+        known = (self.plain[:count], self.cipher[:count]) if adversary == "known-plaintext" else None
+        oracle = self.oracle if adversary == "chosen-plaintext" else None
+        return Evidence(self.target, self.cipher[:count], known, oracle)
+
+
+def sample(read: ReadSpec, count: int) -> np.ndarray:
+    """`count` images of an input, uint8 [N,H,W,C], evenly from its largest split.
+
+    Raises:
+      DataError: it is encrypted, its images differ in shape, or there are fewer than 10.
+    """
+    with open_input(read) as source:
+        if source.dataset is not None and source.dataset.encrypted:
+            raise DataError(f"{read.source}: encrypted; name the plain images, or the dataset as an argument")
+        if source.image_shape is None:
+            raise DataError(f"{read.source}: its images differ in shape; choose --image-size HEIGHTxWIDTH")
+        images = first_examples(source, None, count).images
+    if len(images) < 10:
+        raise DataError(f"{read.source}: only {len(images)} images; an audit needs 10 or more")
+    return images
+
+
+def scene_of_scheme(images: np.ndarray, name: str, params: Mapping[str, str], scope: Scope) -> Scene:
+    """The images under a scheme with a fresh key (scope `dataset`), or a fresh key each (scope `image`)."""
+    height, width, channels = images.shape[1:]
+    shape = (height, width, channels)
+    resolved = ciphers.resolve_params(name, params)
+    target = Target(name, resolved, scope, shape)
+    if scope == "dataset":
+        secret = system_secrets.token_bytes(SECRET_BYTES)
+        settings: dict[str, Any] = {"secret": secret, **resolved}
+        cipher = ciphers.create(name, image_shape=shape, **settings)
+        return _scene(target, images, cipher.encrypt(images), cipher.encrypt)
+    each = [system_secrets.token_bytes(SECRET_BYTES) for _ in images]
+    settings = {"secrets": each, **resolved}
+    cipher = ciphers.create(name, image_shape=shape, **settings)
+    return _scene(target, images, cipher.encrypt(images), None)
+
+
+def scene_of_dataset(directory: str, keystore: str, count: int) -> Scene:
+    """The owner's own encrypted dataset, decrypted to know what is true.
+
+    Raises:
+      DataError: it is not encrypted, is sealed, or its images differ in shape.
+      KeyStoreError: its key cannot be had.
+    """
+    data = open_dataset(directory)
+    if data.encryption is None:
+        raise DataError(f"{directory}: not an encrypted dataset of lpe's; name plain images with --source")
+    data.check_open()
+    if data.image_shape is None:
+        raise DataError(f"{directory}: its images differ in shape; an audit needs images of one shape")
+    encryption = Encryption.from_json(data.encryption, data.directory)
+    batch = first_examples(dataset_input(data), None, count)
+    plain = Decrypt(keystore, encryption, len(data.class_names)).open()(batch).images
+    spec = encryption.spec
+    target = Target(spec.name, spec.params, spec.scope, data.image_shape)
+    oracle: Callable[[np.ndarray], np.ndarray] | None = None
+    if spec.scope == "dataset":
+        oracle = _Oracle(KeyedCipher(spec, encryption.open_key(keystore)))
+    return _scene(target, plain, batch.images, oracle)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Oracle:
+    """Encrypts whatever it is asked to, as the owner's encryption service would."""
+
+    cipher: KeyedCipher
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        ids = [f"chosen-{i}" for i in range(len(images))]
+        return self.cipher.encrypt(ImageBatch(ids, images, np.zeros(len(images), np.int64))).images
+
+
+def _scene(
+    target: Target,
+    plain: np.ndarray,
+    cipher: np.ndarray,
+    oracle: Callable[[np.ndarray], np.ndarray] | None,
+) -> Scene:
+    held_out = np.arange(len(plain)) % _HELD_OUT == _HELD_OUT - 1
+    return Scene(target, plain[~held_out], cipher[~held_out], (plain[held_out], cipher[held_out]), oracle)

@@ -1,0 +1,61 @@
+"""Attacks: from what an adversary has to the plaintext. One file an attack, one interface, NumPy alone.
+
+from transforms import attacks
+for attack in attacks.against(target):
+    recovery = attack.learn(evidence)
+    images = recovery.restore(ciphertexts)      # uint8 [N,H,W,C] -> uint8 [N,H,W,C]
+"""
+
+from __future__ import annotations
+
+from transforms.attacks.base import Adversary, Attack, Evidence, Recovery, Target
+from transforms.attacks.chosen_cpbe import ChosenCpbe
+from transforms.attacks.chosen_ele import ChosenEle
+from transforms.attacks.chosen_etc import ChosenEtc
+from transforms.attacks.chosen_le import ChosenLe
+from transforms.attacks.chosen_lpe import ChosenLpe
+from transforms.attacks.chosen_pbe import ChosenPbe
+from transforms.attacks.evidence import MisfitError
+from transforms.attacks.jigsaw import Jigsaw
+from transforms.attacks.known_cpbe import KnownCpbe
+from transforms.attacks.known_etc import KnownEtc
+from transforms.attacks.known_lpe import KnownLpe
+from transforms.attacks.known_nibbles import KnownNibbles
+from transforms.attacks.known_pbe import KnownPbe
+from transforms.attacks.negatives import Negatives
+from transforms.attacks.nibble_jigsaw import NibbleJigsaw
+from transforms.attacks.nibbles import NibbleStatistics
+from transforms.attacks.one_image import OneImage
+from transforms.attacks.smoothness import Smoothness
+
+__all__ = ["Adversary", "Attack", "Evidence", "MisfitError", "Recovery", "Target", "against", "all_attacks"]
+
+_ATTACKS: tuple[Attack, ...] = (
+    OneImage(),
+    Smoothness(),
+    Negatives(),
+    NibbleStatistics(),
+    NibbleJigsaw(),
+    Jigsaw(),
+    KnownLpe(),
+    KnownCpbe(),
+    KnownPbe(),
+    KnownNibbles(),
+    KnownEtc(),
+    ChosenLpe(),
+    ChosenCpbe(),
+    ChosenPbe(),
+    ChosenLe(),
+    ChosenEle(),
+    ChosenEtc(),
+)
+
+
+def all_attacks() -> list[Attack]:
+    """Every attack, ciphertext-only ones first."""
+    return list(_ATTACKS)
+
+
+def against(target: Target) -> list[Attack]:
+    """The attacks that are meant for an encryption."""
+    return [attack for attack in _ATTACKS if attack.applies_to(target)]

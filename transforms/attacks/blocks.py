@@ -1,0 +1,53 @@
+"""Images as blocks of bytes or nibbles, in the ciphers' order, and undoing what moves and inverts them.
+
+B = (H/b)·(W/b) blocks in raster order, d = b·b·C bytes by (row, column, channel); a block's 2d nibbles
+are all low ones, then all high ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.ciphers import layout
+
+
+def split(images: np.ndarray) -> np.ndarray:
+    """uint8 [N,H,W,C] -> bytes of blocks, uint8 [N,B,d]."""
+    place = layout.block_positions(images.shape[1:])
+    return images.reshape(len(images), -1)[:, place]
+
+
+def join(blocks: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """The inverse of `split`."""
+    out = np.empty((len(blocks), *image_shape), np.uint8)
+    out.reshape(len(blocks), -1)[:, layout.block_positions(image_shape)] = blocks
+    return out
+
+
+def split_nibbles(images: np.ndarray) -> np.ndarray:
+    """uint8 [N,H,W,C] -> nibbles of blocks, uint8 [N,B,2d] of 0..15."""
+    values = split(images)
+    return np.concatenate([values & 15, values >> 4], axis=2)
+
+
+def join_nibbles(nibbles: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """The inverse of `split_nibbles`."""
+    low, high = np.split(nibbles, 2, axis=2)
+    return join(low | (high << 4), image_shape)
+
+
+def unscramble(values: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Undoes out[j, i] = in[moved[j], source[j, i]] ⊕ mask[j, i].
+
+    Args:
+      values: the `out` of N images, uint8 [N,B,L], bytes or nibbles.
+      moved: int [B], a permutation of the blocks.
+      source: int [B,L], a permutation of each block's values.
+      mask: uint8 [B,L].
+
+    Returns:
+      `in`, uint8 [N,B,L].
+    """
+    out = np.empty_like(values)
+    out[:, moved[:, None], source] = values ^ mask
+    return out

@@ -1,0 +1,47 @@
+"""pbe falls to one flat image whose channels hold 0, 1, 2, …
+
+A byte is inverted exactly if more than 127 comes out; undoing that leaves the number of the channel that
+it came from. One query gives the mask and the order of the channels, for any image shape (with the
+shuffle: 3 channels). None would not do: two keys differ on every image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from transforms.attacks.codewords import is_permutation
+from transforms.attacks.evidence import MisfitError, ask
+
+
+class ChosenPbe(Attack):
+    """One chosen image. Recovers the key as it is, mask by plain channel.
+
+    Attributes of the recovered key: `mask` uint8 [H,W,C] of 0 and 1; `order` int64 [H,W,C], the input
+    channel that each output channel shows.
+    """
+
+    name = "chosen-pbe"
+    adversary = "chosen-plaintext"
+    source = "Chang & Case 2020, decrypt_samekey"
+
+    def applies_to(self, target: Target) -> bool:
+        return target.cipher == "pbe" and target.scope == "dataset"
+
+    def learn(self, evidence: Evidence) -> Recovery:
+        shape = evidence.target.image_shape
+        shuffled = evidence.target.params["colour"] == "true"
+        numbers = np.arange(shape[2]) if shuffled else np.zeros(shape[2])
+        answer = ask(evidence, np.broadcast_to(numbers.astype(np.uint8), (1, *shape)))[0]
+        inverted = answer > 127
+        seen = np.where(inverted, 255 - answer, answer).astype(np.int64)
+        order = seen if shuffled else np.broadcast_to(np.arange(shape[2]), shape)
+        if not is_permutation(order) or (not shuffled and seen.any()):
+            raise MisfitError("the oracle's answer is none that pbe can give")
+        back = np.argsort(order, axis=2)  # output channel that shows each plain one
+        mask = np.take_along_axis(inverted, back, axis=2).astype(np.uint8)
+
+        def restore(ciphertexts: np.ndarray) -> np.ndarray:
+            return np.take_along_axis(ciphertexts, back[None], axis=3) ^ (mask * np.uint8(255))
+
+        return Recovery(restore, {"mask": mask, "order": order}, queries=1)

@@ -1,0 +1,26 @@
+"""cpbe under known plaintext: one pair gives the keystream, t = p ⊕ c, whatever the image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from transforms.attacks.evidence import MisfitError, known_pairs
+
+
+class KnownCpbe(Attack):
+    """One pair, exact. Recovers `t`, uint8 [H,W,C]: the keystream where it is applied, 0 elsewhere."""
+
+    name = "known-cpbe"
+    adversary = "known-plaintext"
+    source = "any stream cipher that uses its keystream twice"
+
+    def applies_to(self, target: Target) -> bool:
+        return target.cipher in {"cpbe-50", "cpbe-100"} and target.scope == "dataset"
+
+    def learn(self, evidence: Evidence) -> Recovery:
+        plain, cipher = known_pairs(evidence)
+        t = plain[0] ^ cipher[0]
+        if (plain ^ t != cipher).any():
+            raise MisfitError(f"no key of {evidence.target.cipher} fits the known pairs")
+        return Recovery(lambda ciphertexts: np.bitwise_xor(ciphertexts, t), {"t": t})

@@ -1,0 +1,57 @@
+"""pbe under known plaintext: each pixel's key is one of 8 masks times (colour=true) 6 channel orders.
+
+Without the shuffle one pair gives the mask, since p and 255 − p are never equal. With it a pair leaves a pixel
+open only where its channels, or one and another's inverse, are equal: each further pair narrows it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from transforms.attacks.evidence import MisfitError, known_pairs
+from transforms.ciphers.colour import ORDERS
+
+
+class KnownPbe(Attack):
+    """One pair without the shuffle; some more with it.
+
+    The recovered key: `mask` uint8 [H,W,C] of 0 and 1, by plain channel; `order` int64 [H,W,C], the
+    input channel that each output channel shows.
+    """
+
+    name = "known-pbe"
+    adversary = "known-plaintext"
+    source = "ours"
+
+    def applies_to(self, target: Target) -> bool:
+        return target.cipher == "pbe" and target.scope == "dataset"
+
+    def learn(self, evidence: Evidence) -> Recovery:
+        plain, cipher = known_pairs(evidence)
+        channels = evidence.target.image_shape[2]
+        shuffled = evidence.target.params["colour"] == "true"
+        orders = ORDERS if shuffled else np.arange(channels)[None]
+        # Whether output channel j can be input channel i as it is or inverted: bool [2, C out, C in, H, W].
+        fits = np.array(
+            [
+                [
+                    [(cipher[..., j] == side[..., i]).all(axis=0) for i in range(channels)]
+                    for j in range(channels)
+                ]
+                for side in (plain, np.uint8(255) - plain)
+            ]
+        )
+        either = fits[0] | fits[1]
+        possible = np.array([either[np.arange(channels), order].all(axis=0) for order in orders])
+        if not possible.any(axis=0).all():
+            raise MisfitError("no key of pbe fits the known pairs")
+        order = orders[possible.argmax(axis=0)]  # [H,W,C], the first that fits
+        back = np.argsort(order, axis=2)
+        rows, columns = np.indices(back.shape[:2])[..., None]
+        mask = fits[1, back, np.arange(channels), rows, columns].astype(np.uint8)
+
+        def restore(ciphertexts: np.ndarray) -> np.ndarray:
+            return np.take_along_axis(ciphertexts, back[None], axis=3) ^ (mask * np.uint8(255))
+
+        return Recovery(restore, {"mask": mask, "order": order})

@@ -1,0 +1,39 @@
+"""ele falls to some hundred ciphertexts: the nibble statistics of each block, and then the jigsaw.
+
+Every block has a key of its own, which is the same in all images. So n images are n samples of each block's
+nibbles, from which `nibbles` reads the block up to a view of it: turned, mirrored, channels exchanged, negative.
+These are just the ways in which etc leaves a block, and `jigsaw` puts such blocks together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transforms.attacks import blocks, jigsaw
+from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from transforms.attacks.nibbles import place_nibbles, read_nibbles
+
+
+class NibbleJigsaw(Attack):
+    """Some hundred ciphertexts, of 3 channels; a mirror image half of the time."""
+
+    name = "nibble-jigsaw"
+    adversary = "ciphertext-only"
+    mirrors = True
+    source = "ours"
+
+    def applies_to(self, target: Target) -> bool:
+        return target.cipher == "ele" and target.scope == "dataset" and target.image_shape[2] == 3
+
+    def learn(self, evidence: Evidence) -> Recovery:
+        nibbles = blocks.split_nibbles(evidence.ciphertexts)
+        read = [read_nibbles(nibbles[:, block]) for block in range(nibbles.shape[1])]
+
+        def to_blocks(images: np.ndarray) -> np.ndarray:
+            scrambled = blocks.split_nibbles(images)
+            plain = [
+                place_nibbles(scrambled[:, i : i + 1], source, flip) for i, (source, flip) in enumerate(read)
+            ]
+            return np.concatenate(plain, axis=1)
+
+        return jigsaw.puzzle(to_blocks, evidence.ciphertexts, evidence.target.image_shape)
