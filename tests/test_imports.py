@@ -76,6 +76,16 @@ def test_ciphers_import_numpy_each_other_and_the_errors(path):
             assert top in {*sys.stdlib_module_names, "numpy"}, name
 
 
+@pytest.mark.parametrize("path", sources("transforms/attacks"), ids=str)
+def test_attacks_import_numpy_each_other_and_the_ciphers(path):
+    for name in imports(path):
+        if under(name, "transforms", "pipeline", "train"):
+            assert name == "transforms" or under(name, "transforms.attacks", "transforms.ciphers"), name
+        else:
+            top = name.split(".")[0]
+            assert top in {*sys.stdlib_module_names, "numpy"}, name
+
+
 @pytest.mark.parametrize("path", sources("transforms"), ids=str)
 def test_transforms_import_neither_pipeline_nor_train(path):
     assert not [name for name in imports(path) if under(name, "pipeline", "train")]

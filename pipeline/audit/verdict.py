@@ -18,10 +18,7 @@ def verdict(audited: Audited) -> str:
     sentences = []
     alone = audited.best("ciphertext-only")
     if alone is not None and _broken(alone.quality):
-        first = _first_broken(alone)
-        sentences.append(
-            f"Broken from ciphertexts alone, with {_images(first)} in {alone.seconds:.1f} s: {_figures(alone.quality)}."
-        )
+        sentences.append(f"Broken from ciphertexts alone {_with(alone)}.")
     elif alone is not None and _seen(alone.quality, audited):
         each = "each image by itself" if alone.images == 1 else f"{_images(alone.images)}"
         sentences.append(f"Partly broken from ciphertexts alone ({each}, no key): {_figures(alone.quality)}.")
@@ -31,7 +28,7 @@ def verdict(audited: Audited) -> str:
     for adversary, kind in (("known-plaintext", "known"), ("chosen-plaintext", "chosen")):
         found = audited.best(adversary)
         if found is not None and _broken(found.quality):
-            sentences.append(f"Broken with {_images(_first_broken(found), kind)}: {_figures(found.quality)}.")
+            sentences.append(f"Broken {_with(found, kind)}.")
     return " ".join(sentences) or "Not broken by these attacks."
 
 
@@ -47,8 +44,13 @@ def _seen(found: Quality, audited: Audited) -> bool:
     )
 
 
-def _first_broken(result: Result) -> int:
-    return next(images for images, found in result.curve if _broken(found))
+def _with(result: Result, kind: str = "") -> str:
+    """How many images it takes, and what they give."""
+    first = next(images for images, found in result.curve if _broken(found))
+    begin = "" if first == result.images else f"from {_images(first, kind)} on; "
+    return (
+        f"{begin}with {_images(result.images, kind)}, in {result.seconds:.1f} s: {_figures(result.quality)}"
+    )
 
 
 def _images(count: int, kind: str = "") -> str:
@@ -58,4 +60,4 @@ def _images(count: int, kind: str = "") -> str:
 def _figures(found: Quality) -> str:
     if found.exact == 1:
         return "every byte of unseen images is right"
-    return f"{found.psnr:.1f} dB, SSIM {found.ssim:.2f}, {found.exact:.0%} of the bytes exact"
+    return f"{found.psnr:.1f} dB, SSIM {found.ssim:.2f}, {min(found.exact, 0.999):.1%} of the bytes exact"

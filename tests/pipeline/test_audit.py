@@ -39,8 +39,8 @@ def test_the_report_of_a_broken_scheme(lpe, plain, tmp_path):
     assert done.json["schemes"] == report["schemes"]
     (scheme,) = report["schemes"]
     assert (scheme["cipher"], scheme["scope"]) == ("cpbe-100", "dataset")
-    assert "Broken with 1 known image" in scheme["verdict"]
-    assert "Broken with 1 chosen image" in scheme["verdict"]
+    assert "Broken with 1 known image, in" in scheme["verdict"]
+    assert "Broken with 1 chosen image, in" in scheme["verdict"]
     by_name = {attack["name"]: attack for attack in scheme["attacks"]}
     chosen = by_name["chosen-cpbe"]
     assert (chosen["adversary"], chosen["images"], chosen["exact"]) == ("chosen-plaintext", 1, 1.0)
@@ -143,7 +143,7 @@ def fake(psnr: float, ssim: float, exact: float, adversary: str = "ciphertext-on
 @pytest.mark.parametrize(
     ("audited", "said"),
     [
-        (fake(100.0, 1.0, 1.0), "Broken from ciphertexts alone, with 10 images"),
+        (fake(100.0, 1.0, 1.0), "Broken from ciphertexts alone with 10 images, in 1.0 s: every byte"),
         (fake(31.0, 0.95, 0.2), "Broken from ciphertexts alone"),
         (fake(20.0, 0.8, 0.2), "Partly broken"),
         (fake(20.0, 0.3, 0.2), "Not broken by these attacks."),
