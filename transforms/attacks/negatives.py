@@ -5,10 +5,9 @@ If a and b are neighbours and exactly one of them is inverted, then a and 255 �
     w = Σ |a − (255 − b)| − |a − b|        over all images under the key
 
 is positive where the two are inverted together, and |w| says how sure that is. Neighbours are those beside and
-below, and the channels of a pixel. Starting anywhere, the surest relation to what is decided already is taken
-next (a maximum spanning tree, by Prim). Chang & Case's minimum-difference attack goes row by row instead, so that one
-doubtful relation spoils all that come after it. What remains open is whether everything is inverted, which
-is one bit; see `photographs`.
+below, and the channels of a pixel; `relations` puts them together. Chang & Case's minimum-difference attack goes row
+by row instead, so that one doubtful relation spoils all that come after it. What remains open is whether everything
+is inverted, which is one bit; see `photographs`.
 
 With colour=true each pixel's channels are in one of six orders besides. Decoded, all channels are alike already;
 the order is chosen as the one that fits the neighbours' channels best, in turns until nothing changes, and the
@@ -18,11 +17,9 @@ shape is found, its colours are not.
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 
-from transforms.attacks import neighbours, photographs
+from transforms.attacks import neighbours, photographs, relations
 from transforms.attacks.base import Attack, Evidence, Recovery, Target
 from transforms.ciphers.colour import ORDERS
 
@@ -76,28 +73,8 @@ def _solve(ciphertexts: np.ndarray, shuffled: bool) -> tuple[np.ndarray, np.ndar
 
 def _signs(ciphertexts: np.ndarray) -> np.ndarray:
     """Which bytes are inverted, up to all of them: uint8 [H,W,C] of 0 and 1."""
-    shape = ciphertexts.shape[1:]
-    relations = [_relation(ciphertexts, axis) for axis in range(3)]
-    strides = (shape[1] * shape[2], shape[2], 1)
-    found = np.full(int(np.prod(shape)), 2, np.uint8)
-    waiting = [(0.0, 0, 0)]  # (−sureness, position, inverted)
-    while waiting:
-        _, at, inverted = heapq.heappop(waiting)
-        if found[at] != 2:
-            continue
-        found[at] = inverted
-        place = np.unravel_index(at, shape)
-        for axis, (relation, stride) in enumerate(zip(relations, strides, strict=True)):
-            for step, beside in ((1, place), (-1, _moved(place, axis))):
-                if 0 <= place[axis] + step < shape[axis] and found[at + step * stride] == 2:
-                    w = float(relation[tuple(beside)])
-                    heapq.heappush(waiting, (-abs(w), at + step * stride, inverted ^ (w < 0)))
-    return found.reshape(shape)
-
-
-def _moved(place: tuple[np.intp, ...], axis: int) -> list[int]:
-    """The position before along an axis."""
-    return [int(at) - (i == axis) for i, at in enumerate(place)]
+    together = [_relation(ciphertexts, axis) for axis in range(3)]
+    return relations.follow(ciphertexts.shape[1:], [((w < 0).astype(np.uint8), np.abs(w)) for w in together])
 
 
 def _relation(images: np.ndarray, axis: int) -> np.ndarray:

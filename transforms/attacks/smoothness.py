@@ -6,20 +6,23 @@ they are decoded now, and choose for each position the candidate k with the leas
 the sum over all images (and channels that share the key), b = 16. Where half of the positions are untouched
 (lpe, cpbe-50) that is where it starts from.
 
-cpbe-100 leaves nothing untouched: there the first position is guessed to be 0 and the others follow from it in
-raster order, each from its decoded neighbours. That is right up to one byte, the same for all positions, which
-smoothness decides (a wrong one tears neighbouring values apart), all but negative and positive; see `photographs`.
+cpbe-100 leaves nothing untouched. But of neighbours p and q, c_p ⊕ c_q is p ⊕ q ⊕ (t_p ⊕ t_q), and p ⊕ q is mostly
+one of a few bytes, whatever p is: 0, 1, 3, 7, 15, … So the XOR of two neighbours' keys is the byte d with the greatest
+Σ ln P(c_p ⊕ c_q ⊕ d); `relations` puts these together. That is right up to one byte for all positions,
+which smoothness decides (a wrong one tears neighbouring values apart), all but negative and positive; see
+`photographs`. From there it goes on as above.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import candidates, lpe_lanes, neighbours, photographs
+from transforms.attacks import candidates, lpe_lanes, neighbours, photographs, relations
 from transforms.attacks.base import Attack, Evidence, Recovery, Target
 
 _SPREAD = 16.0
 _ROUNDS = 12
+_DIFFERENCE = 10.0
 _PROBES = 150
 """Lanes that are looked at to find the byte that all positions share."""
 
@@ -42,7 +45,7 @@ class Smoothness(Attack):
         target = evidence.target
         found = candidates.of_ciphertexts(evidence.ciphertexts, target)
         if found.likeliest_first is None:
-            choice = _from_one_corner(evidence.ciphertexts, target)
+            choice = _from_pairs(evidence.ciphertexts, target)
             estimate = found.decode(0) ^ choice
         else:
             estimate = found.likeliest_first
@@ -81,33 +84,39 @@ def _improve(found: candidates.Candidates, estimate: np.ndarray) -> tuple[np.nda
     return choice, decoded
 
 
-def _from_one_corner(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
-    """XOR bytes relative to the first position's (uint8 [H,W,P]), each found from the decoded ones before it."""
+def _from_pairs(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
+    """XOR bytes, up to one of 0 and 255 for all of them (uint8 [H,W,P]), from pairs of neighbours."""
     c = lpe_lanes.lanes(ciphertexts, target)
-    height, width, planes = c.shape[1:]
-    t = np.zeros((height, width, planes), np.uint8)
-    decoded = np.zeros_like(c)
-    every = np.arange(256, dtype=np.uint8)[:, None]
-    for plane in range(planes):
-        for y in range(height):
-            for x in range(width):
-                around = [decoded[:, v, u, plane] for v, u in _before(y, x, width)]
-                if around:
-                    guess = np.asarray(np.mean(around, axis=0, dtype=np.float32)).astype(np.uint8)
-                elif plane:
-                    guess = decoded[:, y, x, plane - 1]
-                else:
-                    guess = c[:, y, x, plane]
-                tried = np.bitwise_xor(every, c[:, y, x, plane])
-                t[y, x, plane] = neighbours.distance(tried, guess).sum(axis=1, dtype=np.int64).argmin()
-                decoded[:, y, x, plane] = c[:, y, x, plane] ^ t[y, x, plane]
-    return t ^ _smoothest(decoded)
+    shape = c.shape[1:]
+    t = relations.follow(shape, [_between(c, axis) for axis in range(3)])
+    return t ^ _smoothest(c ^ t)
 
 
-def _before(y: int, x: int, width: int) -> list[tuple[int, int]]:
-    """The neighbours that come before a position in raster order."""
-    around = [(y, x - 1), (y - 1, x), (y - 1, x - 1), (y - 1, x + 1)]
-    return [(v, u) for v, u in around if v >= 0 and 0 <= u < width]
+def _between(c: np.ndarray, axis: int) -> relations.Relation:
+    """The likeliest XOR of each position's key and the next one's along an axis of [H,W,P]."""
+    last = c.shape[axis + 1]
+    apart = c.take(range(last - 1), axis=axis + 1) ^ c.take(range(1, last), axis=axis + 1)
+    places = apart.reshape(len(c), -1)
+    counts = np.zeros((places.shape[1], 256), np.float32)
+    for lane in places:
+        counts[np.arange(places.shape[1]), lane] += 1
+    score = counts @ _LOG_P[np.arange(256)[:, None] ^ np.arange(256)]
+    best = score.argmax(axis=1)
+    top = np.partition(score, -2, axis=1)[:, -2:]
+    return best.astype(np.uint8).reshape(apart.shape[1:]), (top[:, 1] - top[:, 0]).reshape(apart.shape[1:])
+
+
+def _log_probabilities() -> np.ndarray:
+    """ln P(p ⊕ q), float32 [256], of neighbours p and q that differ as a Laplace variable of scale 10 does."""
+    p, difference = np.arange(256)[:, None], np.arange(-80, 81)
+    weight = np.broadcast_to(np.exp(-np.abs(difference) / _DIFFERENCE), (256, len(difference)))
+    q = p + difference
+    inside = (q >= 0) & (q < 256)
+    counts = np.bincount((p ^ np.clip(q, 0, 255))[inside], weight[inside], minlength=256)
+    return np.log((counts + 1e-3 * counts.sum() / 256) / counts.sum()).astype(np.float32)
+
+
+_LOG_P = _log_probabilities()
 
 
 def _smoothest(decoded: np.ndarray) -> np.uint8:
