@@ -50,14 +50,14 @@ class Encryption:
     def from_json(cls, value: Mapping[str, Any], where: str) -> Encryption:
         """Raises DataError if something is missing."""
         try:
-            key = value["key"]
+            key, seal = value["key"], value.get("seal")  # older datasets do not mention a seal
             return cls(
                 spec=CipherSpec(value["cipher"], value["salt"], value["scope"], value["params"]),
                 key_name=key["name"],
                 key_id=int(key["id"]),
                 check_value=key["check_value"],
                 sealed_class_names=value["sealed_class_names"],
-                seal=SealSpec.from_json(value["seal"]) if value["seal"] is not None else None,
+                seal=SealSpec.from_json(seal) if seal is not None else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: its encryption.json is damaged ({error!r}); restore it") from error

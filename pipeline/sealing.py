@@ -113,8 +113,12 @@ class DataKey:
         """Writes the key to a file of mode 0600, for whoever trains on the dataset.
 
         Raises:
-          KeyStoreError: the file exists.
+          KeyStoreError: the file exists, or would lie in an object store.
         """
+        if storage.is_remote(path):
+            raise KeyStoreError(
+                f"{path}: a data key in clear belongs in a file of yours alone; name a local --output"
+            )
         if storage.exists(path):
             raise KeyStoreError(f"{path}: exists; choose another --output or delete it first")
         handle = proto_keyset_format.parse(_keyset(self._secret).SerializeToString(), secret_key_access.TOKEN)
@@ -137,10 +141,17 @@ def load_data_key(path: str) -> DataKey:
 
     Raises:
       KeyStoreError: the file is missing, damaged, no data key, or can be read by others than its owner.
+      DataError: it cannot be read.
     """
     storage.check_private(path)
     try:
-        value = json.loads(storage.read_bytes(path))
+        content = storage.read_bytes(path)
+    except FileNotFoundError:
+        raise KeyStoreError(f"{path}: no such file; ask the dataset's owner for its data key") from None
+    except OSError as error:
+        raise storage.explain(error) from error
+    try:
+        value = json.loads(content)
         if value["format_version"] != 1:
             raise ValueError("format version")
         handle = tink.json_proto_keyset_format.parse(json.dumps(value["keyset"]), secret_key_access.TOKEN)
@@ -150,8 +161,6 @@ def load_data_key(path: str) -> DataKey:
             raise ValueError("another type of key")
         secret = aes_gcm_pb2.AesGcmKey.FromString(key.key_data.value).key_value
         return DataKey(secret, str(value["salt"]))
-    except FileNotFoundError:
-        raise KeyStoreError(f"{path}: no such file; ask the dataset's owner for its data key") from None
     except Exception:  # Tink raises its own error, protobuf's and ValueError
         # The parser's own words may quote the file, which is a secret: they are not repeated.
         raise KeyStoreError(f"{path}: not a data key of lpe's; ask the dataset's owner for it") from None

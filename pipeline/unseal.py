@@ -22,7 +22,7 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
     """
     with open_input(spec.read) as source:
         described = source.dataset.encryption if source.dataset is not None else None
-        if source.dataset is None or described is None or described["seal"] is None:
+        if source.dataset is None or described is None or source.dataset.seal is None:
             raise DataError(f"{spec.read.source}: not a sealed dataset of lpe's; name one as dataset:DIR")
         where = source.dataset.directory
         seal = Encryption.from_json(described, where).seal

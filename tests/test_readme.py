@@ -23,9 +23,13 @@ def blocks(language: str) -> list[str]:
 def test_the_python_examples_run(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     code = blocks("python")
-    assert len(code) == 2
+    assert len(code) == 3
     exec("\n".join(code), {"__name__": "example"})
-    assert sorted(capfd.readouterr().out.splitlines()) == sorted(f"scan-{i} 0" for i in range(10))
+    printed = capfd.readouterr().out.splitlines()
+    assert sorted(line for line in printed if line.startswith("scan-")) == sorted(
+        f"scan-{i} 0" for i in range(10)
+    )
+    assert "chosen-lpe got 1.0" in printed
 
 
 def commands() -> list[list[str]]:

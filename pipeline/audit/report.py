@@ -57,7 +57,8 @@ def _page(source: str, images: int, audits: Sequence[Audited]) -> str:
 <h1>What the encryption gives away</h1>
 <p>{images:,} images of {said}. Attackers learn from four of five; every figure is measured on the fifth, which they
 have not seen. Quality is compared with the raw ciphertext and with the mean colour of all images, which an attack
-that finds out nothing reaches too.</p>
+that finds out nothing reaches too. Where ciphertexts leave open whether an image is mirrored, turned or negative, which
+a person sees at once, the nearest view counts.</p>
 <table><tr><th>encryption</th><th>verdict</th></tr>{summary}</table>
 <p>A scheme that nothing here breaks is not broken by these attacks. That does not make it secure.</p>
 {sections}

@@ -26,12 +26,14 @@ from transforms.attacks.negatives import Negatives
 from transforms.attacks.nibble_jigsaw import NibbleJigsaw
 from transforms.attacks.nibbles import NibbleStatistics
 from transforms.attacks.one_image import OneImage
+from transforms.attacks.one_image_le import OneImageLe
 from transforms.attacks.smoothness import Smoothness
 
 __all__ = ["Adversary", "Attack", "Evidence", "MisfitError", "Recovery", "Target", "against", "all_attacks"]
 
 _ATTACKS: tuple[Attack, ...] = (
     OneImage(),
+    OneImageLe(),
     Smoothness(),
     Negatives(),
     NibbleStatistics(),

@@ -69,8 +69,9 @@ class Attack(abc.ABC):
 
     learns: ClassVar[bool] = True
     """Whether more evidence makes it better."""
-    mirrors: ClassVar[bool] = False
-    """Whether what it restores may be a mirror image, left to right, of all images: ciphertexts can't tell."""
+    leaves_open: ClassVar[Literal["nothing", "mirror", "view"]] = "nothing"
+    """What ciphertexts can't tell and a person sees at once: whether all images are mirrored, left to right; or
+    each image's view (turned, mirrored, negative, channels exchanged; see `photographs.all_views`)."""
     name: ClassVar[str]
     """A short name, e.g. `dechain`."""
     adversary: ClassVar[Adversary]

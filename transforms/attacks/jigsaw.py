@@ -54,7 +54,7 @@ class Jigsaw(Attack):
 
     name = "jigsaw"
     adversary = "ciphertext-only"
-    mirrors = True
+    leaves_open = "mirror"
     source = "jigsaw solvers for EtC (Chuman & Kiya); over many images under one key: ours"
 
     def applies_to(self, target: Target) -> bool:

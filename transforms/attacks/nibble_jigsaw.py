@@ -19,7 +19,7 @@ class NibbleJigsaw(Attack):
 
     name = "nibble-jigsaw"
     adversary = "ciphertext-only"
-    mirrors = True
+    leaves_open = "mirror"
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:

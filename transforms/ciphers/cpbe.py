@@ -48,7 +48,7 @@ class Cpbe(Cipher):
 
     source = "Ahmad & Shin 2022, CPBE [6]"
     keyed = "logistic map (mu, d0), shuffle of its values, which pixels (k)"
-    broken_by = "the all-zeros image shows the whole keystream"
+    broken_by = "some 30 ciphertexts; any known image, e.g. all zeros, shows the keystream"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         super().__init__(name, image_shape, params, len(keys))

@@ -39,7 +39,7 @@ class Ele(nibbles.NibbleCipher):
 
     source = "Madono et al. 2020, ELE [4]"
     keyed = "order and reversal of each block's nibbles, order of the blocks"
-    broken_by = "two chosen images"
+    broken_by = "some 100 ciphertexts; 2 chosen images"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         count = nibbles.block_nibbles(image_shape)

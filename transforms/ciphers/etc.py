@@ -50,7 +50,7 @@ class Etc(Cipher):
     source = "block scrambling for encryption-then-compression, as compared in [4]"
     keyed = "each block's rotation, flip, inversion and channel order; order of the blocks"
     demands = f"H and W multiples of {layout.BLOCK}, C = 3"
-    broken_by = "one chosen image"
+    broken_by = "some 10 to 100 ciphertexts; 1 chosen image"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         super().__init__(name, image_shape, params, len(keys))

@@ -34,7 +34,7 @@ class Le(nibbles.NibbleCipher):
 
     source = "Tanaka 2018, LE [2]"
     keyed = "order and reversal of a block's nibbles"
-    broken_by = "one chosen image"
+    broken_by = "some 10 ciphertexts; 1 chosen image"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         count = nibbles.block_nibbles(image_shape)

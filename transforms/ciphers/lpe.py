@@ -50,7 +50,9 @@ class Lpe(Cipher):
 
     source = "Ahmad & Shin, the proposed scheme, eqs 1 to 4"
     keyed = "logistic map (mu, d0), which pixels are substituted (k)"
-    broken_by = "no key removes the chain; one image half exact; 300 ciphertexts; 2 grey chosen images"
+    broken_by = (
+        "no key removes the chain; one ciphertext is recognisable; some 30 give the key; 1 or 2 chosen images"
+    )
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         super().__init__(name, image_shape, params, len(keys))

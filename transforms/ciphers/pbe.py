@@ -41,7 +41,7 @@ class Pbe(Cipher):
     source = "Sirichotedumrong, Kinoshita & Kiya 2019, PBE [3]"
     keyed = "which bytes are inverted (mask), order of each pixel's channels (colour)"
     demands = "any H×W×C; C = 3 with colour=true"
-    broken_by = "one chosen image; neighbours alone show outlines"
+    broken_by = "some 3 to 10 ciphertexts; 1 chosen image"
 
     def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
         super().__init__(name, image_shape, params, len(keys))
