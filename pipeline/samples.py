@@ -20,8 +20,6 @@ def examples(source: Input, split: str | None) -> Iterator[ImageBatch]:
     Raises:
       DataError: there is no such split, or an image cannot be read.
     """
-    if source.dataset is not None:
-        source.dataset.check_open()
     wanted = split or ("test" if "test" in source.splits else source.splits[0])
     if wanted not in source.splits:
         raise DataError(f"no split {wanted!r}; there is {', '.join(source.splits)}")

@@ -77,12 +77,15 @@ def show_dataset(
 ) -> tuple[Image.Image, list[dict[str, str]]]:
     """The first images of a dataset, one of each class first; plain above encrypted where both can be had.
 
-    The plain images come from decrypting with `keystore`, or from the plain dataset `against`.
+    The plain images come from decrypting with `keystore`, or from the plain dataset `against`. What is within a
+    seal is shown with `keystore` alone.
 
     Returns:
       The picture, and id and class of each column.
     """
     data = open_dataset(path)
+    if keystore is None:
+        data.check_open()
     chosen = one_of_each_class(dataset_input(data), split, count)
     names = data.class_names
     labels = [int(batch.labels[0]) for batch in chosen]
@@ -91,10 +94,15 @@ def show_dataset(
         encryption = Encryption.from_json(data.encryption, data.directory)
         rows = [Row(encryption.spec.name, rows[0].images)]
         if keystore is not None:
+            key = encryption.open_key(keystore)
+            if encryption.seal is not None:
+                data_key = key.data_key(encryption.spec.salt)
+                within = [data_key.unseal(batch, encryption.seal.image_shape) for batch in chosen]
+                rows = [Row(encryption.spec.name, [batch.images[0] for batch in within])]
             restore = Decrypt(keystore, encryption, len(names)).open()
             plain = [restore(batch) for batch in chosen]
             labels = [int(batch.labels[0]) for batch in plain]
-            names = encryption.class_names(encryption.open_key(keystore), names)
+            names = encryption.class_names(key, names)
             rows.insert(0, Row("plain", [batch.images[0] for batch in plain]))
         elif against is not None:
             plain_data = dataset_input(open_dataset(against))
