@@ -212,13 +212,13 @@ def _next(version: str) -> str:
 
 
 @contextlib.contextmanager
-def locked(home: str) -> Iterator[None]:
+def locked(home: str) -> Iterator[locks.Lock]:
     """Holds a home for one job; tidies up when the job ends. Raises BusyError if another one has it."""
     lock = storage.join(home, "_work", _LOCK_FILE)
     try:
-        with locks.held(lock, home, remove=True):
+        with locks.held(lock, home, remove=True) as held:
             try:
-                yield
+                yield held
             finally:
                 _tidy(home)
     finally:

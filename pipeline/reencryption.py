@@ -168,9 +168,9 @@ def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcom
       BusyError: another run holds the dataset, and the policy does not say `if_due`.
       DataError, KeyStoreError: as `plan`, and where a job fails.
     """
-    with contextlib.ExitStack() as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            lock.enter_context(output.locked(home))
+            lock = stack.enter_context(output.locked(home))
         except BusyError as error:
             if not policy.if_due:
                 raise
@@ -182,6 +182,7 @@ def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcom
         registry = Registry(keystore)
         _log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
+        lock.check()  # before anything is taken away
         retired = _retire(registry, name, home)
         deleted = _delete_expired(home, policy.retire_after)
         registry.forget_versions(name, home, _keys_of_versions(home))

@@ -34,6 +34,7 @@ class Change:
     keyset: tink_pb2.Keyset
     meta: Metadata
     log: AuditLog
+    lock: locks.Lock
 
 
 class KeysetFiles:
@@ -73,9 +74,9 @@ class KeysetFiles:
     @contextlib.contextmanager
     def changing(self, name: str) -> Iterator[Change]:
         """A keyset to be changed, under the store's lock; first logs what a kill left unlogged."""
-        with self.locked():
+        with self.locked() as lock:
             keyset, meta = self.read(name)
-            change = Change(name, keyset, meta, self.audit_file(name))
+            change = Change(name, keyset, meta, self.audit_file(name), lock)
             logged = key_states(change.log.events)
             for key in keyset.key:
                 state = STATES[key.status]
@@ -90,6 +91,7 @@ class KeysetFiles:
         wrapped = keysets.wrap(name, change.keyset, open_kek(self.kek_path(meta.kek)))
         record = meta.key(key_id)
         record.created = record.created or clock.stamp()
+        change.lock.check()
         # First the metadata, whose extra entries do no harm without the keyset's.
         meta.write(self.meta_path(name))
         storage.write_atomic(self.keyset_path(name), wrapped, private=True)
@@ -103,12 +105,12 @@ class KeysetFiles:
         meta.write(self.meta_path(change.name))
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[locks.Lock]:
         """Holds the store's lock: one change at a time."""
         if not storage.is_remote(self.uri):
             Path(self.uri).mkdir(parents=True, exist_ok=True, mode=0o700)
-        with locks.held(storage.join(self.uri, _LOCK_FILE), f"key store {self.uri}", wait=_LOCK_WAIT):
-            yield
+        with locks.held(storage.join(self.uri, _LOCK_FILE), f"key store {self.uri}", wait=_LOCK_WAIT) as lock:
+            yield lock
 
     def check_enabled(self, keyset: tink_pb2.Keyset, name: str, key_id: int) -> None:
         """Raises KeyStoreError unless the key is there and enabled."""

@@ -55,7 +55,7 @@ class KeyStore(KeysetFiles):
             )
         if rotation_period is not None:
             clock.parse_period(rotation_period)
-        with self.locked():
+        with self.locked() as lock:
             if self.exists(name):
                 raise KeyStoreError(
                     f"{self.keyset_path(name)}: this keyset exists; choose another name or rotate this one"
@@ -73,7 +73,7 @@ class KeyStore(KeysetFiles):
             key = keysets.new_key(taken=set())
             meta = Metadata(uri, rotation_period)
             keyset = tink_pb2.Keyset(primary_key_id=key.key_id, key=[key])
-            change = Change(name, keyset, meta, self.audit_file(name))
+            change = Change(name, keyset, meta, self.audit_file(name), lock)
             self.write(change, "created", key.key_id, kek=uri)
         return self.keys(name)
 
