@@ -105,8 +105,10 @@ def show_dataset(
             names = encryption.class_names(key, names)
             rows.insert(0, Row("plain", [batch.images[0] for batch in plain]))
         elif against is not None:
-            plain_data = dataset_input(open_dataset(against))
-            rows.insert(0, Row("plain", _same_ids(plain_data, [b.ids[0] for b in chosen], split)))
+            plain_data = open_dataset(against)
+            plain_data.check_open()
+            ids = [batch.ids[0] for batch in chosen]
+            rows.insert(0, Row("plain", _same_ids(dataset_input(plain_data), ids, split)))
     columns = [
         {"id": batch.ids[0], "class": names[label]} for batch, label in zip(chosen, labels, strict=True)
     ]

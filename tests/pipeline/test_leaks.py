@@ -12,6 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 
+from pipeline.dataset import open_dataset
 from pipeline.keystore import KeyRef, KeyStore
 from tests.secret_bytes import found, kek_key, prf_keys
 from transforms.dofns import EncryptImages, Example
@@ -80,6 +81,79 @@ def test_failures_leak_nothing(lpe, keystore, tmp_path, caplog):
         assert outcome.code == 1
         printed.append(outcome.out + outcome.err)
     assert not found(wanted, "\n".join([*printed, caplog.text]).encode())
+
+
+@pytest.fixture
+def sealed(lpe, keystore, tmp_path) -> tuple[Path, bytes]:
+    """A sealed dataset's home, and its data key."""
+    home = tmp_path / "enc" / "s"
+    words = ("--output", home, "--keystore", keystore, "--key", "patients", "--seal")
+    assert lpe("encrypt", "--source", "synthetic:70", *words).code == 0
+    salt = open_dataset(str(home)).encryption["salt"]
+    return home, KeyStore(keystore).open("patients").compute(f"lpe/v1|data-key|{salt}".encode(), 32)
+
+
+def test_a_data_key_is_in_the_exported_file_alone(lpe, keystore, tmp_path, sealed, graphs, caplog):
+    caplog.set_level(logging.DEBUG)
+    home, data_key = sealed
+    exported, with_keys = tmp_path / "data-key.json", ("--keystore", keystore)
+    printed = []
+    for command in (
+        ("keys", "export", "patients", "--dataset", home, "--output", exported, *with_keys),
+        (
+            "unseal",
+            "--source",
+            f"dataset:{home}",
+            "--output",
+            tmp_path / "open" / "s",
+            "--data-key",
+            exported,
+        ),
+        ("decrypt", "--source", f"dataset:{home}", "--output", tmp_path / "back" / "s", *with_keys),
+        ("verify", home, "--against", f"dataset:{tmp_path}/back/s", *with_keys),
+        ("show", home, "--output", tmp_path / "grid.png", *with_keys),
+        ("reencrypt", home, "--cipher", "le", *with_keys),
+    ):
+        outcome = lpe(*command, "--json", "--debug")
+        assert outcome.code == 0, outcome
+        printed.append(outcome.out + outcome.err)
+    assert len(graphs) == 4
+    wanted = [data_key, *secrets(keystore)]
+    for graph in graphs:
+        assert not found(wanted, graph)
+    leaking = [p for p in tmp_path.rglob("*") if p.is_file() and found([data_key], p.read_bytes())]
+    assert leaking == [exported]
+    assert not found(secrets(keystore), exported.read_bytes())
+    assert not found(wanted, "\n".join([*printed, caplog.text]).encode())
+
+
+def test_a_spoiled_data_key_is_not_quoted(lpe, keystore, tmp_path, sealed, caplog):
+    caplog.set_level(logging.DEBUG)
+    home, data_key = sealed
+    exported = tmp_path / "data-key.json"
+    assert (
+        lpe(
+            "keys", "export", "patients", "--dataset", home, "--output", exported, "--keystore", keystore
+        ).code
+        == 0
+    )
+    text = exported.read_text()
+    printed = []
+    for spoiled in (text[:-30], text.replace('"key"', '"kye"'), text.replace("AesGcm", "AesEax"), text[1:]):
+        exported.write_text(spoiled)
+        outcome = lpe(
+            "unseal",
+            "--source",
+            f"dataset:{home}",
+            "--output",
+            tmp_path / "o" / "s",
+            "--data-key",
+            exported,
+            "--debug",
+        )
+        assert (outcome.code, "not a data key" in outcome.err) == (1, True)
+        printed.append(outcome.out + outcome.err)
+    assert not found([data_key], "\n".join([*printed, caplog.text]).encode())
 
 
 def test_the_per_image_transform_leaks_nothing(keystore, graphs):

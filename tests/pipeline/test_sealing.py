@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import re
+import signal
 import stat
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from pipeline.dataset import file_crc32c, open_dataset
 from pipeline.inputs import dataset_input
 from pipeline.keystore import KeyStore
 from pipeline.sealing import OVERHEAD, DataKey, load_data_key
-from tests.pipeline.running import encrypt, files, refused
+from tests.pipeline.running import encrypt, files, refused, start, wait_for_receipts
 from tests.secret_bytes import found, prf_keys
 from tests.sources.images import encoded, pixels, write
 from transforms.batch import ImageBatch
@@ -85,6 +87,43 @@ def test_the_owner_opens_the_seal_with_the_key_store(lpe, keystore, plain, home,
     assert lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{plain}").code == 0
 
 
+def test_a_killed_job_goes_on_and_unseals_to_the_same_bytes(lpe, keystore, tmp_path):
+    words = ("encrypt", "--source", "synthetic:6000", "--keystore", keystore, "--key", "patients", "--output")
+    home, opened, without = (tmp_path / name / "shapes" for name in ("enc", "open", "without"))
+    process = start(*words, home, "--seal")
+    wait_for_receipts(home, 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    work = home / "_work" / "1.0.0"
+    receipts = [json.loads(path.read_text()) for path in work.glob("receipts/[!.]*.json")]
+    finished = {name: (work / "data" / name).read_bytes() for name in (r["shard"]["file"] for r in receipts)}
+    assert lpe(*words, home, "--seal").code == 0
+    assert finished.items() <= shards(home).items()  # sealed anew, they would not be the same
+    export = ("keys", "export", "patients", "--keystore", keystore, "--dataset", home, "--output")
+    assert lpe(*export, tmp_path / "k").code == 0
+    assert unseal(lpe, home, tmp_path / "k", opened).code == 0
+    assert lpe(*words, without).code == 0
+    assert shards(opened) == shards(without)
+
+
+def test_show_opens_the_seal_with_the_key_store(lpe, keystore, plain, home, tmp_path):
+    without, words = tmp_path / "without" / "shapes", ("--keystore", keystore, "--output")
+    assert encrypt(lpe, keystore, f"dataset:{plain}", without, "--hide-labels").code == 0
+    for data, name in ((home, "a.png"), (without, "b.png")):
+        assert lpe("show", data, *words, tmp_path / name).code == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_dataset_from_before_there_were_seals_decrypts(lpe, keystore, plain, tmp_path):
+    home, back = tmp_path / "enc" / "old", tmp_path / "back" / "old"
+    assert encrypt(lpe, keystore, f"dataset:{plain}", home).code == 0
+    path = home / "1.0.0" / "encryption.json"
+    path.write_text(re.sub(r' *"seal": null,\n', "", path.read_text()))
+    assert 'seal"' not in path.read_text()
+    assert lpe("decrypt", "--source", f"dataset:{home}", "--output", back, "--keystore", keystore).code == 0
+    refused(unseal(lpe, home, tmp_path / "none", tmp_path / "o" / "s"), "not a sealed dataset")
+
+
 def test_tfds_reads_a_sealed_dataset(home):
     tfds = pytest.importorskip("tensorflow_datasets")
     builder = tfds.builder_from_directory(str(home / "1.0.0"))
@@ -129,6 +168,9 @@ def test_keys_of_other_datasets_are_refused_before_anything_is_written(lpe, keys
     refused(unseal(lpe, home, tmp_path / "none", tmp_path / "o" / "s"), "ask the dataset's owner")
     (tmp_path / "k").chmod(0o644)
     refused(unseal(lpe, home, tmp_path / "k", tmp_path / "o" / "s"), "chmod 600")
+    refused(lpe(*words[:-1], "s3://bucket/k", "--dataset", home), "local --output")
+    (tmp_path / "folder").mkdir(mode=0o700)
+    refused(unseal(lpe, home, tmp_path / "folder", tmp_path / "o" / "s"), "name a file")
     (tmp_path / "bad").write_text('{"format_version": 1, "keyset": {"key": []}}')
     (tmp_path / "bad").chmod(0o600)
     refused(unseal(lpe, home, tmp_path / "bad", tmp_path / "o" / "s"), "not a data key")
@@ -137,6 +179,7 @@ def test_keys_of_other_datasets_are_refused_before_anything_is_written(lpe, keys
 def test_who_has_no_key_is_told_what_to_do(lpe, home, plain, tmp_path):
     refused(lpe("train", "--data", home, "--output", tmp_path / "run"), "is sealed", "lpe unseal")
     refused(lpe("show", home, "--output", tmp_path / "g.png"), "is sealed", "lpe unseal")
+    refused(lpe("stats", "--source", f"dataset:{home}"), "is encrypted")
     refused(unseal(lpe, plain, tmp_path / "none", tmp_path / "o" / "s"), "not a sealed dataset")
 
 
@@ -185,6 +228,15 @@ def test_an_image_that_was_changed_or_moved_does_not_open(lpe, keystore, home, d
     )
     refused(unseal(lpe, home, data_key, tmp_path / "o" / "s"), "does not open", "train-000000")
     assert not (tmp_path / "o" / "s" / "1.0.0").exists()
+
+
+def test_a_shard_of_another_dataset_does_not_open(lpe, keystore, plain, home, data_key, tmp_path):
+    other = tmp_path / "other" / "shapes2"  # same images, ids and key; another salt
+    assert encrypt(lpe, keystore, f"dataset:{plain}", other, "--seal", "--hide-labels").code == 0
+    tampered(home, lambda _: next(sealed_batches(other)))
+    found_out = lpe("verify", home, "--keystore", keystore)
+    assert (found_out.code, "does not open" in found_out.out) == (1, True)
+    refused(unseal(lpe, home, data_key, tmp_path / "o" / "s"), "does not open", "train-0000000")
 
 
 def test_images_of_many_shapes_are_not_sealed(lpe, keystore, tmp_path):
