@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline import storage
 from pipeline.dataset import Dataset
 from train import backend
 from transforms.errors import DataError
@@ -20,8 +21,12 @@ _RESTORE = "restore the file from a copy or write the dataset again (lpe verify 
 
 
 def image_shape(dataset: Dataset) -> tuple[int, int, int]:
-    """(H, W, C) of every image. Raises DataError where shapes differ, or the images are sealed."""
+    """(H, W, C) of every image. Raises DataError where shapes differ, or images are sealed or not on this machine."""
     dataset.check_open()
+    if storage.is_remote(dataset.directory):
+        raise DataError(
+            f"{dataset.directory}: training reads local files; copy the dataset to this machine first"
+        )
     if dataset.image_shape is None:
         raise DataError(
             f"{dataset.directory}: its images differ in shape; ingest them with --image-size to train on them"

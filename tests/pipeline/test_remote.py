@@ -77,6 +77,7 @@ def download(directory: str, to: Path) -> Path:
     return to
 
 
+@pytest.mark.slow
 def test_every_job_on_an_object_store(lpe, keystore, plain, service, tmp_path):
     root, _ = service
     local = tmp_path / "local"
@@ -145,6 +146,12 @@ def test_faults_that_pass_are_outlived(lpe, keystore, plain, service, tmp_path):
     faults.choose = lambda method, path: "none"
     encrypt(lpe, keystore, f"dataset:{plain}", tmp_path / "local" / "shapes")
     assert files(download(home, tmp_path / "got")) == files(tmp_path / "local" / "shapes")
+
+
+def test_training_asks_for_local_files(lpe, s3_root, tmp_path):
+    home = f"{s3_root}/shapes"
+    assert lpe("ingest", "--source", "synthetic:100", "--output", home).code == 0
+    refused(lpe("train", "--data", home, "--output", tmp_path / "run"), "local files", "copy the dataset")
 
 
 def test_slow_answers_are_waited_for(service):
@@ -217,6 +224,7 @@ def test_a_publication_cut_in_the_middle_is_finished_by_the_next_run(
     assert storage.list_names(home) == ["1.0.0"]
 
 
+@pytest.mark.slow
 def test_a_deletion_cut_in_the_middle_is_finished_by_the_next_run(lpe, keystore, plain, s3_root, monkeypatch):
     home = f"{s3_root}/enc/shapes"
     encrypt(lpe, keystore, f"dataset:{plain}", home)
