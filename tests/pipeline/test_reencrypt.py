@@ -127,7 +127,7 @@ def test_failures_in_other_processes_are_told_as_in_this_one(lpe, keystore, plai
     refused(lpe(*words, "--output", tmp_path / "enc" / "shapes", "--workers", 0), code=2)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sign", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_killed_job_of_several_processes_continues_and_leaves_none_behind(lpe, tmp_path, sign):
     words = ("ingest", "--source", "synthetic:40000", "--output")
     home = tmp_path / "a" / "shapes"

@@ -88,6 +88,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_killed_fine_tuning_resumes_to_the_same_end(spec, tmp_path):
     def kill(*_):
         raise KilledError
