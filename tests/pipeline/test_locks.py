@@ -287,7 +287,9 @@ def test_an_answer_that_was_lost_loses_no_lock(remote_lock, monkeypatch):
     assert Store(remote_lock).read() is None
 
 
-@pytest.mark.parametrize("expired", [False, True], ids=["new", "expired"])
+@pytest.mark.parametrize(
+    "expired", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["new", "expired"]
+)
 def test_of_many_that_try_one_gets_a_remote_lock(remote_lock, expired):
     store = Store(remote_lock)
     done = threading.Barrier(4, timeout=30)

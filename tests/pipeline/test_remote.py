@@ -197,7 +197,7 @@ def test_a_service_that_stays_down_is_one_line_and_no_half_dataset(
     assert files(download(home, tmp_path / "got")) == files(tmp_path / "local" / "shapes")
 
 
-@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("last", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_publication_cut_in_the_middle_is_finished_by_the_next_run(
     lpe, keystore, plain, s3_root, monkeypatch, last
 ):
