@@ -14,7 +14,7 @@ SHAPE = (32, 32, 3)
 # Scheme, parameters, most chosen images, most known pairs.
 SCHEMES = [
     ("le", {}, 1, 1),
-    ("ele", {}, 2, 20),
+    ("ele", {}, 2, 40),
     ("etc", {}, 1, 2),
     ("pbe", {}, 1, 1),
     ("pbe", {"colour": "true"}, 1, 5),
