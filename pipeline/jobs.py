@@ -14,7 +14,6 @@ from pipeline.dataset import Dataset, open_dataset
 from pipeline.encryption import Encryption, dataset_salt, new_encryption
 from pipeline.inputs import Input, ReadSpec, open_input
 from pipeline.keystore import KeyStore, Registry
-from pipeline.keystore.uses import absolute
 from pipeline.output import Output
 from pipeline.records import RecordFormat
 from pipeline.stages import Copy, Decrypt, Encrypt, Stage
@@ -227,7 +226,7 @@ def _encrypt_as(
     if before is not None:
         return write_dataset(spec, source, settings, shown, True, work, fmt, restart=True)
     result = run_job(spec, source, settings, shown, True, work, fmt)
-    directory = absolute(result.dataset.directory)
+    directory = storage.absolute(result.dataset.directory)
     Registry(key.keystore).log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
 

@@ -18,7 +18,7 @@ from pipeline.dataset import INFO_FILE, Dataset, committed_versions, open_datase
 from pipeline.encryption import Encryption
 from pipeline.jobs import CipherChange, JobResult, JobSpec
 from pipeline.keystore import KeyStore, Registry
-from pipeline.keystore.uses import Use, absolute
+from pipeline.keystore.uses import Use
 from pipeline.retirement import OldVersion
 from transforms.errors import BusyError, DataError
 
@@ -150,7 +150,7 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
 
 def keys_to_destroy(plans: Sequence[Plan], keystore: str) -> dict[str, list[int]]:
     """By keyset, the keys that nothing would need once the plans were carried out."""
-    gone = {absolute(version.directory) for each in plans for version in each.delete}
+    gone = {storage.absolute(version.directory) for each in plans for version in each.delete}
     found = {}
     for name in dict.fromkeys(each.encryption.key_name for each in plans):
         rotated = any(each.rotate for each in plans if each.encryption.key_name == name)
@@ -230,7 +230,7 @@ def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
         registry.log(
             name,
             "dataset re-encrypted",
-            dataset=absolute(dataset.directory),
+            dataset=storage.absolute(dataset.directory),
             from_key=before["key"],
             to_key=encryption["key"]["id"],
         )
@@ -242,7 +242,7 @@ def _retire(registry: Registry, name: str, home: str) -> tuple[str, ...]:
     marked = []
     for old in retirement.old_versions(home):
         if old.retired is None:
-            place = absolute(old.directory)
+            place = storage.absolute(old.directory)
             registry.log(
                 name, "version retired", dataset=place, replaced_by=newest, key=keys.get(old.version)
             )

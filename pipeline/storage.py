@@ -28,6 +28,11 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def absolute(path: str) -> str:
+    """The path as it is remembered: a local one from the root on, without links."""
+    return path if is_remote(path) else str(Path(path).resolve())
+
+
 def join(directory: str, *names: str) -> str:
     """`directory` and the names below it, with single slashes."""
     return "/".join([directory.rstrip("/") or "/", *names]).replace("//", "/", 1 if directory == "/" else 0)

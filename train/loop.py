@@ -150,13 +150,12 @@ def _check_origin(origin: Run, spec: TrainSpec, dataset: Dataset) -> None:
 def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
     """What makes two runs the same: all of the spec but `output`, and the dataset and network that it finds."""
     settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
-    directory = dataset.directory
-    settings["data"] = directory if storage.is_remote(directory) else str(Path(directory).resolve())
+    settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
     del settings["init_from"]  # earlier runs have no such setting
     if origin is not None:
         settings["init_from"] = {
-            "run": str(Path(origin.directory).resolve()),
+            "run": storage.absolute(origin.directory),
             "model_sha256": _sha256(origin),
         }
     return settings

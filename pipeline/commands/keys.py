@@ -220,11 +220,11 @@ def export(
     as_json: JSON = False,
 ) -> None:
     """Write the data key of a sealed dataset: it opens the seal of that dataset, and nothing else."""
+    from pipeline import storage  # noqa: PLC0415
     from pipeline.console import Report, facts  # noqa: PLC0415
     from pipeline.dataset import open_dataset  # noqa: PLC0415
     from pipeline.encryption import Encryption  # noqa: PLC0415
     from pipeline.keystore import Registry  # noqa: PLC0415
-    from pipeline.keystore.uses import absolute  # noqa: PLC0415
 
     data = open_dataset(dataset)
     encryption = None if data.encryption is None else Encryption.from_json(data.encryption, data.directory)
@@ -232,7 +232,9 @@ def export(
         raise DataError(f"{data.directory}: not sealed under a key of {name!r}; name a dataset that is")
     key = encryption.open_key(keystore).data_key(encryption.spec.salt)
     key.export(output, f"{data.name} {data.version}")
-    Registry(keystore).log(name, "data key exported", dataset=absolute(data.directory), key=encryption.key_id)
+    Registry(keystore).log(
+        name, "data key exported", dataset=storage.absolute(data.directory), key=encryption.key_id
+    )
     rows = {"dataset": data.directory, "data key": output}
     Report("keys export", as_json=as_json).result(
         {"name": name, "dataset": data.directory, "output": output}, facts("keys export", rows)

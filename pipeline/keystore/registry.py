@@ -8,7 +8,7 @@ from pipeline import storage
 from pipeline.keystore.auditlog import AuditLog
 from pipeline.keystore.files import KeysetFiles
 from pipeline.keystore.metadata import Metadata
-from pipeline.keystore.uses import Use, absolute, uses, versions_under
+from pipeline.keystore.uses import Use, uses, versions_under
 
 
 class Registry(KeysetFiles):
@@ -19,7 +19,7 @@ class Registry(KeysetFiles):
 
         Raises KeyStoreError if the key was disabled or destroyed meanwhile.
         """
-        place = absolute(directory)
+        place = storage.absolute(directory)
         with self.changing(name) as change:
             self.check_enabled(change.keyset, name, key_id)
             record = change.meta.key(key_id)
@@ -38,13 +38,13 @@ class Registry(KeysetFiles):
         with self.changing(name) as change:
             self.check_enabled(change.keyset, name, key_id)
             runs = change.meta.key(key_id).runs
-            if runs.get(absolute(directory)) != salt:
-                runs[absolute(directory)] = salt
-                self.log_event(change, "run registered", key=key_id, run=absolute(directory))
+            if runs.get(storage.absolute(directory)) != salt:
+                runs[storage.absolute(directory)] = salt
+                self.log_event(change, "run registered", key=key_id, run=storage.absolute(directory))
 
     def release(self, name: str, place: str) -> bool:
         """Forgets a dataset version or run that is gone or needs its key no more; whether it was known."""
-        gone = absolute(place)
+        gone = storage.absolute(place)
         with self.changing(name) as change:
             released = _forget(change.meta, gone)
             for key_id in released:
@@ -83,7 +83,7 @@ class Registry(KeysetFiles):
           home: the dataset's home; the caller holds its lock.
           kept: the versions that are there, and the key that each is under.
         """
-        place = absolute(home)
+        place = storage.absolute(home)
         here = {storage.join(place, version): key_id for version, key_id in kept.items()}
         recorded = self.metadata(name).keys
         gone = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tink.proto import tink_pb2
@@ -61,7 +60,7 @@ class KeyStore(KeysetFiles):
                     f"{self.keyset_path(name)}: this keyset exists; choose another name or rotate this one"
                 )
             # The default is relative, so that the folder can be moved as a whole.
-            uri = _KEK_FILE if kek is None else kek if storage.is_remote(kek) else str(Path(kek).resolve())
+            uri = _KEK_FILE if kek is None else storage.absolute(kek)
             place = self.kek_path(uri)
             if storage.is_remote(self.uri) and kek is None:
                 raise KeyStoreError(

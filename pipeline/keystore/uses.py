@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import storage
@@ -32,11 +31,6 @@ class Use:
         return f"{self.kind} {self.place}" + ("" if self.found else " (not found)")
 
 
-def absolute(place: str) -> str:
-    """How a place is remembered."""
-    return place if storage.is_remote(place) else str(Path(place).resolve())
-
-
 def uses(key_id: int, record: KeyRecord) -> list[Use]:
     """What needs the key. A version that was encrypted under another one in the end is none of them."""
     found = []
@@ -56,7 +50,7 @@ def versions_under(root: str, name: str) -> dict[int, list[str]]:
         for version in committed_versions(home):
             key = _key_of(storage.join(home, version))
             if key.get("name") == name and isinstance(key.get("id"), int):
-                found.setdefault(key["id"], []).append(absolute(storage.join(home, version)))
+                found.setdefault(key["id"], []).append(storage.absolute(storage.join(home, version)))
     return found
 
 
