@@ -94,6 +94,11 @@ class Dataset:
         return self.manifest.get("seal") if self.manifest is not None else None
 
     @property
+    def num_bytes(self) -> int:
+        """The size of all shards."""
+        return sum(split.num_bytes for split in self.splits.values())
+
+    @property
     def image_shape(self) -> tuple[int, int, int] | None:
         """(H, W, C), within the seal if there is one; None where shapes differ."""
         if self.seal is None:

@@ -64,14 +64,14 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `--dry-run` prints it; images and bytes are those to be re-encrypted."""
-        splits = self.current.splits.values() if self.reason is not None else ()
+        due = self.reason is not None
         return {
             "dataset": self.current.directory,
             "key": {"name": self.encryption.key_name, "id": self.encryption.key_id},
             "rotate": self.rotate,
             "reencrypt": self.reason,
-            "images": sum(split.examples for split in splits),
-            "bytes": sum(split.num_bytes for split in splits),
+            "images": sum(split.examples for split in self.current.splits.values()) if due else 0,
+            "bytes": self.current.num_bytes if due else 0,
             "retire": [old.directory for old in self.retire],
             "delete": [{"version": old.directory, "bytes": old.bytes} for old in self.delete],
         }
@@ -134,8 +134,7 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
     reason = _reason(encryption, keystore, policy.change, due if rotate else None)
     old = retirement.old_versions(home)
     if reason is not None:
-        size = sum(split.num_bytes for split in current.splits.values())
-        old.append(OldVersion(current.directory, size, None))
+        old.append(OldVersion(current.directory, current.num_bytes, None))
     after = policy.retire_after
     return Plan(
         home,

@@ -41,8 +41,7 @@ def old_versions(home: str) -> list[OldVersion]:
     found = []
     for version in committed_versions(home)[:-1]:
         directory = storage.join(home, version)
-        size = sum(split.num_bytes for split in open_dataset(directory).splits.values())
-        found.append(OldVersion(directory, size, _retired(directory)))
+        found.append(OldVersion(directory, open_dataset(directory).num_bytes, _retired(directory)))
     return found
 
 
