@@ -36,6 +36,20 @@ def join_nibbles(nibbles: np.ndarray, image_shape: tuple[int, int, int]) -> np.n
     return join(low | (high << 4), image_shape)
 
 
+def unscramble_bytes(
+    images: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """The plaintext of uint8 [N,H,W,C] whose blocks' bytes were scrambled as `unscramble` says."""
+    return join(unscramble(split(images), moved, source, mask), images.shape[1:])
+
+
+def unscramble_nibbles(
+    images: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """The plaintext of uint8 [N,H,W,C] whose blocks' nibbles were scrambled as `unscramble` says."""
+    return join_nibbles(unscramble(split_nibbles(images), moved, source, mask), images.shape[1:])
+
+
 def unscramble(values: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Undoes out[j, i] = in[moved[j], source[j, i]] ⊕ mask[j, i].
 

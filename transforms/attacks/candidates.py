@@ -58,7 +58,7 @@ def of_ciphertexts(ciphertexts: np.ndarray, target: Target) -> Candidates:
 def restore(ciphertexts: np.ndarray, choice: np.ndarray, target: Target) -> np.ndarray:
     """Decodes uint8 [N,H,W,C] by the candidate that was chosen for each position (int [H,W,P])."""
     if target.cipher.startswith("cpbe"):
-        return ciphertexts ^ _byte_of(choice, target)
+        return ciphertexts ^ cpbe_key(choice, target)
     return lpe_lanes.decrypt(ciphertexts, *lpe_key(choice, target), target)
 
 
@@ -73,18 +73,14 @@ def lpe_key(choice: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]
 
 def cpbe_key(choice: np.ndarray, target: Target) -> np.ndarray:
     """The keystream (uint8 [H,W,P], 0 where a position is untouched) of a choice of candidates for cpbe."""
-    return _byte_of(choice, target)
+    first = 1 if target.cipher == "cpbe-50" else 0
+    return np.maximum(choice - first, 0).astype(np.uint8)
 
 
 def _of_cpbe(c: np.ndarray, target: Target) -> Candidates:
     if target.cipher == "cpbe-100":
         return Candidates(np.full(256, -math.log(256)), lambda k: c ^ np.uint8(k), None)
-    return Candidates(_half_untouched(256), lambda k: c ^ _byte_of(np.array(k), target), c)
-
-
-def _byte_of(choice: np.ndarray, target: Target) -> np.ndarray:
-    first = 1 if target.cipher == "cpbe-50" else 0
-    return np.maximum(choice - first, 0).astype(np.uint8)
+    return Candidates(_half_untouched(256), lambda k: c ^ cpbe_key(np.array(k), target), c)
 
 
 def _half_untouched(others: int) -> np.ndarray:

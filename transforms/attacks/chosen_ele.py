@@ -53,8 +53,7 @@ class ChosenEle(Attack):
         mask = flipped * np.uint8(15)
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            plain = blocks.unscramble(blocks.split_nibbles(ciphertexts), moved, source, mask)
-            return blocks.join_nibbles(plain, shape)
+            return blocks.unscramble_nibbles(ciphertexts, moved, source, mask)
 
         key = {"blocks": moved, "source": source, "flip": flipped.astype(np.uint8)}
         return Recovery(restore, key, queries)

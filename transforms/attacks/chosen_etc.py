@@ -47,7 +47,7 @@ class ChosenEtc(Attack):
         mask = np.broadcast_to(negative * np.uint8(255), (count, size))
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            return blocks.join(blocks.unscramble(blocks.split(ciphertexts), moved, source, mask), shape)
+            return blocks.unscramble_bytes(ciphertexts, moved, source, mask)
 
         key = {"blocks": moved, "source": source, "negative": negative[:, 0].astype(np.uint8)}
         return Recovery(restore, key, queries=1)

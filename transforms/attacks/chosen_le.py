@@ -41,16 +41,9 @@ class ChosenLe(Attack):
         source, flipped = codewords.read(words)
         if not codewords.is_permutation(source):
             raise MisfitError("the oracle's answer is none that le can give")
-        mask = flipped * np.uint8(15)
+        sources, masks = np.tile(source, (count, 1)), np.tile(flipped * np.uint8(15), (count, 1))
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            here = np.arange(count)
-            plain = blocks.unscramble(
-                blocks.split_nibbles(ciphertexts),
-                here,
-                np.tile(source, (count, 1)),
-                np.tile(mask, (count, 1)),
-            )
-            return blocks.join_nibbles(plain, shape)
+            return blocks.unscramble_nibbles(ciphertexts, np.arange(count), sources, masks)
 
         return Recovery(restore, {"source": source, "flip": flipped.astype(np.uint8)}, queries)

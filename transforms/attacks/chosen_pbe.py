@@ -41,7 +41,16 @@ class ChosenPbe(Attack):
         back = np.argsort(order, axis=2)  # output channel that shows each plain one
         mask = np.take_along_axis(inverted, back, axis=2).astype(np.uint8)
 
-        def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            return np.take_along_axis(ciphertexts, back[None], axis=3) ^ (mask * np.uint8(255))
+        return Recovery(
+            lambda ciphertexts: upright(ciphertexts, back, mask), {"mask": mask, "order": order}, queries=1
+        )
 
-        return Recovery(restore, {"mask": mask, "order": order}, queries=1)
+
+def upright(ciphertexts: np.ndarray, back: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The plaintext of uint8 [N,H,W,C].
+
+    Args:
+      back: the output channel that shows each plain one, int64 [H,W,C].
+      mask: which bytes are inverted, by plain channel, uint8 [H,W,C] of 0 and 1.
+    """
+    return np.take_along_axis(ciphertexts, back[None], axis=3) ^ (mask * np.uint8(255))

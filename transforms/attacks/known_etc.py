@@ -31,7 +31,6 @@ class KnownEtc(Attack):
         return target.cipher == "etc" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
-        shape = evidence.target.image_shape
         pairs = (blocks.split(images).transpose(1, 0, 2) for images in known_pairs(evidence))
         (plain, plain_from, plain_negative), (cipher, cipher_from, cipher_negative) = map(_canonical, pairs)
         moved = np.empty(len(plain), np.int64)
@@ -44,7 +43,7 @@ class KnownEtc(Attack):
         mask = np.broadcast_to(negative[:, None] * np.uint8(255), source.shape)
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            return blocks.join(blocks.unscramble(blocks.split(ciphertexts), moved, source, mask), shape)
+            return blocks.unscramble_bytes(ciphertexts, moved, source, mask)
 
         return Recovery(restore, {"blocks": moved, "source": source, "negative": negative})
 

@@ -34,7 +34,6 @@ class KnownNibbles(Attack):
         return target.cipher in {"le", "ele"} and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
-        shape = evidence.target.image_shape
         # uint8 [groups, 2d, length]: a group of nibbles has a key of its own.
         plain, cipher = (blocks.split_nibbles(images).transpose(1, 2, 0) for images in known_pairs(evidence))
         count = len(plain)
@@ -58,8 +57,7 @@ class KnownNibbles(Attack):
             moved, source, flip = np.arange(count), np.tile(source, (count, 1)), np.tile(flip, (count, 1))
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            plain = blocks.unscramble(blocks.split_nibbles(ciphertexts), moved, source, flip * np.uint8(15))
-            return blocks.join_nibbles(plain, shape)
+            return blocks.unscramble_nibbles(ciphertexts, moved, source, flip * np.uint8(15))
 
         return Recovery(restore, {"blocks": moved, "source": source, "flip": flip})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from transforms.attacks.chosen_pbe import upright
 from transforms.attacks.evidence import MisfitError, known_pairs
 from transforms.ciphers.colour import ORDERS
 
@@ -51,7 +52,4 @@ class KnownPbe(Attack):
         rows, columns = np.indices(back.shape[:2])[..., None]
         mask = fits[1, back, np.arange(channels), rows, columns].astype(np.uint8)
 
-        def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            return np.take_along_axis(ciphertexts, back[None], axis=3) ^ (mask * np.uint8(255))
-
-        return Recovery(restore, {"mask": mask, "order": order})
+        return Recovery(lambda ciphertexts: upright(ciphertexts, back, mask), {"mask": mask, "order": order})
