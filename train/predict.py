@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from train.runs import Run
@@ -26,6 +30,16 @@ def predict(run: Run, images: np.ndarray) -> np.ndarray:
       DataError: images of another shape or type, or a damaged model file.
       UsageError: TensorFlow is not installed.
     """
+    return predictor(run)(images)
+
+
+def predictor(run: Run) -> Callable[[np.ndarray], np.ndarray]:
+    """`predict` for many calls: the network is loaded once, when it is first needed."""
+    model = functools.cache(run.load_model)
+    return lambda images: _predict(run, images, model)
+
+
+def _predict(run: Run, images: np.ndarray, model: Callable[[], Any]) -> np.ndarray:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != run.image_shape:
         raise DataError(
             f"this model takes uint8 images of shape [N, {', '.join(map(str, run.image_shape))}], "
@@ -33,4 +47,4 @@ def predict(run: Run, images: np.ndarray) -> np.ndarray:
         )
     if not len(images):
         return np.empty((0, len(run.class_names)), np.float32)
-    return np.asarray(run.load_model().predict(images, batch_size=_BATCH, verbose=0), np.float32)
+    return np.asarray(model().predict(images, batch_size=_BATCH, verbose=0), np.float32)

@@ -93,11 +93,12 @@ def audit(
             if name != "plain" or each == scopes[0]
         ]
     adversaries = attacking.ADVERSARIES if adversary == Adversary.all else (adversary.value,)
+    classify = _classify(classifier)
     audits = []
     for each in scenes:
         more = _learned(each) if learned else []
         chosen = (*adversaries, "learned") if learned else adversaries
-        audits.append(attacking.audit(each, chosen, _classify(classifier), more, console.note))
+        audits.append(attacking.audit(each, chosen, classify, more, console.note))
     count = len(scenes[0].plain) + len(scenes[0].held_out[0])
     value = report.write(output, str(dataset or source), count, audits)
     lines = (f"report: {output}/report.html",)
@@ -107,13 +108,14 @@ def audit(
 def _classify(run: str | None) -> Classify | None:
     if run is None:
         return None
-    from train.predict import predict  # noqa: PLC0415  (TensorFlow is heavy, and an extra)
+    from train.predict import predictor  # noqa: PLC0415  (TensorFlow is heavy, and an extra)
     from train.runs import load_run  # noqa: PLC0415
 
     trained = load_run(run)
     if trained.encryption is not None:
         raise UsageError(f"--classifier {run}: was trained on encrypted images; name a run on plain ones")
-    return lambda images: predict(trained, images).argmax(axis=1)
+    ask = predictor(trained)
+    return lambda images: ask(images).argmax(axis=1)
 
 
 def _learned(scene: Scene) -> list[Any]:
