@@ -7,17 +7,14 @@ restores is what leaks whatever the key is. (Image-to-image networks as in the i
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from pipeline.audit.scene import Scene
+from pipeline.audit.scene import Scene, fresh_cipher
 from train import backend
-from transforms import ciphers
 from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.ciphers.derive import SECRET_BYTES
 
 _WIDTH = 24
 _EPOCHS = 12
@@ -44,7 +41,9 @@ class Inversion(Attack):
     def learn(self, evidence: Evidence) -> Recovery:
         plain, cipher = self._pairs
         if self._own_keys:
-            cipher = np.concatenate([_under_own_key(plain, evidence.target) for _ in range(_KEYS)])
+            cipher = np.concatenate(
+                [fresh_cipher(evidence.target, len(plain)).encrypt(plain) for _ in range(_KEYS)]
+            )
             plain = np.concatenate([plain] * _KEYS)
         return Recovery(_trained(cipher, plain))
 
@@ -53,15 +52,6 @@ def attacks_on(scene: Scene) -> list[Attack]:
     """The learned attacks that are meant for an encryption. Raises UsageError if TensorFlow is not installed."""
     both = [Inversion(scene.plain, scene.cipher, own_keys=own_keys) for own_keys in (True, False)]
     return [attack for attack in both if attack.applies_to(scene.target)]
-
-
-def _under_own_key(images: np.ndarray, target: Target) -> np.ndarray:
-    settings: dict[str, Any] = dict(target.params)
-    if target.scope == "dataset":
-        settings["secret"] = secrets.token_bytes(SECRET_BYTES)
-    else:
-        settings["secrets"] = [secrets.token_bytes(SECRET_BYTES) for _ in images]
-    return ciphers.create(target.cipher, image_shape=target.image_shape, **settings).encrypt(images)
 
 
 def _trained(cipher: np.ndarray, plain: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

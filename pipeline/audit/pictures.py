@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.audit.attacking import Audited
-from transforms.errors import UsageError
+from pipeline.audit.extra import audit_extra
 
 _SIDE = 96
 _GAP = 4
@@ -33,12 +33,8 @@ def side_by_side(rows: Sequence[np.ndarray]) -> bytes:
 
 def curves(audited: Audited) -> bytes | None:
     """PSNR against number of images, for each attack that was tried with several numbers; None if none was."""
-    try:
-        import matplotlib  # noqa: PLC0415  (an extra)
-    except ImportError as error:
-        raise UsageError(
-            "the audit needs the extra audit: pip install 'learnable-pixel-encryption[audit]'"
-        ) from error
+    with audit_extra():
+        import matplotlib  # noqa: PLC0415
     matplotlib.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 

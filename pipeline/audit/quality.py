@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms.errors import UsageError
+from pipeline.audit.extra import audit_extra
 
 MOST_PSNR = 100.0
 """What stands for the PSNR of images that do not differ at all."""
@@ -54,12 +54,8 @@ def quality(estimate: np.ndarray, plain: np.ndarray, agreement: float | None = N
 
 
 def _ssim(estimate: np.ndarray, plain: np.ndarray) -> float:
-    try:
-        from skimage.metrics import structural_similarity  # noqa: PLC0415  (an extra)
-    except ImportError as error:
-        raise UsageError(
-            "the audit needs the extra audit: pip install 'learnable-pixel-encryption[audit]'"
-        ) from error
+    with audit_extra():
+        from skimage.metrics import structural_similarity  # noqa: PLC0415
     # Windows of 7×7 as usual, smaller for images that do not hold one.
     side = min(7, *plain.shape[1:3])
     side -= 1 - side % 2

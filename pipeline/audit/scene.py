@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets as system_secrets
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,17 +71,19 @@ def scene_of_scheme(images: np.ndarray, name: str, params: Mapping[str, str], sc
     """The images under a scheme with a fresh key (scope `dataset`), or a fresh key each (scope `image`)."""
     height, width, channels = images.shape[1:]
     shape = (height, width, channels)
-    resolved = ciphers.resolve_params(name, params)
-    target = Target(name, resolved, scope, shape)
-    if scope == "dataset":
-        secret = system_secrets.token_bytes(SECRET_BYTES)
-        settings: dict[str, Any] = {"secret": secret, **resolved}
-        cipher = ciphers.create(name, image_shape=shape, **settings)
-        return _scene(target, images, cipher.encrypt(images), cipher.encrypt)
-    each = [system_secrets.token_bytes(SECRET_BYTES) for _ in images]
-    settings = {"secrets": each, **resolved}
-    cipher = ciphers.create(name, image_shape=shape, **settings)
-    return _scene(target, images, cipher.encrypt(images), None)
+    target = Target(name, ciphers.resolve_params(name, params), scope, shape)
+    cipher = fresh_cipher(target, len(images))
+    return _scene(target, images, cipher.encrypt(images), cipher.encrypt if scope == "dataset" else None)
+
+
+def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
+    """The target's scheme under a new key for all images, or with scope `image` a new one for each of `count`."""
+    settings: dict[str, Any] = dict(target.params)
+    if target.scope == "dataset":
+        settings["secret"] = secrets.token_bytes(SECRET_BYTES)
+    else:
+        settings["secrets"] = [secrets.token_bytes(SECRET_BYTES) for _ in range(count)]
+    return ciphers.create(target.cipher, image_shape=target.image_shape, **settings)
 
 
 def scene_of_dataset(directory: str, keystore: str, count: int) -> Scene:
