@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry
+from pipeline.keystore import DatasetKey, KeyRef, Registry
 from pipeline.sealing import SealSpec, Shape
 from transforms.errors import DataError
 from transforms.keyed import CipherSpec
@@ -87,20 +87,17 @@ class Encryption:
 
 
 def new_encryption(
-    keystore: str,
-    key_name: str,
+    key: DatasetKey,
     spec: CipherSpec,
     hidden_class_names: tuple[str, ...] | None,
-    key_id: int | None = None,
-    sealed_shape: Shape | None = None,
+    sealed_shape: Shape | None,
 ) -> Encryption:
-    """Describes an encryption that is about to be made, under `key_id` or the primary key.
+    """Describes an encryption that is about to be made under a key.
 
     Args:
       hidden_class_names: the true class names if they are to be hidden, else None.
       sealed_shape: (H, W, C) of the images if they are to be sealed, else None.
     """
-    key = KeyStore(keystore).open(key_name, key_id)
     sealed = None
     if hidden_class_names is not None:
         text = json.dumps(list(hidden_class_names)).encode()
@@ -108,7 +105,7 @@ def new_encryption(
     seal = None
     if sealed_shape is not None:
         seal = SealSpec(sealed_shape, key.data_key(spec.salt).check_value())
-    return Encryption(spec, key_name, key.id, key.check_value(spec.salt), sealed, seal)
+    return Encryption(spec, key.name, key.id, key.check_value(spec.salt), sealed, seal)
 
 
 def register_run(keystore: str, directory: str, described: Mapping[str, Any]) -> Encryption:

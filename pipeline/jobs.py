@@ -213,7 +213,7 @@ def _encrypt_as(
     def work(out: Output) -> Work:
         salt = dataset_salt(out.name, out.version, source.digest)
         cipher = CipherSpec(choice.name, salt, choice.scope, params)
-        encryption = new_encryption(key.keystore, key.name, cipher, hidden, primary.id, sealed_shape)
+        encryption = new_encryption(primary, cipher, hidden, sealed_shape)
         Registry(key.keystore).record_dataset(key.name, primary.id, out.directory)
         conceal = Encrypt(key.keystore, encryption, len(shown))
         if before is None:
