@@ -72,8 +72,7 @@ class DataKey:
         aead.register()
         self.salt = salt
         self._secret = secret
-        handle = proto_keyset_format.parse(_keyset(secret).SerializeToString(), secret_key_access.TOKEN)
-        self._aead = handle.primitive(aead.Aead)
+        self._aead = _handle(secret).primitive(aead.Aead)
 
     def check_value(self) -> str:
         """16 bytes (hex) that tell this key from others and nothing about it."""
@@ -121,8 +120,7 @@ class DataKey:
             )
         if storage.exists(path):
             raise KeyStoreError(f"{path}: exists; choose another --output or delete it first")
-        handle = proto_keyset_format.parse(_keyset(self._secret).SerializeToString(), secret_key_access.TOKEN)
-        keyset = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+        keyset = tink.json_proto_keyset_format.serialize(_handle(self._secret), secret_key_access.TOKEN)
         value = {"format_version": 1, "dataset": dataset, "salt": self.salt, "keyset": json.loads(keyset)}
         storage.write_atomic(path, (json.dumps(value, indent=2) + "\n").encode(), private=True)
 
@@ -166,7 +164,7 @@ def load_data_key(path: str) -> DataKey:
         raise KeyStoreError(f"{path}: not a data key of lpe's; ask the dataset's owner for it") from None
 
 
-def _keyset(secret: bytes) -> tink_pb2.Keyset:
+def _handle(secret: bytes) -> tink.KeysetHandle:
     data = tink_pb2.KeyData(
         type_url=_TYPE,
         value=aes_gcm_pb2.AesGcmKey(version=0, key_value=secret).SerializeToString(),
@@ -175,4 +173,5 @@ def _keyset(secret: bytes) -> tink_pb2.Keyset:
     key = tink_pb2.Keyset.Key(
         key_data=data, status=tink_pb2.ENABLED, key_id=1, output_prefix_type=tink_pb2.RAW
     )
-    return tink_pb2.Keyset(primary_key_id=1, key=[key])
+    keyset = tink_pb2.Keyset(primary_key_id=1, key=[key])
+    return proto_keyset_format.parse(keyset.SerializeToString(), secret_key_access.TOKEN)

@@ -97,8 +97,9 @@ def show_dataset(
             key = encryption.open_key(keystore)
             if encryption.seal is not None:
                 data_key = key.data_key(encryption.spec.salt)
-                within = [data_key.unseal(batch, encryption.seal.image_shape) for batch in chosen]
-                rows = [Row(encryption.spec.name, [batch.images[0] for batch in within])]
+                chosen = [data_key.unseal(batch, encryption.seal.image_shape) for batch in chosen]
+                encryption = dataclasses.replace(encryption, seal=None)
+                rows = [Row(encryption.spec.name, [batch.images[0] for batch in chosen])]
             restore = Decrypt(keystore, encryption, len(names)).open()
             plain = [restore(batch) for batch in chosen]
             labels = [int(batch.labels[0]) for batch in plain]

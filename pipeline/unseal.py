@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from pipeline.encryption import Encryption
 from pipeline.inputs import open_input
 from pipeline.jobs import JobResult, JobSpec, Work, run_job
@@ -25,11 +27,10 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
         if source.dataset is None or described is None or source.dataset.seal is None:
             raise DataError(f"{spec.read.source}: not a sealed dataset of lpe's; name one as dataset:DIR")
         where = source.dataset.directory
-        seal = Encryption.from_json(described, where).seal
-        assert seal is not None
-        stage = Unseal(data_key, seal, where)
+        encryption = Encryption.from_json(described, where)
+        assert encryption.seal is not None
+        stage = Unseal(data_key, encryption.seal, where)
         stage.open()  # the wrong key is refused before anything is begun
-        kept = ("cipher", "params", "scope", "salt", "key", "sealed_class_names")
-        within = {name: described[name] for name in kept} | {"seal": None}
-        work = Work(Copy(), stage, described=within)
+        within = dataclasses.replace(encryption, seal=None)
+        work = Work(Copy(), stage, described=within.to_json())
         return run_job(spec, source, {"command": "unseal"}, source.class_names, True, lambda _: work)
