@@ -111,7 +111,9 @@ def ingest(spec: JobSpec) -> JobResult:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
         settings = {"command": "ingest", "keep_ids": spec.read.keep_ids, **_read_settings(spec.read)}
-        return run_job(spec, source, settings, source.class_names, False, lambda _: Work(Copy(), Copy()))
+        return run_job(
+            spec, source, Product(settings, source.class_names, False, lambda _: Work(Copy(), Copy()))
+        )
 
 
 def encrypt(spec: JobSpec, choice: CipherChoice, key: KeySpec) -> JobResult:
@@ -131,7 +133,8 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
         key = encryption.open_key(keystore)
         names = encryption.class_names(key, source.class_names)
         stage = Decrypt(keystore, encryption, len(names))
-        return run_job(spec, source, {"command": "decrypt"}, names, False, lambda _: Work(stage, Copy()))
+        product = Product({"command": "decrypt"}, names, False, lambda _: Work(stage, Copy()))
+        return run_job(spec, source, product)
 
 
 def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
@@ -223,9 +226,10 @@ def _encrypt_as(
         origin = {"version": source.dataset.version, "key": before.encryption.key_id}
         return Work(before, conceal, check, {**encryption.to_json(), "reencrypted_from": origin})
 
+    product = Product(settings, shown, True, work, fmt, restart=before is not None)
     if before is not None:
-        return write_dataset(spec, source, settings, shown, True, work, fmt, restart=True)
-    result = run_job(spec, source, settings, shown, True, work, fmt)
+        return _write_dataset(spec, source, product)
+    result = run_job(spec, source, product)
     directory = storage.absolute(result.dataset.directory)
     Registry(key.keystore).log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
@@ -249,57 +253,49 @@ class Work:
     described: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-MakeWork = Callable[[Output], Work]
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """What a job makes of its input.
 
-
-def run_job(
-    spec: JobSpec,
-    source: Input,
-    settings: Mapping[str, Any],
-    class_names: tuple[str, ...],
-    encrypted: bool,
-    make_work: MakeWork,
-    fmt: RecordFormat | None = None,
-) -> JobResult:
-    """Runs a job that writes a dataset's next version; see `write_dataset`."""
-    with output.locked(spec.home.rstrip("/")):
-        return write_dataset(spec, source, settings, class_names, encrypted, make_work, fmt)
-
-
-def write_dataset(
-    spec: JobSpec,
-    source: Input,
-    settings: Mapping[str, Any],
-    class_names: tuple[str, ...],
-    encrypted: bool,
-    make_work: MakeWork,
-    fmt: RecordFormat | None = None,
-    restart: bool = False,
-) -> JobResult:
-    """Runs a job whose home is locked.
-
-    Args:
+    Attributes:
       settings: what, besides the input, makes this job another than others.
       class_names, encrypted: as the dataset will have them.
       make_work: says what is done, once the version is known.
       fmt: how images are stored, if not as they are read.
       restart: an unfinished other job may give way to this one, see `output.begin`.
     """
+
+    settings: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    encrypted: bool
+    make_work: Callable[[Output], Work]
+    fmt: RecordFormat | None = None
+    restart: bool = False
+
+
+def run_job(spec: JobSpec, source: Input, product: Product) -> JobResult:
+    """Runs a job that writes a dataset's next version."""
+    with output.locked(spec.home.rstrip("/")):
+        return _write_dataset(spec, source, product)
+
+
+def _write_dataset(spec: JobSpec, source: Input, product: Product) -> JobResult:
+    """Runs a job whose home is locked."""
     started = time.monotonic()
     home = spec.home.rstrip("/")
-    job = shardmap.fingerprint(name=storage.base_name(home), source=source.digest, **settings)
+    job = shardmap.fingerprint(name=storage.base_name(home), source=source.digest, **product.settings)
     begun = output.begin(
         home,
         fingerprint=job,
         origin=source.origin,
-        encrypted=encrypted,
-        class_names=class_names,
-        fmt=fmt or source.output_format(),
-        restart=restart,
+        encrypted=product.encrypted,
+        class_names=product.class_names,
+        fmt=product.fmt or source.output_format(),
+        restart=product.restart,
     )
     if isinstance(begun, Dataset):
         return JobResult(begun, skipped=True, seconds=time.monotonic() - started)
-    work = make_work(begun)
+    work = product.make_work(begun)
     manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **work.described}
     shardmap.run(
         source.tasks,

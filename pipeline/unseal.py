@@ -6,7 +6,7 @@ import dataclasses
 
 from pipeline.encryption import Encryption
 from pipeline.inputs import open_input
-from pipeline.jobs import JobResult, JobSpec, Work, run_job
+from pipeline.jobs import JobResult, JobSpec, Product, Work, run_job
 from pipeline.stages import Copy, Unseal
 from transforms.errors import DataError
 
@@ -33,4 +33,4 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
         stage.open()  # the wrong key is refused before anything is begun
         within = dataclasses.replace(encryption, seal=None)
         work = Work(Copy(), stage, described=within.to_json())
-        return run_job(spec, source, {"command": "unseal"}, source.class_names, True, lambda _: work)
+        return run_job(spec, source, Product({"command": "unseal"}, source.class_names, True, lambda _: work))
