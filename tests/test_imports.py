@@ -66,24 +66,23 @@ def reachable(start: list[Path]) -> dict[str, Path]:
     return seen
 
 
-@pytest.mark.parametrize("path", sources("transforms/ciphers"), ids=str)
-def test_ciphers_import_numpy_each_other_and_the_errors(path):
+def imports_numpy_and(path: Path, *ours: str) -> None:
     for name in imports(path):
         if under(name, "transforms", "pipeline", "train"):
-            assert name == "transforms" or under(name, "transforms.ciphers", "transforms.errors"), name
+            assert name == "transforms" or under(name, *ours), name
         else:
             top = name.split(".")[0]
             assert top in {*sys.stdlib_module_names, "numpy"}, name
+
+
+@pytest.mark.parametrize("path", sources("transforms/ciphers"), ids=str)
+def test_ciphers_import_numpy_each_other_and_the_errors(path):
+    imports_numpy_and(path, "transforms.ciphers", "transforms.errors")
 
 
 @pytest.mark.parametrize("path", sources("transforms/attacks"), ids=str)
 def test_attacks_import_numpy_each_other_and_the_ciphers(path):
-    for name in imports(path):
-        if under(name, "transforms", "pipeline", "train"):
-            assert name == "transforms" or under(name, "transforms.attacks", "transforms.ciphers"), name
-        else:
-            top = name.split(".")[0]
-            assert top in {*sys.stdlib_module_names, "numpy"}, name
+    imports_numpy_and(path, "transforms.attacks", "transforms.ciphers")
 
 
 @pytest.mark.parametrize("path", sources("transforms"), ids=str)

@@ -31,22 +31,19 @@ def files(directory: Path) -> dict[str, bytes]:
     }
 
 
+def encrypting(keystore, source, home) -> tuple[object, ...]:
+    """The words of an encryption."""
+    return ("encrypt", "--source", source, "--output", home, "--keystore", keystore, "--key", "patients")
+
+
 def encrypt(lpe, keystore, source, home, *more):
-    return lpe(
-        *(
-            "encrypt",
-            "--source",
-            source,
-            "--output",
-            home,
-            "--keystore",
-            keystore,
-            "--key",
-            "patients",
-            "--json",
-        ),
-        *more,
-    )
+    return lpe(*encrypting(keystore, source, home), "--json", *more)
+
+
+def policy(keystore, *homes, retire_after="7d") -> tuple[object, ...]:
+    """The words of a scheduled re-encryption."""
+    told = ("--if-due", "--retire-after", retire_after, "--destroy-keys", "--json")
+    return ("reencrypt", *homes, "--keystore", keystore, *told)
 
 
 def start(*words: object) -> subprocess.Popen[str]:

@@ -16,7 +16,16 @@ import pytest
 from pipeline import storage
 from pipeline.dataset import open_dataset
 from pipeline.keystore import KeyStore
-from tests.pipeline.running import contents, encrypt, files, flipped, refused, start, wait_for_receipts
+from tests.pipeline.running import (
+    contents,
+    encrypt,
+    encrypting,
+    files,
+    flipped,
+    refused,
+    start,
+    wait_for_receipts,
+)
 
 
 @pytest.fixture
@@ -208,17 +217,7 @@ def test_sources_that_are_none(lpe, tmp_path):
 
 def test_ciphers_and_options_that_are_none(lpe, keystore, plain, tmp_path):
     home = tmp_path / "enc" / "shapes"
-    words = (
-        "encrypt",
-        "--source",
-        f"dataset:{plain}",
-        "--output",
-        home,
-        "--keystore",
-        keystore,
-        "--key",
-        "patients",
-    )
+    words = encrypting(keystore, f"dataset:{plain}", home)
     refused(lpe(*words, "--cipher", "rot13"), "unknown cipher 'rot13'", "lpe-100")
     refused(lpe(*words, "--param", "chain=zigzag"), "raster or row")
     refused(lpe(*words, "--param", "chain"), "NAME=VALUE", code=2)
@@ -309,17 +308,7 @@ def test_a_damaged_shard_is_named_and_nothing_is_published(lpe, keystore, plain,
     shard = plain / "1.0.0" / "shapes-train.tfrecord-00001-of-00004"
     spoil(shard)
     home = tmp_path / "enc" / "shapes"
-    words = (
-        "encrypt",
-        "--source",
-        f"dataset:{plain}",
-        "--output",
-        home,
-        "--keystore",
-        keystore,
-        "--key",
-        "patients",
-    )
+    words = encrypting(keystore, f"dataset:{plain}", home)
     refused(lpe(*words), str(shard), message)
     assert not (home / "1.0.0").exists()
     checked = lpe("verify", plain, "--json")

@@ -23,7 +23,7 @@ from pipeline.encryption import Encryption
 from pipeline.inputs import dataset_input
 from pipeline.keystore import KeyStore
 from pipeline.stages import Decrypt
-from tests.pipeline.running import contents
+from tests.pipeline.running import contents, policy
 
 START = datetime.datetime(2026, 1, 1, 2, 0, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -53,9 +53,8 @@ def count_steps(kill_at: int | None) -> list[int]:
 def night(home: str, keystore: str, moment: datetime.datetime, kill_at: int | None, steps) -> None:
     """One run of the schedule, in a process of its own."""
     count = count_steps(kill_at)
-    words = ["reencrypt", home, "--keystore", keystore, "--if-due", "--retire-after", "7d", "--destroy-keys"]
     with clock.at(moment):
-        code = main([*words, "--json"])
+        code = main([str(word) for word in policy(keystore, home)])
     steps.value = count[0]
     os._exit(code)
 
@@ -133,18 +132,8 @@ def live(lpe, world, kills: int) -> None:
                 assert code in (0, KILLED)
                 killed += code == KILLED
                 reader.check()
-        words = (
-            "reencrypt",
-            home,
-            "--keystore",
-            keystore,
-            "--if-due",
-            "--retire-after",
-            "7d",
-            "--destroy-keys",
-        )
         with clock.at(moment):
-            done = lpe(*words, "--json")
+            done = lpe(*policy(keystore, home))
         assert done.code == 0, done.out
         reader.check()
     assert killed >= kills

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import clock, locks, retirement
 from pipeline.keystore import KeyStore, Registry
-from tests.pipeline.running import contents, encrypt, files, refused
+from tests.pipeline.running import contents, encrypt, files, policy, refused
 from transforms.ciphers.lpe import Lpe
 
 START = datetime.datetime(2026, 1, 1, 3, 0, tzinfo=datetime.UTC)
@@ -26,13 +26,6 @@ def keystore(tmp_path) -> str:
     with clock.at(START):
         KeyStore(uri).create("patients", rotation_period="30d")
     return uri
-
-
-@pytest.fixture
-def plain(lpe, tmp_path) -> Path:
-    home = tmp_path / "plain" / "shapes"
-    assert lpe("ingest", "--source", "synthetic:100", "--output", home).code == 0
-    return home
 
 
 @pytest.fixture
@@ -50,17 +43,7 @@ def on(day: float, lpe, *words):
 
 
 def daily(day: float, lpe, keystore, *homes, more=()):
-    words = (
-        "reencrypt",
-        *homes,
-        "--keystore",
-        keystore,
-        "--if-due",
-        "--retire-after",
-        "7d",
-        "--destroy-keys",
-    )
-    return on(day, lpe, *words, "--json", *more)
+    return on(day, lpe, *policy(keystore, *homes), *more)
 
 
 def states(keystore) -> list[str]:
@@ -222,17 +205,7 @@ def test_a_dry_run_plans_and_changes_nothing(lpe, keystore, home, tmp_path):
 
 
 def test_a_dry_run_foresees_what_a_run_does_at_once(lpe, keystore, home):
-    words = (
-        "reencrypt",
-        home,
-        "--keystore",
-        keystore,
-        "--if-due",
-        "--retire-after",
-        "0d",
-        "--destroy-keys",
-        "--json",
-    )
+    words = policy(keystore, home, retire_after="0d")
     told = on(31, lpe, *words, "--dry-run").json
     done = on(31, lpe, *words).json
     assert [gone["version"] for gone in told["plans"][0]["delete"]] == done["deleted"] == [f"{home}/1.0.0"]

@@ -64,13 +64,6 @@ def s3_root(s3, request) -> str:
     return f"s3://bucket/{request.node.name}"
 
 
-@pytest.fixture
-def plain(lpe, tmp_path) -> Path:
-    home = tmp_path / "plain" / "shapes"
-    assert lpe("ingest", "--source", "synthetic:100", "--output", home).code == 0
-    return home
-
-
 def download(directory: str, to: Path) -> Path:
     for path in remote.list_objects(directory.rstrip("/") + "/"):
         storage.write_atomic(str(to / path.removeprefix(directory).lstrip("/")), storage.read_bytes(path))

@@ -29,13 +29,6 @@ from transforms.errors import DataError
 
 
 @pytest.fixture
-def plain(lpe, tmp_path) -> Path:
-    home = tmp_path / "plain" / "shapes"
-    assert lpe("ingest", "--source", "synthetic:100", "--output", home).code == 0
-    return home
-
-
-@pytest.fixture
 def home(lpe, keystore, plain, tmp_path) -> Path:
     home = tmp_path / "enc" / "shapes"
     assert encrypt(lpe, keystore, f"dataset:{plain}", home, "--seal", "--hide-labels").code == 0

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.tfds import TfdsSource
+from tests.pipeline.running import encrypting
 from tests.sources import images
 from tests.sources.reading import everything, failing
 from transforms.errors import DataError
@@ -152,17 +153,7 @@ def test_a_directory_that_tfds_wrote_is_a_dataset(lpe, keystore, data_dir, tmp_p
 def test_tfds_loads_what_we_encrypt(lpe, keystore, tmp_path, unfinished):
     """`tfds.load` and `builder_from_directory` need no code of ours; an unfinished version is not seen."""
     home = tmp_path / "enc" / "shapes"
-    words = (
-        "encrypt",
-        "--source",
-        "synthetic:100",
-        "--output",
-        home,
-        "--keystore",
-        keystore,
-        "--key",
-        "patients",
-    )
+    words = encrypting(keystore, "synthetic:100", home)
     assert lpe(*words).code == 0
     if unfinished:
         receipt = home / "_work" / "1.0.1" / "receipts" / "train-00000.json"
