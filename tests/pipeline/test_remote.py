@@ -107,6 +107,7 @@ def test_every_job_on_an_object_store(lpe, keystore, plain, service, tmp_path):
     assert lpe("show", home, "--keystore", keystore, "--output", tmp_path / "grid.png").code == 0
 
 
+@pytest.mark.slow
 def test_a_key_store_in_an_object_store(lpe, service, plain, tmp_path):
     root, _ = service
     keys = f"{root}/keys"

@@ -52,6 +52,7 @@ def spec(old, rotated, tmp_path_factory):
     return spec
 
 
+@pytest.mark.slow
 def test_it_starts_from_the_other_network_and_not_from_fresh_weights(old, rotated, spec, tmp_path):
     # With next to no learning rate, all that changes are the averages of the normalisation.
     still = dataclasses.replace(spec, output=str(tmp_path / "still"), epochs=1, learning_rate=1e-12)
