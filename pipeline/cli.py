@@ -11,7 +11,7 @@ import warnings
 
 import typer
 
-from pipeline.commands import audit, data, keys, reencrypt, run, schemes, training
+from pipeline.commands import audit, compare, data, keys, reencrypt, run, schemes, training
 from pipeline.commands.common import BEAM
 from pipeline.startup import collect_garbage_rarely, leave_out_google_cloud
 from transforms.errors import LpeError, UsageError
@@ -39,6 +39,7 @@ app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(training.predict)
 app.command()(audit.audit)
+app.command(context_settings=BEAM)(compare.compare)
 app.command("ciphers")(schemes.list_ciphers)
 app.command()(schemes.stats)
 

@@ -119,6 +119,8 @@ def job_table(command: str, result: Mapping[str, Any]) -> Table:
     rows = {"dataset": str(result["dataset"])}
     for name, split in result["splits"].items():
         rows[name] = f"{split['examples']:,} images, {split['shards']} shards, {megabytes(split['bytes'])}"
+    if "augmentation" in result:
+        rows["augmented"] = _cost(result)
     if "cipher" in result:
         rows["cipher"] = f"{result['cipher']}, one key per {result['scope']}"
         rows["key"] = f"{result['key']['name']} {result['key']['id']}"
@@ -126,3 +128,13 @@ def job_table(command: str, result: Mapping[str, Any]) -> Table:
         rows["skipped"] = f"{result['bad_records']:,} bad records, listed in bad_records.jsonl"
     rows["time"] = "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.1f} s"
     return facts(command, rows)
+
+
+def _cost(result: Mapping[str, Any]) -> str:
+    """What the augmented copies take."""
+    made = result["augmentation"]
+    one = result["splits"][made["split"]]["bytes"]
+    return (
+        f"{made['copies']} × {megabytes(one)} = {megabytes(made['copies'] * one)} more, for copies of "
+        f"{made['split']} ({', '.join(made['kinds'])}; seed {made['seed']})"
+    )

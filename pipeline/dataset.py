@@ -121,6 +121,17 @@ class Dataset:
             return None
         return {key: value for key, value in self.manifest.items() if key != "shards"}
 
+    @property
+    def augmentation(self) -> Mapping[str, Any] | None:
+        """How the augmented copies of a split's images were made; None if there are none."""
+        return (self.manifest or {}).get("augmentation")
+
+    def copies(self, split: str) -> tuple[str, ...]:
+        """The splits that hold augmented copies of a split's images, see `pipeline.augmented`."""
+        if self.augmentation is None or self.augmentation["split"] != split:
+            return ()
+        return tuple(copy_split(split, copy) for copy in range(1, self.augmentation["copies"] + 1))
+
     def shard_paths(self, split: str) -> list[str]:
         """The split's files, in shard order. Raises DataError for an unknown split."""
         if split not in self.splits:
@@ -151,6 +162,11 @@ class Dataset:
     def origin(self) -> str:
         """The digest of the source that the dataset came from in the beginning."""
         return cast(str, self.manifest["origin"]) if self.manifest is not None else self.digest()
+
+
+def copy_split(split: str, copy: int) -> str:
+    """The name of the split that holds augmented copy `copy` (from 1) of a split's images."""
+    return f"{split}_augmented_{copy}"
 
 
 def check_name(name: str) -> str:

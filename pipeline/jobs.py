@@ -9,7 +9,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import output, sealing, shardmap, storage
+from pipeline import augmented, output, sealing, shardmap, storage
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.encryption import Encryption, dataset_salt, new_encryption
 from pipeline.inputs import Input, ReadSpec, open_input
@@ -19,6 +19,7 @@ from pipeline.records import RecordFormat
 from pipeline.stages import Copy, Decrypt, Encrypt, Stage
 from pipeline.work import WriteShard
 from transforms import ciphers
+from transforms.augment import Augmentation
 from transforms.errors import DataError, UsageError
 from transforms.keyed import CipherSpec, Scope
 
@@ -102,6 +103,8 @@ class JobResult:
             out["cipher"] = encryption["cipher"]
             out["key"] = {"name": encryption["key"]["name"], "id": encryption["key"]["id"]}
             out["scope"] = encryption["scope"]
+        if self.dataset.augmentation is not None:
+            out["augmentation"] = dict(self.dataset.augmentation)
         return out
 
 
@@ -116,12 +119,19 @@ def ingest(spec: JobSpec) -> JobResult:
         )
 
 
-def encrypt(spec: JobSpec, choice: CipherChoice, key: KeySpec) -> JobResult:
-    """Encrypts the images of any source, or of an ingested dataset, under the keyset's primary key."""
+def encrypt(
+    spec: JobSpec, choice: CipherChoice, key: KeySpec, augmentation: Augmentation | None = None
+) -> JobResult:
+    """Encrypts the images of any source, or of an ingested dataset, under the keyset's primary key.
+
+    With an augmentation, copies of the training images are varied, encrypted and written as further splits.
+    """
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
-        return _encrypt_as(spec, source, choice, key, source.class_names, None)
+        described = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
+        with_copies = augmented.with_copies(source, augmentation)
+        return _encrypt_as(spec, with_copies, choice, key, source.class_names, None, described)
 
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
@@ -157,7 +167,10 @@ def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
             return JobResult(source.dataset, skipped=True, seconds=0.0)
         names = old.class_names(old.open_key(keystore), source.class_names)
         restore = Decrypt(keystore, old, len(names))
-        return _encrypt_as(spec, source, choice, KeySpec(keystore, old.key_name), names, restore)
+        kept = (
+            {"augmentation": source.dataset.augmentation} if source.dataset.augmentation is not None else {}
+        )
+        return _encrypt_as(spec, source, choice, KeySpec(keystore, old.key_name), names, restore, kept)
 
 
 def changed_cipher(old: Encryption, change: CipherChange) -> CipherChoice:
@@ -186,8 +199,12 @@ def _encrypt_as(
     key: KeySpec,
     class_names: tuple[str, ...],
     before: Decrypt | None,
+    described: Mapping[str, Any],
 ) -> JobResult:
-    """Encrypts an input whose true class names are `class_names`, after decrypting it if told so."""
+    """Encrypts an input whose true class names are `class_names`, after decrypting it if told so.
+
+    `described` is part of what makes the job another than others, and is said beside the data.
+    """
     params = ciphers.resolve_params(choice.name, choice.params)
     if source.image_shape is not None:
         ciphers.scheme(choice.name).check_shape(source.image_shape, params)
@@ -209,6 +226,7 @@ def _encrypt_as(
         "key": [key.name, primary.id],
         "keep_ids": spec.read.keep_ids,
         **_read_settings(spec.read),
+        **described,
     }
     hidden = class_names if choice.hide_labels else None
     shown = tuple(str(i) for i in range(len(class_names))) if hidden else class_names
@@ -220,11 +238,11 @@ def _encrypt_as(
         Registry(key.keystore).record_dataset(key.name, primary.id, out.directory)
         conceal = Encrypt(key.keystore, encryption, len(shown))
         if before is None:
-            return Work(Copy(), conceal, described=encryption.to_json())
+            return Work(Copy(), conceal, described={**encryption.to_json(), **described})
         check = Decrypt(key.keystore, encryption, len(shown))
         assert source.dataset is not None
         origin = {"version": source.dataset.version, "key": before.encryption.key_id}
-        return Work(before, conceal, check, {**encryption.to_json(), "reencrypted_from": origin})
+        return Work(before, conceal, check, {**encryption.to_json(), **described, "reencrypted_from": origin})
 
     product = Product(settings, shown, True, work, fmt, restart=before is not None)
     if before is not None:
@@ -297,6 +315,8 @@ def _write_dataset(spec: JobSpec, source: Input, product: Product) -> JobResult:
         return JobResult(begun, skipped=True, seconds=time.monotonic() - started)
     work = product.make_work(begun)
     manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **work.described}
+    if source.dataset is not None and source.dataset.augmentation is not None:
+        manifest["augmentation"] = source.dataset.augmentation  # its splits are copied like all others
     shardmap.run(
         source.tasks,
         WriteShard(work.restore, work.conceal, work.check, begun, spec.skip_bad_records),

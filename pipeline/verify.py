@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from pipeline import shardmap, storage
+from pipeline import augmented, shardmap, storage
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.encryption import Encryption
 from pipeline.inputs import dataset_input
@@ -93,14 +93,18 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
 def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader]:
     if plain.encrypted:
         raise DataError(f"{plain.directory}: this dataset is encrypted too; name a plain one after --against")
-    ours = {name: split.shard_lengths for name, split in data.splits.items()}
-    theirs = {name: split.shard_lengths for name, split in plain.splits.items()}
-    if ours != theirs:
+    source = dataset_input(plain)
+    if data.augmentation is not None and plain.augmentation is None:
+        source = augmented.with_copies(source, augmented.from_json(data.augmentation))
+    theirs: dict[str, list[int]] = {}
+    for task in source.tasks:
+        theirs.setdefault(task.split, []).append(task.reader.expected())
+    if {name: list(split.shard_lengths) for name, split in data.splits.items()} != theirs:
         raise DataError(
             f"{data.directory} and {plain.directory} differ in splits or shards, so that one was not made from "
             "the other; name the dataset that was encrypted"
         )
-    return {(task.split, task.index): task.reader for task in dataset_input(plain).tasks}
+    return {(task.split, task.index): task.reader for task in source.tasks}
 
 
 @contextlib.contextmanager

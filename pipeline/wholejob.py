@@ -138,9 +138,17 @@ def _show(spec: RunSpec, encrypted: str) -> dict[str, Any]:
 
 
 def _train(spec: RunSpec, report: Report, data: str, output: str) -> dict[str, Any]:
-    from train.loop import TrainSpec, fit  # noqa: PLC0415  (TensorFlow is heavy, and an extra)
+    from train.loop import TrainSpec, fit  # noqa: PLC0415  (Keras is heavy, and an extra)
+    from train.recipes import recipe, recipe_for  # noqa: PLC0415
 
-    settings = TrainSpec(data=data, output=output, model=spec.model, epochs=spec.epochs, seed=spec.seed)
+    settings = TrainSpec(
+        data=data,
+        output=output,
+        model=spec.model,
+        epochs=spec.epochs,
+        recipe=recipe(recipe_for(spec.model)),
+        seed=spec.seed,
+    )
     return fit(settings, progress=report.epoch)
 
 

@@ -1,39 +1,94 @@
-"""The one place that brings in TensorFlow and Keras: quietly, and with a clear error where they are missing."""
+"""The one place that brings in Keras and what it computes with: quietly, and with a clear error where it is missing."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Literal, cast, get_args
 
 from transforms.errors import UsageError
 
+BACKENDS = ("tensorflow", "jax", "torch")
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
 
 def load() -> ModuleType:
-    """Imports TensorFlow and Keras (seconds, the first time) and returns the module `keras`.
+    """Imports Keras with its backend (seconds, the first time) and returns the module `keras`.
+
+    The backend is the one that the environment variable KERAS_BACKEND names, else the first of TensorFlow, JAX and
+    PyTorch that is installed.
 
     Raises:
-      UsageError: they are not installed.
+      UsageError: Keras or a backend is not installed.
     """
-    tensorflow()
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "keras" not in sys.modules:
+        # Read when TensorFlow starts: nothing below an error is for the people who use `lpe`.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("KERAS_BACKEND", _installed())
+        if os.environ["KERAS_BACKEND"] == "jax":
+            _add_flag("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+        elif os.environ["KERAS_BACKEND"] == "torch":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without
     return _import("keras")
 
 
-def tensorflow() -> ModuleType:
-    """The module `tensorflow`. Raises UsageError where it is not installed."""
-    # Read when TensorFlow starts: nothing below an error is for the people who use `lpe`.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return _import("tensorflow")
+def prepare(seed: int, precision: Precision) -> ModuleType:
+    """`load` for a training run: sets seeds, precision and determinism, and spreads batches over several devices.
+
+    What is set is set for the whole process.
+
+    Raises:
+      UsageError: an unknown precision, or Keras is not installed.
+    """
+    if precision not in get_args(Precision):
+        raise UsageError(f"unknown precision {precision!r}; there is {', '.join(get_args(Precision))}")
+    keras = load()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision)
+    name = keras.config.backend()
+    if name == "tensorflow":
+        _import("tensorflow").config.experimental.enable_op_determinism()
+    elif name == "torch":
+        _import("torch").use_deterministic_algorithms(True, warn_only=True)
+    elif devices() > 1:
+        # Keras distributes with JAX alone; with the others one device works.
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    return keras
+
+
+def devices() -> int:
+    """How many devices share each batch."""
+    keras = load()
+    return len(keras.distribution.list_devices()) if keras.config.backend() == "jax" else 1
+
+
+def _installed() -> str:
+    for name in BACKENDS:
+        with contextlib.suppress(ValueError):  # what find_spec makes of a module that is barred
+            if importlib.util.find_spec(name) is not None:
+                return name
+    raise UsageError(
+        "training needs TensorFlow, JAX or PyTorch, and none is installed; "
+        "pip install 'learnable-pixel-encryption[train]'"
+    )
+
+
+def _add_flag(variable: str, flag: str) -> None:
+    """Adds a flag to an environment variable that does not speak of it yet."""
+    flags = os.environ.get(variable, "")
+    if flag.partition("=")[0] not in flags:
+        os.environ[variable] = f"{flags} {flag}".strip()
 
 
 def _import(name: str) -> ModuleType:
     if name in sys.modules:
-        return sys.modules[name]
+        return cast(ModuleType, sys.modules[name])
     try:
         with _silenced():
             return importlib.import_module(name)

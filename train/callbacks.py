@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from train.data import EpochClock
 from train.progress import RunState
@@ -27,6 +29,11 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._clock.epoch = epoch
+
+
+def averaged_weights() -> keras.callbacks.Callback:
+    """Validates the moving averages of the weights instead of the weights."""
+    return keras.callbacks.SwapEMAWeights(swap_on_epoch=False)
 
 
 class Commit(keras.callbacks.Callback):
@@ -75,28 +82,24 @@ class Commit(keras.callbacks.Callback):
 class Scalars(keras.callbacks.Callback):
     """Writes each epoch's metrics for TensorBoard, as `keras.callbacks.TensorBoard` lays them out.
 
-    That one needs the package `tensorboard` for training too; this one only for looking at the result.
+    That one needs TensorFlow or PyTorch; this one the package `tensorboard` alone.
     """
 
     def __init__(self, directory: str) -> None:
         super().__init__()
         self._directory = directory
-        self._metadata = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class=1
-        )
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._writers = {
-            part: tf.summary.create_file_writer(f"{self._directory}/{part}")
-            for part in ("train", "validation")
+            part: EventFileWriter(f"{self._directory}/{part}") for part in ("train", "validation")
         }
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         for name, value in (logs or {}).items():
             part = "validation" if name.startswith("val_") else "train"
-            with self._writers[part].as_default(step=epoch):
-                tag = f"epoch_{name.removeprefix('val_')}"
-                tf.summary.write(tag, tf.constant(value, tf.float32), metadata=self._metadata)
+            scalar = Summary.Value(tag=f"epoch_{name.removeprefix('val_')}", simple_value=float(value))
+            event = Event(wall_time=time.time(), step=epoch, summary=Summary(value=[scalar]))
+            self._writers[part].add_event(event)
         for writer in self._writers.values():
             writer.flush()
 

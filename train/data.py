@@ -1,27 +1,22 @@
-"""Shards of a dataset as batches for Keras: images uint8 [B, H, W, C], labels int64 [B]."""
+"""What training takes from a dataset: which images, in which order, a batch at a time. Knows nothing of Keras."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
-import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import threading
+from collections import OrderedDict
 
 import numpy as np
 
 from pipeline.dataset import Dataset
-from train import backend
-from train.shards import decode, image_shape, is_held_out, read_split, records
+from train import shards
+from train.shards import Selection
 from transforms.errors import DataError
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-CACHE_BYTES = 1 << 30  # a training split up to this size is held in memory and shuffled as a whole
-_SHUFFLE_BYTES = 1 << 28
-_READ_AHEAD = 4  # batches
-
-Batches = Iterator[tuple[Any, Any]]
+CACHE_BYTES = 2 << 30
+"""A split up to this size is held in memory and shuffled as a whole."""
+_WINDOW_BYTES = 1 << 28
 
 
 @dataclasses.dataclass
@@ -31,22 +26,133 @@ class EpochClock:
     epoch: int = 0
 
 
+class Examples:
+    """Batches of images uint8 [B, H, W, C] and labels int64 [B], by epoch and number.
+
+    A large split is read in windows of some shards: shuffled by shards, and within each window. While one window is
+    used, the next is read.
+
+    Args:
+      splits: epoch e takes the split e modulo their number; all have shards of the same lengths.
+      selection: which examples of each.
+      batch_size: where `drop_rest`, what does not fill a last batch is left out: other images each time.
+      seed: of the orders; None for the order on disk.
+      cache_bytes: a split up to this size is one window, and stays in memory.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        splits: tuple[str, ...],
+        selection: Selection,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        drop_rest: bool = False,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self._dataset = dataset
+        self._splits = splits
+        self._selection = selection
+        self._counts = selection.counts()
+        self._sizes = shards.shard_bytes(dataset, splits[0])
+        whole = int(self._sizes.sum())
+        self._window_bytes = whole if whole <= cache_bytes else _WINDOW_BYTES
+        # Of whole splits as many as fit; of windows the two that a batch can touch, and the one to come.
+        self._room = max(1, cache_bytes // max(1, whole)) if whole <= cache_bytes else 3
+        self._read: OrderedDict[tuple[str, tuple[int, ...]], concurrent.futures.Future[_Arrays]] = (
+            OrderedDict()
+        )
+        self._lock = threading.Lock()
+        self._reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="lpe-shards")
+        self._plans: dict[int, _Plan] = {}
+        self._seed = seed
+        self.batch_size = batch_size
+        self.count = int(self._counts.sum())
+        self.steps = self.count // batch_size if drop_rest else -(-self.count // batch_size)
+
+    def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch `number` of an epoch. Raises DataError for a damaged shard."""
+        plan = self._plan(epoch)
+        start = number * self.batch_size
+        stop = min(start + self.batch_size, self.count)
+        parts = []
+        for w in range(*plan.span(start, stop)):
+            images, labels = self._window(plan, w)
+            rows = plan.orders[w][max(0, start - plan.starts[w]) : stop - plan.starts[w]]
+            parts.append((images[rows], labels[rows]))
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([images for images, _ in parts]), np.concatenate(
+            [labels for _, labels in parts]
+        )
+
+    def _plan(self, epoch: int) -> _Plan:
+        with self._lock:
+            if epoch not in self._plans:
+                self._plans = {epoch: self._new_plan(epoch)}
+            return self._plans[epoch]
+
+    def _new_plan(self, epoch: int) -> _Plan:
+        split = self._splits[epoch % len(self._splits)]
+        order = np.arange(len(self._sizes))
+        random = None if self._seed is None else np.random.default_rng([self._seed, epoch])
+        if random is not None:
+            order = random.permutation(order)
+        groups = [tuple(sorted(g)) for g in shards.windows(self._sizes, order, self._window_bytes)]
+        counts = [int(self._counts[list(group)].sum()) for group in groups]
+        orders = [np.arange(n) if random is None else random.permutation(n) for n in counts]
+        return _Plan(split, groups, orders, np.cumsum([0, *counts]))
+
+    def _window(self, plan: _Plan, w: int) -> _Arrays:
+        with self._lock:
+            wanted = self._start(plan, w)
+            if w + 1 < len(plan.groups):
+                self._start(plan, w + 1)
+            while len(self._read) > self._room:
+                self._read.popitem(last=False)
+        return wanted.result()
+
+    def _start(self, plan: _Plan, w: int) -> concurrent.futures.Future[_Arrays]:
+        key = (plan.split, plan.groups[w])
+        if key not in self._read:
+            self._read[key] = self._reader.submit(shards.read_shards, self._dataset, *key, self._selection)
+        self._read.move_to_end(key)
+        return self._read[key]
+
+
+_Arrays = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """An epoch: its split, the shards of each window, the order of the examples in it, and where it starts."""
+
+    split: str
+    groups: list[tuple[int, ...]]
+    orders: list[np.ndarray]
+    starts: np.ndarray
+
+    def span(self, start: int, stop: int) -> tuple[int, int]:
+        """The windows, from and to, that hold the examples from `start` to `stop`."""
+        first = int(np.searchsorted(self.starts, start, "right")) - 1
+        return first, int(np.searchsorted(self.starts, stop, "left"))
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingInput:
     """What training needs of a dataset.
 
     Attributes:
-      train: batches, all of one size, in an order that follows from the seed and `clock.epoch` alone.
+      train: batches, all of one size, in an order that follows from the seed and the epoch alone.
       validation: batches in a fixed order.
-      clock: tells `train` the epoch.
-      steps, batch_size: batches of an epoch, and images in each.
+      split, selection: the unaugmented images that are trained on.
     """
 
-    train: tf.data.Dataset
-    validation: tf.data.Dataset
-    clock: EpochClock
-    steps: int
-    batch_size: int
+    train: Examples
+    validation: Examples
+    split: str
+    selection: Selection
 
 
 def training_input(
@@ -55,99 +161,57 @@ def training_input(
     batch_size: int,
     seed: int,
     validation_fraction: float,
+    images: int | None = None,
     cache_bytes: int = CACHE_BYTES,
 ) -> TrainingInput:
     """The splits `train` and `validation`; without the latter, `validation_fraction` of `train` is held out.
 
-    Which images are held out depends on their positions alone. What does not fill a last batch is
-    left out of an epoch: other images each time.
+    Which images are held out depends on their positions alone. Where the owner added augmented copies of the training
+    images, epochs take turns: the images as they are, the first copy, and so on. Validation images are never
+    augmented, and no copy of them is trained on.
 
     Args:
-      dataset: where `batch_size` exceeds its training images, batches have as many as there are.
-      cache_bytes: larger training splits are streamed, and shuffled by shards and within a buffer.
+      batch_size: where it exceeds the training images, batches have as many as there are.
+      images: train on at most so many, evenly spread; None for all.
+      cache_bytes: larger splits are streamed.
 
     Raises:
-      DataError: no split `train`, too few images, or a damaged shard.
+      DataError: no split `train`, or too few images.
     """
-    tf = backend.tensorflow()
-    shape = image_shape(dataset)
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
-    total = dataset.splits["train"].examples
+    lengths = dataset.splits["train"].shard_lengths
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
-    examples = total - _count_held_out(total, fraction)
-    if examples < 1 or (examples == total and not has_validation):
-        raise DataError(f"{dataset.directory}: {total} training images are too few to train and validate")
-    batch_size = min(batch_size, examples)
-    clock = EpochClock()
-
-    if total * math.prod(shape) <= cache_bytes:
-        images, labels = read_split(dataset, "train")
-        held_out = is_held_out(np.arange(total), fraction)
-        batches = _from_arrays(images, labels, np.flatnonzero(~held_out), batch_size, seed, clock)
-        held_out_arrays = (images[held_out], labels[held_out])
-        validation = tf.data.Dataset.from_tensor_slices(held_out_arrays).batch(batch_size)
-    else:
-        batches = _from_shards(dataset, fraction, batch_size, seed, clock)
-        stream = records(dataset, "train", fraction, held_out=True)
-        validation = _batches(dataset, stream, total - examples, batch_size)
-    if has_validation:
-        validation = evaluation_input(dataset, "validation", batch_size)
-    signature = (tf.TensorSpec((batch_size, *shape), tf.uint8), tf.TensorSpec((batch_size,), tf.int64))
-    train = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    steps = examples // batch_size
-    return TrainingInput(
-        train=train.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_READ_AHEAD),
-        validation=validation.prefetch(_READ_AHEAD),
-        clock=clock,
-        steps=steps,
-        batch_size=batch_size,
+    selection = Selection(lengths, fraction, limit=images)
+    count = int(selection.counts().sum())
+    held_out = Selection(lengths, fraction, held_out=True)
+    if count < 1 or (not has_validation and held_out.counts().sum() < 1):
+        raise DataError(
+            f"{dataset.directory}: {sum(lengths)} training images are too few to train and validate"
+        )
+    batch_size = min(batch_size, count)
+    validation = (
+        evaluation_input(dataset, "validation", batch_size)
+        if has_validation
+        else Examples(dataset, ("train",), held_out, batch_size, cache_bytes=cache_bytes)
     )
+    train = Examples(
+        dataset,
+        ("train", *dataset.copies("train")),
+        selection,
+        batch_size,
+        seed=seed,
+        drop_rest=True,
+        cache_bytes=cache_bytes,
+    )
+    return TrainingInput(train, validation, "train", selection)
 
 
-def evaluation_input(dataset: Dataset, split: str, batch_size: int) -> tf.data.Dataset:
+def evaluation_input(
+    dataset: Dataset, split: str, batch_size: int, cache_bytes: int = CACHE_BYTES
+) -> Examples:
     """All images of a split, in a fixed order. Raises DataError for an unknown split."""
-    stream = records(dataset, split, 0.0, held_out=False)
-    return _batches(dataset, stream, dataset.splits[split].examples, batch_size).prefetch(_READ_AHEAD)
-
-
-def _batches(dataset: Dataset, stream: tf.data.Dataset, count: int, batch_size: int) -> tf.data.Dataset:
-    """Decoded batches of the `count` records of `stream`; reading fails where there are not so many."""
-    tf = backend.tensorflow()
-    counted = stream.apply(tf.data.experimental.assert_cardinality(count))
-    return decode(dataset, counted.batch(batch_size))
-
-
-def _from_arrays(
-    images: np.ndarray, labels: np.ndarray, chosen: np.ndarray, batch_size: int, seed: int, clock: EpochClock
-) -> Callable[[], Batches]:
-    def batches() -> Batches:
-        order = np.random.default_rng([seed, clock.epoch]).permutation(chosen)
-        for at in range(0, len(order) - batch_size + 1, batch_size):
-            rows = order[at : at + batch_size]
-            yield images[rows], labels[rows]
-
-    return batches
-
-
-def _from_shards(
-    dataset: Dataset, fraction: float, batch_size: int, seed: int, clock: EpochClock
-) -> Callable[[], Batches]:
-    shards = len(dataset.shard_paths("train"))
-    buffer = max(batch_size, _SHUFFLE_BYTES // math.prod(image_shape(dataset)))
-
-    def batches() -> Batches:
-        random = np.random.default_rng([seed, clock.epoch])
-        order = random.permutation(shards)
-        stream = records(dataset, "train", fraction, held_out=False, order=order)
-        stream = stream.shuffle(buffer, seed=int(random.integers(2**31)))
-        return iter(decode(dataset, stream.batch(batch_size, drop_remainder=True)))
-
-    return batches
-
-
-def _count_held_out(total: int, fraction: float) -> int:
-    step = 1 << 20  # hundreds of millions of positions are not held in memory
-    parts = (np.arange(at, min(at + step, total)) for at in range(0, total, step))
-    return sum(int(is_held_out(part, fraction).sum()) for part in parts)
+    dataset.shard_paths(split)
+    everything = Selection(dataset.splits[split].shard_lengths)
+    return Examples(dataset, (split,), everything, batch_size, cache_bytes=cache_bytes)

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.dataset import Dataset, open_dataset
-from train import backend
-from train.data import evaluation_input
+from train.data import EpochClock, evaluation_input
 from train.runs import Run
-from train.shards import check_shards
 from transforms.errors import DataError
 
 # What decides how images are encrypted: where one of these differs, the network sees noise.
@@ -28,20 +26,19 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
         split or an empty one, or is damaged.
-      UsageError: TensorFlow is not installed.
+      UsageError: Keras is not installed.
     """
     dataset = open_dataset(dataset_path)
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
     model = run.load_model()
-    tf = backend.tensorflow()
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    try:
-        metrics = model.evaluate(evaluation_input(dataset, split, batch_size), verbose=0, return_dict=True)
-    except tf.errors.OpError:
-        check_shards(dataset, split)
-        raise
+    from train.batches import Batches  # noqa: PLC0415  (imports Keras)
+
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
+    with batches.failing_clearly():
+        metrics = model.evaluate(batches, verbose=0, return_dict=True)
     return {
         "accuracy": float(metrics["accuracy"]),
         "loss": float(metrics["loss"]),

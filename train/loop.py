@@ -14,28 +14,30 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.dataset import Dataset, open_dataset
-from train import backend, curves, models
-from train.data import TrainingInput, training_input
+from train import backend, curves, front_ends, models
+from train.data import EpochClock, TrainingInput, training_input
+from train.front_ends import tables
 from train.progress import CHECKPOINTS, RunState, best_epoch
+from train.recipes import RECIPES, Recipe
 from train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
-from train.shards import check_shards, image_shape
+from train.shards import image_shape, sample
 from transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import keras
 
+    from train.backend import Precision
     from train.callbacks import Progress
 
 CURVES_FILE = "curves.png"
 TENSORBOARD = "tensorboard"
-_WEIGHT_DECAY = 0.02
-_WARM_UP = 0.1  # of all steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +48,15 @@ class TrainSpec:
       data: a dataset's home or one of its versions.
       output: the run directory, local. One with an unfinished run of the same spec is resumed, one
         with a finished run of the same spec is left as it is, any other is refused.
-      model: a name of `train.models.names()`.
+      model: a name of `train.models.names()`, or another size of one.
+      front_end: see `train.front_ends`.
       epochs: how often the network sees the training images.
-      batch_size: images in a step of the optimiser.
-      learning_rate: the highest of the schedule (AdamW; linear warm-up, then cosine decay to 0).
+      recipe: optimiser, schedule, regularisation.
+      precision: what is computed in; weights are float32 in any case.
       seed: of the initial weights and of the order of images. The same seed gives the same model
         on the same machine.
       validation_fraction: held out of `train` where the dataset has no split `validation`.
+      images: train on at most so many of the training images, evenly spread; None for all.
       init_from: a finished run whose network this one starts from (fine-tuning), e.g. the run on the version
         of the dataset before it was re-encrypted. None: fresh weights.
 
@@ -63,20 +67,20 @@ class TrainSpec:
     data: str
     output: str
     model: str = "cnn"
+    front_end: str = front_ends.NONE
     epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 2e-3
+    recipe: Recipe = RECIPES["small"]
+    precision: Precision = "float32"
     seed: int = 0
     validation_fraction: float = 0.1
+    images: int | None = None
     init_from: str | None = None
 
     def __post_init__(self) -> None:
-        if self.model not in models.names():
-            raise UsageError(f"unknown model {self.model!r}; models are {', '.join(models.names())}")
-        if min(self.epochs, self.batch_size) < 1:
-            raise UsageError(f"epochs ({self.epochs}) and batch size ({self.batch_size}) must be at least 1")
-        if not 0 < self.learning_rate < 1:
-            raise UsageError(f"the learning rate must lie between 0 and 1, not {self.learning_rate}")
+        models.check(self.model)
+        front_ends.check(self.front_end)
+        if self.epochs < 1 or (self.images is not None and self.images < 1):
+            raise UsageError(f"epochs ({self.epochs}) and training images ({self.images}) must be at least 1")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"the seed must be in 0..{2**32 - 1}, not {self.seed}")
         if not 0 < self.validation_fraction <= 0.5:
@@ -86,7 +90,7 @@ class TrainSpec:
 def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     """Trains, or goes on where a killed run of the same spec stopped: at the end of its last epoch.
 
-    Sets Keras's global seed and TensorFlow's op determinism for the whole process.
+    Sets seeds, precision and determinism for the whole process (`backend.prepare`).
 
     Args:
       progress: called after each epoch with (epoch from 1, epochs, metrics, training images per
@@ -99,7 +103,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
         `init_from` is missing, damaged or does not fit.
-      UsageError: the model does not take such images, or TensorFlow is not installed.
+      UsageError: model or front end do not take such images, or Keras is not installed.
       LpeError: the loss diverged.
     """
     dataset = open_dataset(spec.data)
@@ -110,20 +114,24 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     directory = Path(spec.output)
     if _claim(directory, settings):
         return _result(load_run(spec.output), "skipped")
-    keras = backend.load()
-    keras.utils.set_random_seed(spec.seed)
-    backend.tensorflow().config.experimental.enable_op_determinism()
-    model = models.build(spec.model, image_shape(dataset), len(dataset.class_names))
+    backend.prepare(spec.seed, spec.precision)
+    shape = image_shape(dataset)
+    model = models.build(spec.model, shape, len(dataset.class_names), spec.front_end, dataset.encryption)
     if origin is not None:
         model.set_weights(origin.load_model().get_weights())
     source = training_input(
         dataset,
-        batch_size=spec.batch_size,
+        batch_size=spec.recipe.batch_size,
         seed=spec.seed,
         validation_fraction=spec.validation_fraction,
+        images=spec.images,
     )
     state = RunState(directory)
-    _train(model, source, state, spec, dataset, progress)
+    finished = state.recover()
+    if not finished and spec.front_end != front_ends.NONE:
+        count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(shape)))
+        front_ends.adapt(model, sample(dataset, source.split, source.selection, count))
+    _train(model, source, state, finished, spec, progress)
     return _result(_finish(model, state, spec, dataset, settings), "ok")
 
 
@@ -133,6 +141,11 @@ def _check_origin(origin: Run, spec: TrainSpec, dataset: Dataset) -> None:
     if origin.model != spec.model:
         raise DataError(
             f"{where}: its network is {origin.model}, not {spec.model}; ask for --model {origin.model}"
+        )
+    if origin.spec["front_end"] != spec.front_end:
+        raise DataError(
+            f"{where}: its front end is {origin.spec['front_end']}, not {spec.front_end}; ask for --front-end "
+            f"{origin.spec['front_end']}"
         )
     remedy = "train without --init-from, or from a run on such images"
     if origin.image_shape != image_shape(dataset):
@@ -152,7 +165,6 @@ def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str
     settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
     settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
-    del settings["init_from"]  # earlier runs have no such setting
     if origin is not None:
         settings["init_from"] = {
             "run": storage.absolute(origin.directory),
@@ -195,45 +207,38 @@ def _train(
     model: keras.Model,
     source: TrainingInput,
     state: RunState,
+    finished: int,
     spec: TrainSpec,
-    dataset: Dataset,
     progress: Progress | None,
 ) -> None:
-    """Trains the epochs that `state` does not have yet."""
-    keras, tf = backend.load(), backend.tensorflow()
-    from train import callbacks  # noqa: PLC0415  (imports Keras)
+    """Trains the epochs after the first `finished`, which `state` has."""
+    from train import callbacks, optimizing  # noqa: PLC0415  (they import Keras)
+    from train.batches import Batches  # noqa: PLC0415
 
-    steps = spec.epochs * source.steps
-    warm_up = max(1, int(steps * _WARM_UP))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm_up), warmup_target=spec.learning_rate, warmup_steps=warm_up
-    )
     model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY),
-        loss="sparse_categorical_crossentropy",
+        optimizer=optimizing.optimizer(spec.recipe, spec.epochs * source.train.steps),
+        loss=optimizing.CrossEntropy(spec.recipe.label_smoothing),
         metrics=["accuracy"],
-        jit_compile=False,  # XLA is not deterministic, and slower on CPUs
     )
-    finished = state.recover()
     if finished:
         _restore(model, state.weights_path(finished))
-    try:
+    clock = EpochClock()
+    train, validation = Batches(source.train, clock), Batches(source.validation, EpochClock())
+    with train.failing_clearly(), validation.failing_clearly():
         model.fit(
-            source.train,
-            validation_data=source.validation,
+            train,
+            validation_data=validation,
             initial_epoch=finished,
             epochs=spec.epochs,
             shuffle=False,  # `source.train` is
             verbose=0,
             callbacks=[
-                callbacks.Clock(source.clock),
+                callbacks.Clock(clock),
+                *([callbacks.averaged_weights()] if spec.recipe.ema is not None else []),
                 callbacks.Scalars(str(Path(spec.output, TENSORBOARD))),
-                callbacks.Commit(state, source.steps * source.batch_size, spec.epochs, progress),
+                callbacks.Commit(state, source.train.steps * source.train.batch_size, spec.epochs, progress),
             ],
         )
-    except tf.errors.OpError:
-        check_shards(dataset, *[split for split in ("train", "validation") if split in dataset.splits])
-        raise
 
 
 def _restore(model: keras.Model, weights: Path) -> None:
@@ -251,6 +256,10 @@ def _finish(
     directory = Path(spec.output)
     best = best_epoch(state.history)
     _restore(model, state.weights_path(best))
+    if spec.recipe.ema is not None:
+        model.optimizer.finalize_variable_values(
+            model.trainable_variables
+        )  # the averages that were validated
     partial = directory / f"partial-{MODEL_FILE}"
     model.save(partial, include_optimizer=False)
     partial.replace(directory / MODEL_FILE)

@@ -28,7 +28,7 @@ def predict(run: Run, images: np.ndarray) -> np.ndarray:
 
     Raises:
       DataError: images of another shape or type, or a damaged model file.
-      UsageError: TensorFlow is not installed.
+      UsageError: Keras is not installed.
     """
     return predictor(run)(images)
 

@@ -1,4 +1,4 @@
-"""A finished training run on disk: what `run.json` says of it. Imports no TensorFlow."""
+"""A finished training run on disk: what `run.json` says of it. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train import backend
+from train import backend, models
 from transforms.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ class Run:
 
         Raises:
           DataError: the model file is missing or damaged.
-          UsageError: TensorFlow is not installed.
+          UsageError: Keras is not installed.
         """
         keras = backend.load()
+        models.register()
         try:
             return keras.models.load_model(self.model_path, compile=False)
         except (OSError, ValueError, KeyError) as error:

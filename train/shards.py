@@ -1,23 +1,20 @@
-"""Reading shards with TensorFlow: whole splits, streams of records, batches of decoded images."""
+"""Reading shards: which images of a split, and whole groups of shards as arrays. NumPy and our own records alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 import numpy as np
 
 from pipeline import storage
 from pipeline.dataset import Dataset
-from train import backend
+from pipeline.readers import ShardReader
+from pipeline.sources.base import BadRecord
+from transforms.batch import ImageBatch
 from transforms.errors import DataError
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-_READ_BATCH = 1024
-_OPEN_SHARDS = 8
-_RESTORE = "restore the file from a copy or write the dataset again (lpe verify lists all damage)"
 
 
 def image_shape(dataset: Dataset) -> tuple[int, int, int]:
@@ -34,8 +31,8 @@ def image_shape(dataset: Dataset) -> tuple[int, int, int]:
     return dataset.image_shape
 
 
-def is_held_out(position: Any, fraction: float) -> Any:
-    """Whether the example at `position` (int64 array or tensor) belongs to the held-out `fraction`.
+def is_held_out(position: np.ndarray, fraction: float) -> np.ndarray:
+    """Whether the examples at positions (int64) belong to the held-out `fraction`, bool.
 
     Golden-ratio steps: spread as evenly as every k-th, but in step with no period of the data, so that
     labels that come in turn (0, 1, 2, …) do not all fall on one side.
@@ -44,121 +41,115 @@ def is_held_out(position: Any, fraction: float) -> Any:
     return ((position & mask) * 2654435769) & mask < int(fraction * 2**32)
 
 
-def read_split(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """A split in memory: images uint8 [N, H, W, C], labels int64 [N].
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which examples of a split, by their positions alone.
+
+    Attributes:
+      shard_lengths: examples of each shard.
+      fraction: of the examples that `is_held_out`.
+      held_out: those, or the others.
+      limit: at most so many of them, evenly spread; None for all.
+    """
+
+    shard_lengths: tuple[int, ...]
+    fraction: float = 0.0
+    held_out: bool = False
+    limit: int | None = None
+
+    def counts(self) -> np.ndarray:
+        """How many examples of each shard, int64 [shards]."""
+        lengths = self._eligible
+        ends = self._kept(np.cumsum(lengths), int(lengths.sum()))
+        return np.diff(ends, prepend=0)
+
+    def mask(self, shard: int) -> np.ndarray:
+        """Which examples of a shard, bool [length]."""
+        chosen = self._mask(shard)
+        if self.limit is not None:
+            lengths = self._eligible
+            ranks = int(lengths[:shard].sum()) + np.cumsum(chosen)
+            total = int(lengths.sum())
+            chosen &= self._kept(ranks, total) > self._kept(ranks - 1, total)
+        return chosen
+
+    def _mask(self, shard: int) -> np.ndarray:
+        first = sum(self.shard_lengths[:shard])
+        positions = np.arange(first, first + self.shard_lengths[shard])
+        return is_held_out(positions, self.fraction) == self.held_out
+
+    @functools.cached_property
+    def _eligible(self) -> np.ndarray:
+        """Examples of each shard, the limit not counted."""
+        return np.array([int(self._mask(shard).sum()) for shard in range(len(self.shard_lengths))])
+
+    def _kept(self, ranks: np.ndarray, total: int) -> np.ndarray:
+        """How many of the first `ranks` are within the limit, which is spread evenly over `total`."""
+        if self.limit is None or self.limit >= total:
+            return ranks
+        return ranks * self.limit // total
+
+
+def read_shards(
+    dataset: Dataset, split: str, shards: Iterable[int], selection: Selection
+) -> tuple[np.ndarray, np.ndarray]:
+    """The selected examples of some shards of a split: images uint8 [N, H, W, C], labels int64 [N].
 
     Raises:
-      DataError: unknown split, or a shard that is missing, damaged or incomplete, by name.
+      DataError: a shard is missing, damaged or incomplete, by name.
     """
-    paths, info = dataset.shard_paths(split), dataset.splits[split]
-    images = np.empty((info.examples, *image_shape(dataset)), np.uint8)
-    labels = np.empty(info.examples, np.int64)
+    order = list(shards)
+    count = int(selection.counts()[order].sum())
+    images = np.empty((count, *image_shape(dataset)), np.uint8)
+    labels = np.empty(count, np.int64)
     at = 0
-    for path, expected in zip(paths, info.shard_lengths, strict=True):
-        for part_images, part_labels in _read_shard(dataset, path, expected):
-            part = slice(at, at + len(part_labels))
-            images[part], labels[part] = part_images, part_labels
+    for shard in order:
+        mask, seen = selection.mask(shard), 0
+        for batch in _batches(dataset, split, shard):
+            chosen = mask[seen : seen + len(batch)]
+            part = slice(at, at + int(chosen.sum()))
+            images[part], labels[part] = batch.images[chosen], batch.labels[chosen]
+            seen += len(batch)
             at = part.stop
     return images, labels
 
 
-def check_shards(dataset: Dataset, *splits: str) -> None:
-    """Reads `splits` shard by shard. Raises DataError naming the first bad one, as `read_split` does."""
-    for split in splits:
-        lengths = dataset.splits[split].shard_lengths
-        for path, expected in zip(dataset.shard_paths(split), lengths, strict=True):
-            for _ in _read_shard(dataset, path, expected):
-                pass
+def shard_bytes(dataset: Dataset, split: str) -> np.ndarray:
+    """Bytes of the decoded images of each shard, int64 [shards]."""
+    return np.array(dataset.splits[split].shard_lengths, np.int64) * int(np.prod(image_shape(dataset)))
 
 
-def _read_shard(dataset: Dataset, path: str, expected: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of a shard that must hold `expected` examples."""
-    tf = backend.tensorflow()
-    left = expected
-    try:
-        for images, labels in decode(
-            dataset, tf.data.TFRecordDataset(path).batch(_READ_BATCH)
-        ).as_numpy_iterator():
-            left -= len(labels)
-            if left < 0:
-                break
-            yield images, labels
-    except tf.errors.NotFoundError:
-        raise DataError(f"{path}: missing; {_RESTORE}") from None
-    except tf.errors.OpError as error:
-        reason = error.message.rpartition("}} ")[2].splitlines()[0]  # without TensorFlow's graph node
-        raise DataError(f"{path}: damaged ({reason}); {_RESTORE}") from error
-    if left:
-        raise DataError(f"{path}: holds {'more' if left < 0 else 'fewer'} than {expected} images; {_RESTORE}")
-
-
-def decode(dataset: Dataset, records: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches of serialised examples (string [B]) as images and labels."""
-    tf = backend.tensorflow()
-    shape, fmt, classes = image_shape(dataset), dataset.format, len(dataset.class_names)
-
-    def to_arrays(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features = tf.io.parse_example(
-            batch,
-            {
-                fmt.image_key: tf.io.FixedLenFeature([], tf.string),
-                fmt.label_key: tf.io.FixedLenFeature([], tf.int64),
-            },
-        )
-        payload, labels = features[fmt.image_key], features[fmt.label_key]
-        if fmt.encoding == "raw":
-            images = tf.io.decode_raw(payload, tf.uint8)
+def windows(sizes: np.ndarray, order: np.ndarray, limit: int) -> list[list[int]]:
+    """Shards in `order`, grouped so that no group of several holds more than `limit` of `sizes`."""
+    groups: list[list[int]] = []
+    for shard in order.tolist():
+        if groups and sizes[[*groups[-1], shard]].sum() <= limit:
+            groups[-1].append(shard)
         else:
-            images = tf.map_fn(lambda data: _decode_image(data, shape), payload, fn_output_signature=tf.uint8)
-        outside = "a label beyond the classes of the dataset"
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_less(labels, tf.constant(classes, tf.int64), outside),
-                tf.debugging.assert_non_negative(labels, outside),
-            ]
-        ):
-            return tf.reshape(images, (tf.shape(labels)[0], *shape)), labels
-
-    return records.map(to_arrays, num_parallel_calls=tf.data.AUTOTUNE)
+            groups.append([shard])
+    return groups
 
 
-def _decode_image(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    tf = backend.tensorflow()
-    return tf.ensure_shape(tf.io.decode_image(data, channels=shape[2], expand_animations=False), shape)
+def sample(dataset: Dataset, split: str, selection: Selection, count: int) -> np.ndarray:
+    """`count` of the selected images, or as many as there are, evenly spread: uint8 [N, H, W, C]."""
+    fewer = dataclasses.replace(selection, limit=min(count, selection.limit or count))
+    return read_shards(dataset, split, range(len(fewer.shard_lengths)), fewer)[0]
 
 
-def records(
-    dataset: Dataset,
-    split: str,
-    fraction: float,
-    *,
-    held_out: bool,
-    order: np.ndarray | None = None,
-) -> tf.data.Dataset:
-    """The serialised examples of a split whose `is_held_out` is `held_out`.
+def _batches(dataset: Dataset, split: str, shard: int) -> Iterator[ImageBatch]:
+    recorded = dataset.shards(split)
+    path, examples = dataset.shard_paths(split)[shard], dataset.splits[split].shard_lengths[shard]
+    info = recorded[shard] if recorded is not None else None
+    reader = ShardReader(path, dataset.format, examples, len(dataset.class_names), info)
+    shape = image_shape(dataset)
+    for batch in reader.batches(_raise):
+        if batch.images.shape[1:] != shape:
+            raise DataError(f"{path}: an image of shape {batch.images.shape[1:]}, not {shape}")
+        yield batch
 
-    They are interleaved from the shards in `order` (all of them as numbered, by default); the same
-    arguments give the same order. Raises DataError for an unknown split.
-    """
-    tf = backend.tensorflow()
-    paths = np.array(dataset.shard_paths(split))
-    firsts = np.cumsum([0, *dataset.splits[split].shard_lengths[:-1]], dtype=np.int64)
-    order = np.arange(len(paths)) if order is None else order
 
-    def wanted(position: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-        return tf.equal(is_held_out(position, fraction), held_out)
-
-    def read(path: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
-        examples = tf.data.TFRecordDataset(path, buffer_size=1 << 22)
-        if fraction == 0:
-            return examples
-        return examples.enumerate(first).filter(wanted).map(lambda _, example: example)
-
-    shards = tf.data.Dataset.from_tensor_slices((paths[order], firsts[order]))
-    return shards.interleave(
-        read,
-        cycle_length=_OPEN_SHARDS,
-        block_length=16,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+def _raise(record: BadRecord) -> NoReturn:
+    raise DataError(
+        f"{record.where}: damaged ({record.reason}); restore the file from a copy or write the dataset again (lpe "
+        "verify lists all damage)"
     )

@@ -49,7 +49,7 @@ class Inversion(Attack):
 
 
 def attacks_on(scene: Scene) -> list[Attack]:
-    """The learned attacks that are meant for an encryption. Raises UsageError if TensorFlow is not installed."""
+    """The learned attacks that are meant for an encryption. Raises UsageError if Keras is not installed."""
     both = [Inversion(scene.plain, scene.cipher, own_keys=own_keys) for own_keys in (True, False)]
     return [attack for attack in both if attack.applies_to(scene.target)]
 
@@ -66,7 +66,7 @@ def _trained(cipher: np.ndarray, plain: np.ndarray) -> Callable[[np.ndarray], np
         x = keras.layers.Conv2D(_WIDTH, 3, padding="same", activation="relu")(x)
     out = keras.layers.Conv2D(shape[2], 1, activation="sigmoid")(x)
     model = keras.Model(image, out)
-    model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="mae", jit_compile=False)
+    model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="mae")
     model.fit(cipher, plain.astype(np.float32) / 255, batch_size=_BATCH, epochs=_EPOCHS, verbose=0)
 
     def restore(ciphertexts: np.ndarray) -> np.ndarray:
@@ -77,8 +77,8 @@ def _trained(cipher: np.ndarray, plain: np.ndarray) -> Callable[[np.ndarray], np
 
 
 def _bits(images: Any) -> Any:
-    tf = backend.tensorflow()
-    values = tf.cast(images, tf.int32)
-    values = tf.concat([values, tf.bitwise.bitwise_xor(values, tf.roll(values, 1, axis=2))], axis=-1)
-    planes = [tf.bitwise.bitwise_and(tf.bitwise.right_shift(values, bit), 1) for bit in range(8)]
-    return tf.cast(tf.concat(planes, axis=-1), tf.float32) - 0.5
+    ops = backend.load().ops
+    values = ops.cast(images, "int32")
+    values = ops.concatenate([values, ops.bitwise_xor(values, ops.roll(values, 1, axis=2))], axis=-1)
+    planes = [ops.bitwise_and(ops.right_shift(values, bit), 1) for bit in range(8)]
+    return ops.cast(ops.concatenate(planes, axis=-1), "float32") - 0.5

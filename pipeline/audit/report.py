@@ -15,7 +15,7 @@ from pipeline.audit.quality import MOST_PSNR, Quality
 from pipeline.audit.verdict import verdict
 from transforms import ciphers
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
 h2 { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; }
@@ -53,7 +53,7 @@ def _page(source: str, images: int, audits: Sequence[Audited]) -> str:
     )
     sections = "".join(map(_section, audits))
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>lpe audit</title><style>{_STYLE}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><title>lpe audit</title><style>{STYLE}</style></head><body>
 <h1>What the encryption gives away</h1>
 <p>{images:,} images of {said}. Attackers learn from four of five; every figure is measured on the fifth, which they
 have not seen. Quality is compared with the raw ciphertext and with the mean colour of all images, which an attack
@@ -74,7 +74,7 @@ def _section(audited: Audited) -> str:
     )
     head += "<th>same class</th>" if agreement else ""
     curve = pictures.curves(audited)
-    plot = "" if curve is None else f"<figure>{_image(curve, 'error against number of images')}</figure>"
+    plot = "" if curve is None else f"<figure>{image(curve, 'error against number of images')}</figure>"
     return f"""<h2 id="{_anchor(audited)}">{html.escape(_title(audited))}</h2>
 <p class="verdict">{html.escape(verdict(audited))}</p>
 {_gallery(audited)}
@@ -93,7 +93,7 @@ def _gallery(audited: Audited) -> str:
                 f"{best.attack} ({adversary}, {best.images} {'image' if best.images == 1 else 'images'})"
             )
     caption = html.escape("; ".join(names))
-    picture = _image(pictures.side_by_side(rows), caption)
+    picture = image(pictures.side_by_side(rows), caption)
     return f"<figure>{picture}<figcaption>From top: {caption}.</figcaption></figure>"
 
 
@@ -119,7 +119,8 @@ def _cells(found: Quality) -> list[str]:
     return [*cells, f"{found.agreement:.0%}"] if found.agreement is not None else cells
 
 
-def _image(png: bytes, text: str) -> str:
+def image(png: bytes, text: str) -> str:
+    """A picture within the page; `text` says what it shows."""
     data = base64.b64encode(png).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{text}">'
 

@@ -14,6 +14,7 @@ from transforms.errors import UsageError
 if TYPE_CHECKING:
     from pipeline.inputs import ReadSpec
     from pipeline.jobs import JobResult, JobSpec
+    from transforms.augment import Augmentation
 
 BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that pass what they do not know to Beam."""
@@ -56,7 +57,7 @@ KEEP_IDS = Annotated[
     bool, typer.Option("--keep-ids", help="Use original file names as ids (they may tell much).")
 ]
 DATA = Annotated[str, typer.Option(help="A dataset's home or version directory.")]
-MODEL = Annotated[str, typer.Option(help="The network.")]
+MODEL = Annotated[str, typer.Option(help="The network: cnn, resnet18, pyramidnet-DEPTH-ALPHA (110-270).")]
 EPOCHS = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
 SEED = Annotated[int, typer.Option(help="Same seed, same run on one machine.")]
 CIPHER = Annotated[str, typer.Option(help="The encryption scheme.")]
@@ -73,6 +74,21 @@ SEAL = Annotated[
         help="Also wrap each encrypted image in AES-256-GCM, for storage and transport; see lpe unseal.",
     ),
 ]
+AUGMENT = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KINDS",
+        help="Add augmented copies of the training images, which a trainer cannot make of encrypted ones: flip, crop, "
+        "or flip,crop.",
+    ),
+]
+COPIES = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="With --augment: how many of each image; lpe train takes one an epoch. [default: 1]"
+    ),
+]
+AUGMENT_SEED = Annotated[int, typer.Option(help="With --augment: other seeds, other copies.")]
 HIDE_LABELS = Annotated[bool, typer.Option("--hide-labels", help="Replace class names by permuted numbers.")]
 
 
@@ -144,3 +160,14 @@ def cipher_names(text: str) -> list[str]:
     for name in names:
         ciphers.scheme(name)
     return names
+
+
+def augmentation_of(kinds: str | None, copies: int | None, seed: int) -> Augmentation | None:
+    """The augmentation that the options ask for. Raises UsageError for unknown kinds, or copies of none."""
+    from transforms.augment import Augmentation  # noqa: PLC0415
+
+    if kinds is None:
+        if copies is not None:
+            raise UsageError("--copies goes with --augment, e.g. --augment flip,crop")
+        return None
+    return Augmentation(tuple(kinds.split(",")), copies or 1, seed)

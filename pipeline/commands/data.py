@@ -8,8 +8,11 @@ import typer
 
 from pipeline.commands.common import (
     ANY_KEYSTORE,
+    AUGMENT,
+    AUGMENT_SEED,
     BAD_RECORD,
     CIPHER,
+    COPIES,
     GREY,
     HIDE_LABELS,
     HOME,
@@ -25,6 +28,7 @@ from pipeline.commands.common import (
     WORKERS,
     KeyScope,
     OnBadRecord,
+    augmentation_of,
     cipher_names,
     cipher_params,
     read_spec,
@@ -65,6 +69,9 @@ def encrypt(
     scope: SCOPE = KeyScope.dataset,
     hide_labels: HIDE_LABELS = False,
     seal: SEAL = False,
+    augment: AUGMENT = None,
+    copies: COPIES = None,
+    augment_seed: AUGMENT_SEED = 0,
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
@@ -77,10 +84,11 @@ def encrypt(
     from pipeline import jobs  # noqa: PLC0415
 
     choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
+    augmentation = augmentation_of(augment, copies, augment_seed)
     read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
     run_job(
         "encrypt",
-        lambda spec: jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key)),
+        lambda spec: jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key), augmentation),
         read,
         output,
         ctx.args,

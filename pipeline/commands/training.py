@@ -7,8 +7,16 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.common import ANY_KEYSTORE, DATA, EPOCHS, JSON, MODEL, SEED
+from pipeline.commands.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
 from transforms.errors import DataError
 
+FRONT_END = Annotated[
+    str,
+    typer.Option(
+        help="Key-free steps before the network, joined by +: dechain, bit-planes, embedding, affine, adaptation, "
+        "adaptation-shared."
+    ),
+]
 RUN = Annotated[str, typer.Option(help="The run's directory, as given to lpe train.")]
 BATCH = Annotated[int, typer.Option(min=1, help="Images per step.")]
 
@@ -17,9 +25,30 @@ def train(
     data: DATA,
     output: Annotated[str, typer.Option(help="The run's directory.")],
     model: MODEL = "cnn",
+    front_end: FRONT_END = "none",
     epochs: EPOCHS = 10,
-    batch_size: BATCH = 128,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 2e-3,
+    train_images: TRAIN_IMAGES = None,
+    recipe: RECIPE = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd. [default: the recipe's]")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="cosine, one-cycle or step. [default: the recipe's]")
+    ] = None,
+    batch_size: BATCH_SIZE = None,
+    learning_rate: LEARNING_RATE = None,
+    warm_up: Annotated[
+        float | None,
+        typer.Option(help="Share of all steps with a rising learning rate. [default: the recipe's]"),
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Decoupled. [default: the recipe's]")] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="0 to 1. [default: the recipe's]")] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Shorten gradients to this norm. [default: the recipe's]")
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Average the weights with this decay per step. [default: the recipe's]"),
+    ] = None,
+    precision: PRECISION = "float32",
     validation_fraction: Annotated[
         float, typer.Option(min=0.0, max=0.5, help="Of train, where the dataset has no validation split.")
     ] = 0.1,
@@ -43,17 +72,32 @@ def train(
         data=data,
         output=output,
         model=model,
+        front_end=front_end,
         epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
+        recipe=chosen_recipe(
+            model,
+            recipe,
+            optimizer=optimizer,
+            schedule=schedule,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            warm_up=warm_up,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            ema=ema,
+        ),
+        precision=precision,  # type: ignore[arg-type]
         validation_fraction=validation_fraction,
         seed=seed,
+        images=train_images,
         init_from=init_from,
     )
     result = fit(spec, progress=report.epoch)
     rows = {
         "run": result["run"],
         "model": result["model"],
+        "front end": front_end,
         "epochs": str(result["epochs"]),
         "accuracy": f"{result['accuracy']['train']:.1%} train, {result['accuracy']['validation']:.1%} validation",
         "time": "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.0f} s",

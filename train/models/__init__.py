@@ -1,33 +1,69 @@
-"""Networks by name: one file per model, each with `build(image_shape, num_classes)`."""
+"""Networks by name: a trunk, one file each, between a front end and a classification layer."""
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from train import backend
+from train import backend, front_ends
 from transforms.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
 
-_MODELS = {"cnn": "train.models.cnn"}
+_FILES = ("cnn", "resnet18")
+_PYRAMIDNET = re.compile(r"pyramidnet-(\d+)-(\d+)")
 
 
 def names() -> list[str]:
-    """The names that `build` knows. Does not import TensorFlow."""
-    return list(_MODELS)
+    """The names that `build` knows. Does not import Keras."""
+    return [*_FILES, "pyramidnet-110-270"]
 
 
-def build(name: str, image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def check(name: str) -> None:
+    """Raises UsageError unless `build` knows `name`, or it is `pyramidnet-DEPTH-ALPHA` for other sizes."""
+    if name not in _FILES and not _PYRAMIDNET.fullmatch(name):
+        raise UsageError(
+            f"unknown model {name!r}; models are {', '.join(names())} (or any pyramidnet-DEPTH-ALPHA)"
+        )
+
+
+def build(
+    name: str,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    front_end: str = front_ends.NONE,
+    encryption: Mapping[str, Any] | None = None,
+) -> keras.Model:
     """A fresh network from uint8 images [N, H, W, C] to class probabilities, float32 [N, num_classes].
 
     Weights are drawn from Keras's global seed (`keras.utils.set_random_seed`).
 
+    Args:
+      front_end: see `train.front_ends`.
+      encryption: the encryption.json of the dataset to be trained on, for the front end.
+
     Raises:
-      UsageError: unknown name, images that the model does not take, or no TensorFlow.
+      UsageError: unknown names, images that model or front end do not take, or no Keras.
     """
-    if name not in _MODELS:
-        raise UsageError(f"unknown model {name!r}; models are {', '.join(_MODELS)}")
-    backend.load()
-    return importlib.import_module(_MODELS[name]).build(image_shape, num_classes)
+    check(name)
+    front_ends.check(front_end)
+    keras = backend.load()
+    image = keras.Input(image_shape, dtype="uint8", name="image")
+    features = front_ends.apply(front_end, image, encryption)
+    if match := _PYRAMIDNET.fullmatch(name):
+        pyramidnet = importlib.import_module("train.models.pyramidnet")
+        pooled = pyramidnet.trunk(features, int(match[1]), int(match[2]))
+    else:
+        pooled = importlib.import_module(f"train.models.{name}").trunk(features)
+    # Whatever the mixed-precision policy, probabilities are float32.
+    classify = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")
+    return keras.Model(image, classify(pooled), name=re.sub(r"\W", "_", name))
+
+
+def register() -> None:
+    """Makes all layers known to Keras, for loading models."""
+    importlib.import_module("train.models.pyramidnet")
+    front_ends.register()

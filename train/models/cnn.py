@@ -16,23 +16,18 @@ SMALLEST_SIDE = 8
 _WIDTHS = ((16,), (32, 32), (64, 64), (128,))  # channels of the convolutions of each stage
 
 
-def build(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """The network, uncompiled: uint8 [N, H, W, C] in 0..255 -> probabilities float32 [N, num_classes].
-
-    Args:
-      image_shape: (H, W, C) with H and W at least 8.
-      num_classes: at least 1.
+def trunk(features: keras.KerasTensor) -> keras.KerasTensor:
+    """Float [N, H, W, F], about -1..1 -> pooled features, float [N, 128].
 
     Raises:
-      UsageError: smaller images.
+      UsageError: images smaller than 8×8.
     """
-    if min(image_shape[:2]) < SMALLEST_SIDE:
+    if min(features.shape[1:3]) < SMALLEST_SIDE:
         raise UsageError(
-            f"model cnn needs images of at least {SMALLEST_SIDE}×{SMALLEST_SIDE}, not {image_shape}; "
+            f"model cnn needs images of at least {SMALLEST_SIDE}×{SMALLEST_SIDE}, not {features.shape[1:]}; "
             "ingest them with a larger --image-size"
         )
-    image = keras.Input(image_shape, dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(image)
+    x = features
     for stage, widths in enumerate(_WIDTHS):
         if stage > 0:
             x = layers.MaxPooling2D()(x)
@@ -41,7 +36,4 @@ def build(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
             # Runs are a few hundred steps long: slower averages would lag behind the weights.
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.ReLU()(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    # Whatever the mixed-precision policy, probabilities are float32.
-    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
-    return keras.Model(image, probabilities, name="cnn")
+    return layers.GlobalAveragePooling2D()(x)

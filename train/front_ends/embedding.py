@@ -1,0 +1,84 @@
+"""A table of 256 values for each byte's place: it undoes any substitution that all images share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from train.front_ends.tables import brightness_tables
+
+
+@keras.saving.register_keras_serializable("lpe")
+class PositionEmbedding(keras.layers.Layer):
+    """Bytes [N, H, W, S C] -> float [N, H, W, C]: a value for each byte at each place.
+
+    At the start a table holds the byte itself, scaled to -1..1. `adapt_to` replaces it by what the ciphertexts'
+    statistics say about the brightness that each byte stands for. Training leaves the tables alone: with 786,432
+    entries for 32×32×3 bytes, a network that may change them learns the training images by heart (lpe-100, 16,000
+    images, 4 epochs: 85 % in training, 62 % on others; left alone 68 % and 64 %).
+
+    Args:
+      readings: S, how many of each pixel the channels hold (2 after a `Dechain` that keeps the ciphertext).
+        For each place the one that says more is taken.
+    """
+
+    def __init__(self, readings: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.readings = readings
+
+    @staticmethod
+    def settings(encryption: Mapping[str, Any] | None, readings: int) -> dict[str, Any]:
+        """What the layer needs of what is public about the encryption, and of the step before it."""
+        return {"readings": readings}
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        height, width, channels = shape[1:]
+        self.places = height * width * channels // self.readings
+        ramp = np.tile((np.arange(256) / 127.5 - 1).astype(np.float32), (self.places, 1))
+        self.table = self.add_weight(
+            shape=(self.places, 256),
+            initializer=lambda *_, **__: ops.array(ramp),
+            trainable=False,
+            name="table",
+        )
+        self.chosen = self.add_weight(
+            shape=(self.places,), dtype="int32", initializer="zeros", trainable=False, name="chosen"
+        )
+
+    def adapt_to(self, images: np.ndarray) -> None:
+        """Fills the tables from bytes uint8 [N, H, W, S C]."""
+        count, height, width, channels = images.shape
+        channels //= self.readings
+        chosen, tables = brightness_tables(
+            self._readings(images, np).reshape(count, height, width, channels, self.readings)
+        )
+        self.chosen.assign(chosen)
+        self.table.assign(tables)
+
+    def call(self, image: Any) -> Any:
+        height, width, channels = image.shape[1:]
+        readings = ops.cast(self._readings(image, ops), "int32")
+        values = readings[..., 0]
+        for reading in range(1, self.readings):
+            values = ops.where(self.chosen == reading, readings[..., reading], values)
+        # One flat index is many times faster than a gather along an axis.
+        places = ops.arange(self.places, dtype="int32") * 256
+        found = ops.take(ops.reshape(self.table, (-1,)), values + places)
+        return ops.reshape(found, (-1, height, width, channels // self.readings))
+
+    def compute_output_spec(self, image: Any) -> keras.KerasTensor:
+        *rest, channels = image.shape
+        return keras.KerasTensor((*rest, channels // self.readings), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "readings": self.readings}
+
+    def _readings(self, image: Any, lib: Any) -> Any:
+        """[N, H, W, S C] -> [N, H W C, S]."""
+        height, width, channels = image.shape[1:]
+        split = lib.reshape(image, (-1, height * width, self.readings, channels // self.readings))
+        return lib.reshape(lib.transpose(split, (0, 1, 3, 2)), (-1, self.places, self.readings))

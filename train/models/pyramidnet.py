@@ -1,0 +1,108 @@
+"""PyramidNet with ShakeDrop (Han et al. 2017, Yamada et al. 2018), as Madono et al. 2020 used it.
+
+Basic blocks, width 16 growing by `alpha` over all of them; depth 110 and alpha 270 have 28.5 M parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from transforms.errors import UsageError
+
+SMALLEST_SIDE = 4
+_FIRST_WIDTH = 16
+_STAGES = 3
+_LAST_DROP = 0.5  # the probability grows linearly up to this, in the last block
+
+
+def trunk(features: keras.KerasTensor, depth: int, alpha: int) -> keras.KerasTensor:
+    """Float [N, H, W, F], about -1..1 -> pooled features, float [N, 16 + alpha].
+
+    Args:
+      depth: layers with weights, 6 n + 2 for n blocks in each of the three stages.
+      alpha: how much wider the last block is than the first layer.
+
+    Raises:
+      UsageError: images smaller than 4×4, or there is no such depth.
+    """
+    if min(features.shape[1:3]) < SMALLEST_SIDE:
+        raise UsageError(f"model pyramidnet needs images of at least 4×4, not {features.shape[1:]}")
+    if depth < 8 or (depth - 2) % (2 * _STAGES):
+        raise UsageError(f"pyramidnet's depth must be 6 n + 2 (8, 14, …, 110), not {depth}")
+    in_stage = (depth - 2) // (2 * _STAGES)
+    blocks = _STAGES * in_stage
+    x = _convolution(features, _FIRST_WIDTH, 1)
+    x = _normalise(x)
+    for i in range(blocks):
+        width = _FIRST_WIDTH + math.ceil(alpha * (i + 1) / blocks)
+        stride = 2 if i > 0 and i % in_stage == 0 else 1
+        x = _block(x, width, stride, _LAST_DROP * (i + 1) / blocks)
+    return layers.GlobalAveragePooling2D()(layers.ReLU()(_normalise(x)))
+
+
+def _block(x: keras.KerasTensor, width: int, stride: int, drop: float) -> keras.KerasTensor:
+    y = _convolution(_normalise(x), width, stride)
+    y = layers.ReLU()(_normalise(y))
+    y = _normalise(_convolution(y, width, 1))
+    shortcut = layers.AveragePooling2D(2, padding="same")(x) if stride == 2 else x
+    shortcut = WidenChannels(width)(shortcut)
+    return layers.Add()([ShakeDrop(drop)(y), shortcut])
+
+
+def _convolution(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
+    return layers.Conv2D(
+        width, 3, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+    )(x)
+
+
+def _normalise(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+
+
+@keras.saving.register_keras_serializable("lpe")
+class WidenChannels(layers.Layer):
+    """Adds channels of zeros up to `width`."""
+
+    def __init__(self, width: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+
+    def call(self, x: Any) -> Any:
+        return ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.width - x.shape[-1])))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width}
+
+
+@keras.saving.register_keras_serializable("lpe")
+class ShakeDrop(layers.Layer):
+    """Disturbs a residual branch [N, H, W, C] in training: Yamada et al. 2018, eq. 6.
+
+    With probability `drop` the whole batch's branch is multiplied by a random number in -1..1 for each image, and its
+    gradient by another in 0..1. In use it is multiplied by 1 - drop, as in the published code.
+    """
+
+    def __init__(self, drop: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.drop = drop
+        self._seeds = keras.random.SeedGenerator()
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return x * (1 - self.drop)
+        each = (ops.shape(x)[0], 1, 1, 1)
+        dropped = keras.random.uniform((), seed=self._seeds) < self.drop
+        forward = ops.where(dropped, keras.random.uniform(each, -1, 1, seed=self._seeds), 1.0)
+        backward = ops.where(dropped, keras.random.uniform(each, 0, 1, seed=self._seeds), 1.0)
+        forward, backward = ops.cast(forward, x.dtype), ops.cast(backward, x.dtype)
+        return x * backward + ops.stop_gradient(x * (forward - backward))
+
+    def compute_output_spec(self, x: Any, training: bool = False) -> keras.KerasTensor:
+        return keras.KerasTensor(x.shape, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "drop": self.drop}

@@ -1,0 +1,72 @@
+"""Optimiser, schedule and loss of a recipe, in Keras. Importing this module imports Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from train.recipes import Recipe
+
+_MOMENTUM = 0.9
+
+
+@keras.saving.register_keras_serializable("lpe")
+class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
+    """A recipe's learning rate over `steps` steps."""
+
+    def __init__(self, recipe: Recipe, steps: int) -> None:
+        self._recipe = recipe
+        self._steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        recipe = self._recipe
+        done = ops.cast(step, "float32") / self._steps
+        rest = ops.clip((done - recipe.warm_up) / (1 - recipe.warm_up), 0.0, 1.0)
+        if recipe.schedule == "cosine":
+            falling = 0.5 * (1 + ops.cos(3.141592653589793 * rest))
+        elif recipe.schedule == "one-cycle":
+            falling = 1 - rest
+        else:
+            falling = ops.where(done < 0.5, 1.0, ops.where(done < 0.75, 0.1, 0.01))
+        rising = ops.minimum(done / recipe.warm_up, 1.0) if recipe.warm_up else 1.0
+        return recipe.learning_rate * rising * falling
+
+    def get_config(self) -> dict[str, Any]:
+        return {"recipe": dataclasses.asdict(self._recipe), "steps": self._steps}
+
+
+def optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
+    """A recipe's optimiser for `steps` steps in all."""
+    settings: dict[str, Any] = {
+        "weight_decay": recipe.weight_decay or None,
+        "global_clipnorm": recipe.clip_norm,
+        "use_ema": recipe.ema is not None,
+    }
+    if recipe.ema is not None:
+        settings["ema_momentum"] = recipe.ema
+    rate = LearningRate(recipe, steps)
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=_MOMENTUM, nesterov=True, **settings)
+    return keras.optimizers.AdamW(rate, **settings)
+
+
+@keras.saving.register_keras_serializable("lpe")
+class CrossEntropy(keras.losses.Loss):
+    """Between int labels [N] and probabilities [N, K]; `smoothing` of each label is spread over all classes."""
+
+    def __init__(self, smoothing: float = 0.0, name: str = "cross_entropy", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self._smoothing = smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        right = keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+        if not self._smoothing:
+            return right
+        any_class = -ops.mean(ops.log(ops.maximum(y_pred, 1e-7)), axis=-1)
+        return (1 - self._smoothing) * right + self._smoothing * any_class
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "smoothing": self._smoothing}
