@@ -4,8 +4,12 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# Training, but for the backend that Keras computes with.
+KERAS = ["keras>=3.15,<4", "matplotlib>=3.10", "tensorboard>=2.20"]
 EXTRAS = {
-    "train": ["tensorflow>=2.21,<2.22", "keras>=3.15,<4", "matplotlib>=3.10"],
+    "train": ["tensorflow>=2.21,<2.22", *KERAS],
+    "jax": ["jax>=0.10,<0.11", *KERAS],
+    "torch": ["torch>=2.11", *KERAS],
     # TFDS 4.9.10 imports importlib_resources and does not ask for it.
     "tfds": ["tensorflow-datasets>=4.9.10,<5", "importlib_resources", "tensorflow>=2.21,<2.22"],
     "gcp": ["apache-beam[gcp]", "tink[gcpkms]"],
@@ -26,6 +30,8 @@ TOOLS = [
     "ruff>=0.17,<0.18",
     "types-protobuf",
 ]
+# All but PyTorch, which is gigabytes.
+DEV = sorted({name for extra, names in EXTRAS.items() if extra != "torch" for name in names})
 
 setup(
     name="learnable-pixel-encryption",
@@ -46,6 +52,6 @@ setup(
         "tink>=1.16,<2",
         "typer>=0.29,<0.30",
     ],
-    extras_require={**EXTRAS, "dev": TOOLS + sorted({name for names in EXTRAS.values() for name in names})},
+    extras_require={**EXTRAS, "dev": TOOLS + DEV},
     entry_points={"console_scripts": ["lpe = pipeline.cli:entry_point"]},
 )

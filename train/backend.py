@@ -27,7 +27,7 @@ def load() -> ModuleType:
     Raises:
       UsageError: Keras or a backend is not installed.
     """
-    if "keras" not in sys.modules:
+    if sys.modules.get("keras") is None:
         # Read when TensorFlow starts: nothing below an error is for the people who use `lpe`.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("KERAS_BACKEND", _installed())
@@ -87,7 +87,7 @@ def _add_flag(variable: str, flag: str) -> None:
 
 
 def _import(name: str) -> ModuleType:
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:
         return cast(ModuleType, sys.modules[name])
     try:
         with _silenced():

@@ -28,7 +28,7 @@ class Compared:
 
     Attributes:
       spec: what was asked for.
-      plain: the plain dataset's directory.
+      plain: the plain dataset.
       counts: images of each split that a network is trained or measured on.
       results: a mapping for each network: the fields of `Trial`, and `accuracy` (0..1), `epochs`, `seconds`.
       breaches: the best ciphertext-only attack on each scheme but `plain`.
@@ -36,7 +36,7 @@ class Compared:
     """
 
     spec: CompareSpec
-    plain: str
+    plain: Dataset
     counts: dict[str, int]
     results: list[dict[str, Any]]
     breaches: dict[str, Breach]
@@ -81,7 +81,7 @@ def compare(spec: CompareSpec, report: Report) -> Compared:
         )
     counts = {name: plain.splits[name].examples for name in ("train", split)}
     counts["train"] = min(counts["train"], spec.images or counts["train"])
-    return Compared(spec, source, counts, results, breaches, frozenset(exact))
+    return Compared(spec, open_dataset(source), counts, results, breaches, frozenset(exact))
 
 
 def _said(trial: Trial) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.audit.quality import MOST_PSNR
 from pipeline.compare.plan import KINDS
-from pipeline.compare.table import PUBLISHED, Row
+from pipeline.compare.table import Row
 from transforms.errors import UsageError
 
 _COLOURS = {"ciphertext": "#4477aa", "front end": "#ee7733", "restored": "#bbbbbb"}
@@ -37,14 +37,9 @@ def bars(rows: Sequence[Row]) -> bytes:
             color=_COLOURS[kind],
             label=_NAMES[kind],
         )
-    known = [(i, PUBLISHED[row.cipher].accuracy) for i, row in enumerate(rows) if row.cipher in PUBLISHED]
-    axes.plot(
-        [i for i, _ in known],
-        [accuracy for _, accuracy in known],
-        "k_",
-        markersize=18,
-        label="published, for a far larger network (lpe: inferred)",
-    )
+    known = [(i, row.published.accuracy) for i, row in enumerate(rows) if row.published is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), "k_", markersize=18, label="published, for a far larger network")
     axes.set_xticks(range(len(rows)), [row.cipher for row in rows])
     axes.set(ylabel="test accuracy (%)", ylim=(0, 100))
     axes.grid(axis="y", alpha=0.3)

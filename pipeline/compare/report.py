@@ -12,7 +12,7 @@ from pipeline.audit.report import STYLE, image
 from pipeline.compare import figures, table
 from pipeline.compare.comparison import Compared
 from pipeline.compare.plan import KINDS
-from pipeline.compare.table import LEAKAGE, PUBLISHED, Row
+from pipeline.compare.table import LEAKAGE, Row
 from pipeline.inputs import ReadSpec
 
 _SHOWN = 8
@@ -46,7 +46,7 @@ def write(compared: Compared) -> dict[str, Any]:
 
 def _grid(compared: Compared) -> bytes:
     picture, _ = show.show_ciphers(
-        ReadSpec(f"dataset:{compared.plain}"), list(compared.spec.ciphers), None, _SHOWN
+        ReadSpec(f"dataset:{compared.plain.directory}"), list(compared.spec.ciphers), None, _SHOWN
     )
     out = io.BytesIO()
     picture.save(out, "png", optimize=True)
@@ -69,9 +69,11 @@ def _page(compared: Compared, rows: list[Row], pictures: dict[str, bytes]) -> st
             "published",
         )
     )
-    published = "; ".join(f"{name}: {each.source}" for name, each in PUBLISHED.items())
+    sources = [f"{row.cipher}: {row.published.source}" for row in rows if row.published is not None]
+    published = f"Published: {'; '.join(sources)}." if sources else ""
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>lpe compare</title><style>{STYLE}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><title>lpe compare</title><style>{STYLE}
+img {{ image-rendering: auto; }}</style></head><body>
 <h1>Accuracy on encrypted images, and what it is worth</h1>
 <p>{html.escape(table.setting(compared))}</p>
 <p class="verdict">{html.escape(LEAKAGE)}</p>
@@ -81,11 +83,11 @@ figures are of ShakeDrop and PyramidNet with 28.5 M parameters after 300 epochs:
 heights.</figcaption></figure>
 <table><tr>{heads}</tr>{"".join(map(_row, rows))}</table>
 <p>Lost: points of accuracy against plain images, for the ciphertext as it is and for the better of it and the front
-end. Restored exactly: no byte differs, so that the network for plain images is the network. Published:
-{html.escape(published)}.</p>
+end. Restored exactly: no byte differs, so that the network for plain images is the network.
+{html.escape(published)}</p>
 <h2>Accuracy against privacy</h2>
-<figure>{image(pictures["frontier.png"], "accuracy lost against best reconstruction")}<figcaption>A scheme that protected
-and could be learned would be at the lower left.</figcaption></figure>
+<figure>{image(pictures["frontier.png"], "accuracy lost against best reconstruction")}<figcaption>A scheme that
+protected and could be learned would be at the lower left.</figcaption></figure>
 <h2>What people see</h2>
 <figure>{image(pictures["grid.png"], "images, plain and encrypted")}<figcaption>Test images, plain and under each
 scheme.</figcaption></figure>
@@ -94,7 +96,6 @@ scheme.</figcaption></figure>
 
 
 def _row(row: Row) -> str:
-    published = PUBLISHED.get(row.cipher)
     attack = "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts"
     cells = [
         row.cipher,
@@ -104,6 +105,6 @@ def _row(row: Row) -> str:
         f"{row.best_gap:.1f}",
         attack,
         "" if row.psnr is None else figures.shown_psnr(row.psnr),
-        "" if published is None else f"{published.accuracy:.2f} %",
+        "" if row.published is None else f"{row.published.accuracy:.2f} %",
     ]
     return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

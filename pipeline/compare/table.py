@@ -26,7 +26,8 @@ class Published:
     source: str
 
 
-PUBLISHED = {
+_CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+_PUBLISHED = {
     "plain": Published(96.70, "Madono et al. 2020"),
     "le": Published(94.94, "Madono et al. 2020"),
     "etc": Published(85.94, "Madono et al. 2020"),
@@ -61,6 +62,7 @@ class Row:
       best_gap: the same for the better of it and the front end.
       attack, images, psnr, ssim: the best ciphertext-only attack and what it restored; None for `plain`.
       exact: whether it restored all images without any difference.
+      published: what the literature has for the scheme; None for other images than CIFAR-10.
     """
 
     cipher: str
@@ -73,9 +75,9 @@ class Row:
     psnr: float | None
     ssim: float | None
     exact: bool
+    published: Published | None
 
     def to_json(self) -> dict[str, Any]:
-        published = PUBLISHED.get(self.cipher)
         return {
             "cipher": self.cipher,
             "front_end": self.front_end,
@@ -87,7 +89,7 @@ class Row:
             "psnr": self.psnr,
             "ssim": self.ssim,
             "restored_exactly": self.exact,
-            "published": dataclasses.asdict(published) if published is not None else None,
+            "published": dataclasses.asdict(self.published) if self.published is not None else None,
         }
 
 
@@ -114,6 +116,7 @@ def rows(compared: Compared) -> list[Row]:
                 breach.psnr if breach is not None else None,
                 breach.ssim if breach is not None else None,
                 cipher in compared.exact,
+                _PUBLISHED.get(cipher) if set(compared.plain.class_names) == _CIFAR10 else None,
             )
         )
     return found
@@ -136,9 +139,10 @@ def setting(compared: Compared) -> str:
     spec, counts = compared.spec, compared.counts
     tested = next(name for name in counts if name != "train")
     copies = spec.augmentation.copies if spec.augmentation is not None else 0
+    learnt_from = spec.audit_images * 4 // 5
     augmented = f", {copies} augmented copies of each" if copies else ", no augmentation"
     return (
         f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
-        f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, mean ± standard "
-        f"deviation. One key for the dataset; attackers have {spec.audit_images * 4 // 5:,} ciphertexts and no key."
+        f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, mean ± "
+        f"standard deviation. One key for the dataset; attackers have {learnt_from:,} ciphertexts and no key."
     )

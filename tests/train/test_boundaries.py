@@ -1,6 +1,8 @@
-"""What `train` may not do: import keys or ciphers, or TensorFlow before it is needed."""
+"""What `train` may not do: import keys or ciphers, or Keras before it is needed; and what it can do without."""
 
 import ast
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,6 @@ from pathlib import Path
 import pytest
 
 import train
-from train import backend
-from transforms.errors import UsageError
 
 ROOT = Path(train.__file__).parent
 FORBIDDEN = (
@@ -29,22 +29,83 @@ def imported_names(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def run(program, *arguments, **environment):
+    """Standard output of a Python program in a process of its own."""
+    settings = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "XLA_FLAGS")}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT.parent,
+        env={**settings, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_nothing_that_can_decrypt(path):
     bad = [name for name in imported_names(path) if f"{name}.".startswith(tuple(f"{f}." for f in FORBIDDEN))]
     assert not bad
 
 
-def test_reading_a_run_needs_no_tensorflow():
-    program = "import sys, train.runs, train.loop, train.evaluate, train.predict; print('tensorflow' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT.parent, capture_output=True, text=True, check=True
+def test_reading_a_run_needs_no_keras():
+    program = (
+        "import sys, train.runs, train.loop, train.evaluate, train.predict; print('keras' in sys.modules)"
     )
-    assert done.stdout.strip() == "False"
+    assert run(program) == "False"
 
 
-def test_a_missing_tensorflow_is_a_usage_error(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    monkeypatch.setattr(backend, "sys", type("NoModules", (), {"modules": {}, "stderr": sys.stderr}))
-    with pytest.raises(UsageError, match=r"pip install 'learnable-pixel-encryption\[train\]'"):
-        backend.load()
+@pytest.mark.parametrize("missing", [["tensorflow", "jax", "torch"], ["keras"]], ids=["backend", "keras"])
+def test_what_is_not_installed_is_a_usage_error(missing):
+    program = f"""
+import sys
+for name in {missing}: sys.modules[name] = None
+from train import backend
+from transforms.errors import UsageError
+try: backend.load()
+except UsageError as error: print(error)
+"""
+    assert "pip install 'learnable-pixel-encryption[train]'" in run(program)
+
+
+BARE = """
+import dataclasses, json, sys
+for name in ("tensorflow", "torch", "apache_beam", "tink", "tensorflow_datasets"):
+    sys.modules[name] = None
+from tests.train.datasets import ENCRYPTION, toy_images, write_dataset
+from train import backend
+from train.evaluate import evaluate
+from train.loop import TrainSpec, fit
+from train.predict import predict
+from train.recipes import Recipe
+from train.runs import load_run
+
+place = sys.argv[1]
+data = write_dataset(f"{place}/toy", encryption=ENCRYPTION)
+recipe = Recipe(batch_size=16, ema=0.8, label_smoothing=0.1, clip_norm=1.0)
+spec = TrainSpec(data=data, output=f"{place}/run", front_end="dechain+embedding", epochs=2, recipe=recipe)
+result = fit(spec)
+run = load_run(spec.output)
+measured = evaluate(run, data, batch_size=7)
+probabilities = predict(run, toy_images(60, 1)[0])
+right = float((probabilities.argmax(axis=1) == toy_images(60, 1)[1]).mean())
+fit(dataclasses.replace(spec, output=f"{place}/again"))
+print(json.dumps({"devices": backend.devices(), "accuracy": measured["accuracy"], "predicted": right}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_jax_trains_without_tensorflow_or_beam(tmp_path, devices):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    printed = run(BARE, str(tmp_path), KERAS_BACKEND="jax", XLA_FLAGS=flags)
+    found = json.loads(printed)
+    assert found["devices"] == devices
+    assert found["accuracy"] == pytest.approx(found["predicted"])
+    first, again = (
+        [line.split('"seconds"')[0] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("run", "again")
+    )
+    assert first == again

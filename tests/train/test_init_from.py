@@ -12,6 +12,7 @@ from tests.train.datasets import CLASSES, ENCRYPTION, toy_images, write_dataset
 from train.evaluate import evaluate
 from train.loop import TrainSpec, fit
 from train.predict import predict
+from train.recipes import Recipe
 from train.runs import load_run
 from transforms.errors import DataError
 
@@ -28,7 +29,7 @@ def old(tmp_path_factory):
     """A finished run on a dataset under key 17; tests must not change it."""
     place = tmp_path_factory.mktemp("old")
     data = write_dataset(place / "toy", encryption=ENCRYPTION)
-    fit(TrainSpec(data=data, output=str(place / "run"), epochs=3, batch_size=16))
+    fit(TrainSpec(data=data, output=str(place / "run"), epochs=3, recipe=Recipe(batch_size=16)))
     return str(place / "run")
 
 
@@ -47,7 +48,7 @@ def rotated(tmp_path_factory):
 def spec(old, rotated, tmp_path_factory):
     """The spec of a finished fine-tuned run; tests must not change its directory."""
     output = str(tmp_path_factory.mktemp("runs") / "fine")
-    spec = TrainSpec(data=rotated, output=output, epochs=2, batch_size=16, init_from=old)
+    spec = TrainSpec(data=rotated, output=output, epochs=2, recipe=Recipe(batch_size=16), init_from=old)
     fit(spec)
     return spec
 
@@ -55,7 +56,9 @@ def spec(old, rotated, tmp_path_factory):
 @pytest.mark.slow
 def test_it_starts_from_the_other_network_and_not_from_fresh_weights(old, rotated, spec, tmp_path):
     # With next to no learning rate, all that changes are the averages of the normalisation.
-    still = dataclasses.replace(spec, output=str(tmp_path / "still"), epochs=1, learning_rate=1e-12)
+    still = dataclasses.replace(
+        spec, output=str(tmp_path / "still"), epochs=1, recipe=Recipe(batch_size=16, learning_rate=1e-12)
+    )
     fit(still)
     before, after = load_run(old).load_model(), load_run(still.output).load_model()
     for a, b in zip(before.trainable_weights, after.trainable_weights, strict=True):
@@ -69,7 +72,7 @@ def test_the_run_says_what_it_started_from(old, spec):
     said = load_run(spec.output).spec["init_from"]
     assert said["run"] == str(Path(old).resolve())
     assert len(said["model_sha256"]) == 64
-    assert "init_from" not in load_run(old).spec
+    assert load_run(old).spec["init_from"] is None
     assert fit(spec)["status"] == "skipped"
     with pytest.raises(DataError, match="holds a run with another init_from"):
         fit(dataclasses.replace(spec, init_from=None))

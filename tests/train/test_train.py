@@ -18,6 +18,7 @@ from train.data import evaluation_input, training_input
 from train.evaluate import evaluate
 from train.loop import TrainSpec, fit
 from train.predict import predict
+from train.recipes import Recipe
 from train.runs import load_run
 from transforms.errors import DataError, UsageError
 
@@ -35,7 +36,12 @@ def encrypted(tmp_path_factory):
 @pytest.fixture(scope="module")
 def spec(toy, tmp_path_factory):
     """The spec of a finished run of two epochs; tests must not change its directory."""
-    spec = TrainSpec(data=toy, output=str(tmp_path_factory.mktemp("runs") / "whole"), epochs=2, batch_size=16)
+    spec = TrainSpec(
+        data=toy,
+        output=str(tmp_path_factory.mktemp("runs") / "whole"),
+        epochs=2,
+        recipe=Recipe(batch_size=16),
+    )
     fit(spec)
     return spec
 
@@ -63,7 +69,7 @@ def kill_after(epoch):
 
 def test_fit_leaves_a_whole_run(toy, tmp_path):
     calls = []
-    spec = TrainSpec(data=toy, output=str(tmp_path / "run"), epochs=2, batch_size=16, seed=4)
+    spec = TrainSpec(data=toy, output=str(tmp_path / "run"), epochs=2, recipe=Recipe(batch_size=16), seed=4)
     result = fit(spec, progress=lambda *call: calls.append(call))
     assert {"status", "run", "model", "epochs", "accuracy", "seconds"} == set(result)
     assert (result["status"], result["epochs"]) == ("ok", 2)
@@ -134,9 +140,29 @@ def test_a_damaged_checkpoint_is_named(spec, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": "resnet"}, "unknown model 'resnet'; models are cnn"),
-        ({"epochs": 0}, "at least 1"),
         ({"learning_rate": 0.0}, "learning rate"),
+        ({"batch_size": 0}, "batch size"),
+        ({"optimizer": "adam"}, "unknown optimizer 'adam'; there is adamw, sgd"),
+        ({"schedule": "linear"}, "unknown schedule 'linear'; there is cosine, one-cycle, step"),
+        ({"warm_up": 1.0}, "warm-up"),
+        ({"label_smoothing": -0.1}, "label smoothing"),
+        ({"ema": 1.0}, "EMA"),
+        ({"clip_norm": 0.0}, "clipped"),
+    ],
+)
+def test_a_recipe_out_of_range_is_refused(change, message):
+    with pytest.raises(UsageError, match=message):
+        Recipe(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnet"}, "unknown model 'resnet'; models are cnn"),
+        ({"front_end": "dechain+magic"}, "unknown front end 'magic'; there is none, dechain"),
+        ({"front_end": "bit-planes+embedding"}, "embedding takes bytes, so it cannot follow"),
+        ({"epochs": 0}, "at least 1"),
+        ({"images": 0}, "at least 1"),
         ({"seed": -1}, "seed"),
         ({"validation_fraction": 0.9}, "validation fraction"),
     ],
@@ -157,16 +183,14 @@ def test_an_epoch_has_every_training_image_once_in_a_new_order(tmp_path, cache_b
     source = training_input(dataset, batch_size=10, seed=3, validation_fraction=0.1, cache_bytes=cache_bytes)
 
     def epoch(number):
-        source.clock.epoch = number
-        batches = list(source.train.as_numpy_iterator())
-        assert len(batches) == source.steps
+        batches = [source.train.batch(number, i) for i in range(source.train.steps)]
+        assert {len(batch[1]) for batch in batches} == {10}
         seen = np.concatenate([batch[0][:, 0, 0, 0] for batch in batches])
         assert (labels[seen] == np.concatenate([batch[1] for batch in batches])).all()
         return seen.tolist()
 
-    validation = np.concatenate(
-        [batch[0][:, 0, 0, 0] for batch in source.validation.as_numpy_iterator()]
-    ).tolist()
+    held_out = source.validation
+    validation = np.concatenate([held_out.batch(0, i)[0][:, 0, 0, 0] for i in range(held_out.steps)]).tolist()
     orders = [epoch(0), epoch(1), epoch(0)]
     assert orders[0] == orders[2]
     assert orders[0] != orders[1]
@@ -179,8 +203,8 @@ def test_a_validation_split_is_used(tmp_path):
     splits = {"train": toy_images(30, 0), "validation": toy_images(12, 1)}
     dataset = open_dataset(write_dataset(tmp_path / "toy", splits))
     source = training_input(dataset, batch_size=64, seed=0, validation_fraction=0.1)
-    assert (source.batch_size, source.steps) == (30, 1)
-    (images, labels) = next(source.validation.as_numpy_iterator())
+    assert (source.train.batch_size, source.train.steps) == (30, 1)
+    images, labels = source.validation.batch(0, 0)
     assert len(labels) == 12
     assert (np.sort(images, axis=None) == np.sort(splits["validation"][0], axis=None)).all()
 
@@ -195,8 +219,8 @@ def test_too_few_images_are_refused(tmp_path):
     ("damage", "message"),
     [
         (lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:], "damaged"),
-        (lambda data: data[:-7], "damaged"),
-        (lambda data: b"", "fewer than"),
+        (lambda data: data[:-7], "cut off"),
+        (lambda data: b"", "0 records, 67 were written"),
     ],
     ids=["flipped bit", "torn", "empty"],
 )
@@ -216,7 +240,7 @@ def test_a_label_beyond_the_classes_is_damage(tmp_path):
     images, labels = toy_images(30, 0)
     labels[20] = 3
     home = write_dataset(tmp_path / "toy", {"train": (images, labels)})
-    with pytest.raises(DataError, match=r"00002-of-00003: damaged .*a label beyond the classes"):
+    with pytest.raises(DataError, match=r"00002-of-00003: a label outside 0..2 .*restore"):
         fit(TrainSpec(data=home, output=str(tmp_path / "run"), epochs=1))
 
 
@@ -312,5 +336,5 @@ def test_the_cnn_refuses_smaller_images():
 
 
 def test_evaluation_input_keeps_all_images(toy):
-    batches = list(evaluation_input(open_dataset(toy), "test", 32).as_numpy_iterator())
-    assert [len(labels) for _, labels in batches] == [32, 28]
+    found = evaluation_input(open_dataset(toy), "test", 32)
+    assert [len(found.batch(0, i)[1]) for i in range(found.steps)] == [32, 28]
