@@ -14,9 +14,10 @@ from train import shards
 from train.shards import Selection
 from transforms.errors import DataError
 
-CACHE_BYTES = 2 << 30
-"""A split up to this size is held in memory and shuffled as a whole."""
-_WINDOW_BYTES = 1 << 28
+CACHE_BYTES = 1 << 30
+"""Memory for decoded images: a split that fits in is held, and shuffled as a whole."""
+_WINDOWS = 4
+"""Windows that share the memory where a split does not fit in."""
 
 
 @dataclasses.dataclass
@@ -37,7 +38,7 @@ class Examples:
       selection: which examples of each.
       batch_size: where `drop_rest`, what does not fill a last batch is left out: other images each time.
       seed: of the orders; None for the order on disk.
-      cache_bytes: a split up to this size is one window, and stays in memory.
+      cache_bytes: memory for images. A split that fits in is one window, and stays there.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class Examples:
         self._counts = selection.counts()
         self._sizes = shards.shard_bytes(dataset, splits[0])
         whole = int(self._sizes.sum())
-        self._window_bytes = whole if whole <= cache_bytes else _WINDOW_BYTES
+        fits = whole <= cache_bytes
+        self._window_bytes = whole if fits else cache_bytes // _WINDOWS
         # Of whole splits as many as fit; of windows the two that a batch can touch, and the one to come.
-        self._room = max(1, cache_bytes // max(1, whole)) if whole <= cache_bytes else 3
+        self._room = cache_bytes // max(1, whole) if fits else _WINDOWS - 1
         self._read: OrderedDict[tuple[str, tuple[int, ...]], concurrent.futures.Future[_Arrays]] = (
             OrderedDict()
         )

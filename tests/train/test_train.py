@@ -220,7 +220,7 @@ def test_too_few_images_are_refused(tmp_path):
     [
         (lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:], "damaged"),
         (lambda data: data[:-7], "cut off"),
-        (lambda data: b"", "0 records, 67 were written"),
+        (lambda data: b"", "0 records, .* were written"),
     ],
     ids=["flipped bit", "torn", "empty"],
 )
