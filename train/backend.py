@@ -62,6 +62,18 @@ def prepare(seed: int, precision: Precision) -> ModuleType:
     return keras
 
 
+@contextlib.contextmanager
+def one_device() -> Iterator[None]:
+    """While it lasts, networks are loaded and used on one device, whatever they were trained on."""
+    keras = load()
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
 def devices() -> int:
     """How many devices share each batch."""
     keras = load()

@@ -13,23 +13,34 @@ from transforms.errors import LpeError
 
 
 class Batches(keras.utils.PyDataset):
-    """The batches of the epoch that the clock shows."""
+    """The batches of the epoch that the clock shows.
 
-    def __init__(self, examples: Examples, clock: EpochClock) -> None:
+    Args:
+      devices: how many share each batch. Where there are several, a batch that they cannot share is filled up with
+        images of weight 0.
+    """
+
+    def __init__(self, examples: Examples, clock: EpochClock, devices: int = 1) -> None:
         super().__init__(workers=1)  # reading ahead is up to `Examples`, which knows the next epoch's order
         self._examples = examples
         self._clock = clock
+        self._devices = devices
         self._failure: LpeError | None = None
 
     def __len__(self) -> int:
         return self._examples.steps
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         try:
-            return self._examples.batch(self._clock.epoch, index)
+            images, labels = self._examples.batch(self._clock.epoch, index)
         except LpeError as error:
             self._failure = error
             raise
+        if self._devices == 1:
+            return images, labels
+        missing = -len(labels) % self._devices
+        weights = np.pad(np.ones(len(labels), np.float32), (0, missing))
+        return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))), np.pad(labels, (0, missing)), weights
 
     @contextlib.contextmanager
     def failing_clearly(self) -> Iterator[None]:

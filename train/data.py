@@ -81,7 +81,7 @@ class Examples:
         parts = []
         for w in range(*plan.span(start, stop)):
             images, labels = self._window(plan, w)
-            rows = plan.orders[w][max(0, start - plan.starts[w]) : stop - plan.starts[w]]
+            rows = plan.order(w)[max(0, start - plan.starts[w]) : stop - plan.starts[w]]
             parts.append((images[rows], labels[rows]))
         if len(parts) == 1:
             return parts[0]
@@ -98,13 +98,12 @@ class Examples:
     def _new_plan(self, epoch: int) -> _Plan:
         split = self._splits[epoch % len(self._splits)]
         order = np.arange(len(self._sizes))
-        random = None if self._seed is None else np.random.default_rng([self._seed, epoch])
+        random = None if self._seed is None else (self._seed, epoch)
         if random is not None:
-            order = random.permutation(order)
+            order = np.random.default_rng(random).permutation(order)
         groups = [tuple(sorted(g)) for g in shards.windows(self._sizes, order, self._window_bytes)]
         counts = [int(self._counts[list(group)].sum()) for group in groups]
-        orders = [np.arange(n) if random is None else random.permutation(n) for n in counts]
-        return _Plan(split, groups, orders, np.cumsum([0, *counts]))
+        return _Plan(split, groups, np.cumsum([0, *counts]), random)
 
     def _window(self, plan: _Plan, w: int) -> _Arrays:
         with self._lock:
@@ -128,17 +127,31 @@ _Arrays = tuple[np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """An epoch: its split, the shards of each window, the order of the examples in it, and where it starts."""
+    """An epoch: its split, the shards of each window, where each window starts, and what random orders follow from."""
 
     split: str
     groups: list[tuple[int, ...]]
-    orders: list[np.ndarray]
     starts: np.ndarray
+    random: tuple[int, int] | None
+    _orders: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
         """The windows, from and to, that hold the examples from `start` to `stop`."""
         first = int(np.searchsorted(self.starts, start, "right")) - 1
         return first, int(np.searchsorted(self.starts, stop, "left"))
+
+    def order(self, w: int) -> np.ndarray:
+        """The order of the examples of a window; only the latest few are kept, since there may be many."""
+        if w not in self._orders:
+            count = int(self.starts[w + 1] - self.starts[w])
+            for old in [each for each in self._orders if each < w - 1]:
+                del self._orders[old]
+            self._orders[w] = (
+                np.arange(count)
+                if self.random is None
+                else np.random.default_rng((*self.random, w)).permutation(count)
+            )
+        return self._orders[w]
 
 
 @dataclasses.dataclass(frozen=True)

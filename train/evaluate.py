@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.dataset import Dataset, open_dataset
+from train import backend
 from train.data import EpochClock, evaluation_input
 from train.runs import Run
 from transforms.errors import DataError
@@ -32,13 +33,14 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
-    model = run.load_model()
-    from train.batches import Batches  # noqa: PLC0415  (imports Keras)
+    with backend.one_device():
+        from train.batches import Batches  # noqa: PLC0415  (imports Keras)
 
-    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
-    with batches.failing_clearly():
-        metrics = model.evaluate(batches, verbose=0, return_dict=True)
+        model = run.load_model()
+        model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
+        with batches.failing_clearly():
+            metrics = model.evaluate(batches, verbose=0, return_dict=True)
     return {
         "accuracy": float(metrics["accuracy"]),
         "loss": float(metrics["loss"]),

@@ -218,12 +218,14 @@ def _train(
     model.compile(
         optimizer=optimizing.optimizer(spec.recipe, spec.epochs * source.train.steps),
         loss=optimizing.CrossEntropy(spec.recipe.label_smoothing),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
     )
     if finished:
         _restore(model, state.weights_path(finished))
     clock = EpochClock()
-    train, validation = Batches(source.train, clock), Batches(source.validation, EpochClock())
+    devices = backend.devices()
+    train = Batches(source.train, clock, devices)
+    validation = Batches(source.validation, EpochClock(), devices)
     with train.failing_clearly(), validation.failing_clearly():
         model.fit(
             train,

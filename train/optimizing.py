@@ -58,7 +58,7 @@ class CrossEntropy(keras.losses.Loss):
     """Between int labels [N] and probabilities [N, K]; `smoothing` of each label is spread over all classes."""
 
     def __init__(self, smoothing: float = 0.0, name: str = "cross_entropy", **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, **{"reduction": "mean_with_sample_weight", **kwargs})
         self._smoothing = smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

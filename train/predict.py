@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from train import backend
 from train.runs import Run
 from transforms.errors import DataError
 
@@ -47,4 +48,5 @@ def _predict(run: Run, images: np.ndarray, model: Callable[[], Any]) -> np.ndarr
         )
     if not len(images):
         return np.empty((0, len(run.class_names)), np.float32)
-    return np.asarray(model().predict(images, batch_size=_BATCH, verbose=0), np.float32)
+    with backend.one_device():
+        return np.asarray(model().predict(images, batch_size=_BATCH, verbose=0), np.float32)
