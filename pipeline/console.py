@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pipeline.dataset import copy_split
+
 _SECONDS_BETWEEN_LINES = 5.0
 
 Update = Callable[[int, int], None]
@@ -133,8 +135,9 @@ def job_table(command: str, result: Mapping[str, Any]) -> Table:
 def _cost(result: Mapping[str, Any]) -> str:
     """What the augmented copies take."""
     made = result["augmentation"]
-    one = result["splits"][made["split"]]["bytes"]
+    copies = [copy_split(made["split"], copy) for copy in range(1, made["copies"] + 1)]
+    total = sum(result["splits"][name]["bytes"] for name in copies)
     return (
-        f"{made['copies']} × {megabytes(one)} = {megabytes(made['copies'] * one)} more, for copies of "
+        f"{len(copies)} × {megabytes(total // len(copies))} = {megabytes(total)} more, for copies of "
         f"{made['split']} ({', '.join(made['kinds'])}; seed {made['seed']})"
     )

@@ -48,7 +48,7 @@ def test_the_summary_states_the_cost(lpe, keystore, plain, tmp_path):
         "patients",
         *WORDS,
     )
-    one = open_dataset(str(home)).splits["train"].num_bytes / 1e6
+    one = open_dataset(str(home)).splits["train_augmented_1"].num_bytes / 1e6
     assert f"2 × {one:.1f} MB = {2 * one:.1f} MB more" in " ".join(done.out.split())
 
 
