@@ -35,7 +35,11 @@ def load() -> ModuleType:
             _add_flag("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
         elif os.environ["KERAS_BACKEND"] == "torch":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without
-    return _import("keras")
+    keras = _import("keras")
+    if keras.config.backend() == "tensorflow":
+        with _silenced():  # looking for GPUs for the first time, it complains where there are none
+            _import("tensorflow").config.list_physical_devices()
+    return keras
 
 
 def prepare(seed: int, precision: Precision) -> ModuleType:

@@ -49,7 +49,7 @@ class TrainSpec:
       output: the run directory, local. One with an unfinished run of the same spec is resumed, one
         with a finished run of the same spec is left as it is, any other is refused.
       model: a name of `train.models.names()`, or another size of one.
-      front_end: see `train.front_ends`.
+      front_end: see `train.front_ends`; `auto` is the one that is meant for the dataset's scheme.
       epochs: how often the network sees the training images.
       recipe: optimiser, schedule, regularisation.
       precision: what is computed in; weights are float32 in any case.
@@ -98,7 +98,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
 
     Returns:
       `status` (`ok`, or `skipped` where the run was finished before), `run`, `model` (the .keras
-      file), `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
+      file), `front_end`, `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
 
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
@@ -107,6 +107,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
       LpeError: the loss diverged.
     """
     dataset = open_dataset(spec.data)
+    spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
         _check_origin(origin, spec, dataset)
@@ -244,7 +245,8 @@ def _train(
 
 
 def _restore(model: keras.Model, weights: Path) -> None:
-    model.optimizer.build(model.trainable_variables)  # else its part of the file is passed over
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)  # else its part of the file is passed over
     try:
         model.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:
@@ -291,6 +293,7 @@ def _result(run: Run, status: str) -> dict[str, Any]:
         "status": status,
         "run": run.directory,
         "model": run.model_path,
+        "front_end": run.spec["front_end"],
         "epochs": run.epochs,
         "seconds": run.seconds,
         "accuracy": dict(run.accuracy),

@@ -14,7 +14,7 @@ FRONT_END = Annotated[
     str,
     typer.Option(
         help="Key-free steps before the network, joined by +: dechain, bit-planes, embedding, affine, adaptation, "
-        "adaptation-shared."
+        "adaptation-shared; or auto: what is meant for the scheme."
     ),
 ]
 RUN = Annotated[str, typer.Option(help="The run's directory, as given to lpe train.")]
@@ -97,7 +97,7 @@ def train(
     rows = {
         "run": result["run"],
         "model": result["model"],
-        "front end": front_end,
+        "front end": result["front_end"],
         "epochs": str(result["epochs"]),
         "accuracy": f"{result['accuracy']['train']:.1%} train, {result['accuracy']['validation']:.1%} validation",
         "time": "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.0f} s",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from train.backend import Precision
     from train.recipes import Recipe
 
-AUTO = "auto"
 SPEC_FILE = "spec.json"
 Kind = Literal["ciphertext", "front end", "restored"]
 KINDS: tuple[Kind, ...] = ("ciphertext", "front end", "restored")
@@ -40,7 +39,7 @@ class CompareSpec:
       beam: Beam's options.
 
     Raises:
-      UsageError: no seeds, or an unknown front end.
+      UsageError: no seeds, an unknown front end, or a work directory that is not on this machine.
     """
 
     read: ReadSpec
@@ -60,8 +59,11 @@ class CompareSpec:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise UsageError(f"a comparison needs at least one seed, not {self.seeds}")
-        if self.front_end != AUTO:
-            front_ends.check(self.front_end)
+        front_ends.check(self.front_end)
+        if storage.is_remote(self.work):
+            raise UsageError(
+                f"{self.work}: networks are trained on local files; give a directory of this machine"
+            )
 
     def settings(self) -> dict[str, Any]:
         """What may not change between runs in one work directory; schemes and seeds can be added."""
@@ -130,7 +132,7 @@ def trials(spec: CompareSpec, restored: frozenset[str]) -> list[Trial]:
     found = []
     for seed in range(spec.seeds):
         for cipher in spec.ciphers:
-            front_end = front_ends.best_for(cipher) if spec.front_end == AUTO else spec.front_end
+            front_end = front_ends.resolve(spec.front_end, {"cipher": cipher})
             found.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
             if cipher != "plain" and front_end != front_ends.NONE:
                 found.append(Trial(cipher, "front end", front_end, seed))

@@ -134,6 +134,8 @@ def test_a_work_directory_is_one_comparison(tmp_path):
 def test_nonsense_is_refused(lpe, tmp_path):
     with pytest.raises(UsageError, match="at least one seed"):
         spec_of(tmp_path, seeds=0)
+    with pytest.raises(UsageError, match="directory of this machine"):
+        spec_of("s3://bucket/compare")
     with pytest.raises(UsageError, match="unknown front end"):
         spec_of(tmp_path, front_end="magic")
     words = ("compare", "--source", "synthetic:50", "--output", tmp_path / "w")

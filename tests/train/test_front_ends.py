@@ -124,7 +124,13 @@ def test_noise_is_left_alone_in_peace():
     assert np.isfinite(tables).all()
 
 
-@pytest.mark.parametrize("name", [*NAMES, "dechain+embedding", "bit-planes+adaptation", "dechain+bit-planes"])
+COMPOSED = ["bit-planes+adaptation", "dechain+bit-planes"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dechain+embedding", *(pytest.param(name, marks=pytest.mark.slow) for name in [*NAMES, *COMPOSED])],
+)
 def test_a_network_with_it_survives_saving(name, tmp_path):
     images = photographs(40, 0)
     model = models.build("cnn", SHAPE, 3, name, ENCRYPTION)

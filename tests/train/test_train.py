@@ -71,7 +71,7 @@ def test_fit_leaves_a_whole_run(toy, tmp_path):
     calls = []
     spec = TrainSpec(data=toy, output=str(tmp_path / "run"), epochs=2, recipe=Recipe(batch_size=16), seed=4)
     result = fit(spec, progress=lambda *call: calls.append(call))
-    assert {"status", "run", "model", "epochs", "accuracy", "seconds"} == set(result)
+    assert {"status", "run", "model", "front_end", "epochs", "accuracy", "seconds"} == set(result)
     assert (result["status"], result["epochs"]) == ("ok", 2)
     assert set(result["accuracy"]) == {"train", "validation"}
     assert [call[:2] for call in calls] == [(1, 2), (2, 2)]
@@ -84,6 +84,12 @@ def test_fit_leaves_a_whole_run(toy, tmp_path):
     assert dict(run.dataset) == {"name": "toy", "version": "1.0.0"}
     assert run.accuracy["validation"] == max(line["val_accuracy"] for line in metrics(spec.output))
     assert run.model_path == result["model"]
+
+
+def test_auto_is_the_front_end_of_the_scheme(encrypted, spec, tmp_path):
+    auto = dataclasses.replace(spec, data=encrypted, output=str(tmp_path / "run"), epochs=1, front_end="auto")
+    assert fit(auto)["front_end"] == "dechain+embedding"
+    assert fit(dataclasses.replace(auto, front_end="dechain+embedding"))["status"] == "skipped"
 
 
 def test_a_finished_run_is_skipped_and_another_spec_refused(spec):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 NONE = "none"
+AUTO = "auto"
+"""The one that is meant for the scheme."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +63,17 @@ def best_for(cipher: str) -> str:
     return _BEST.get(cipher, NONE)
 
 
+def resolve(name: str, encryption: Mapping[str, Any] | None) -> str:
+    """`name`, or what `auto` stands for with images that are so encrypted (an encryption.json; None: plain)."""
+    if name != AUTO:
+        return name
+    return NONE if encryption is None else best_for(encryption["cipher"])
+
+
 def check(name: str) -> None:
-    """Raises UsageError unless `name` is `none` or steps that go together."""
-    _steps(name)
+    """Raises UsageError unless `name` is `auto`, `none`, or steps that go together."""
+    if name != AUTO:
+        _steps(name)
 
 
 def _steps(name: str) -> list[_Step]:
