@@ -97,8 +97,8 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
         second); metrics are `loss`, `accuracy`, `val_loss`, `val_accuracy`.
 
     Returns:
-      `status` (`ok`, or `skipped` where the run was finished before), `run`, `model` (the .keras
-      file), `front_end`, `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
+      `status` (`ok`, or `skipped` where the run was finished before), `run`, `model` (the .keras file), `front_end`,
+      `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
 
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
