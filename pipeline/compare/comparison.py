@@ -11,7 +11,7 @@ from pipeline.compare import restoring
 from pipeline.compare.plan import CompareSpec, Trial, trials
 from pipeline.compare.restoring import Breach
 from pipeline.console import Report
-from pipeline.dataset import Dataset, open_dataset
+from pipeline.dataset import Dataset, committed_versions, open_dataset
 from pipeline.inputs import ReadSpec
 from pipeline.jobs import CipherChoice, JobSpec, KeySpec
 from pipeline.keystore import KeyStore
@@ -54,6 +54,7 @@ def compare(spec: CompareSpec, report: Report) -> Compared:
     if not KeyStore(keystore).exists(_KEY):
         KeyStore(keystore).create(_KEY)
     source = _ingested(spec, report)
+    spec.claim(open_dataset(source).digest())
     encrypted = {name: _encrypt(spec, report, source, keystore, name) for name in spec.ciphers}
     plain = encrypted["plain"]
     split = "test" if "test" in plain.splits else "validation"
@@ -120,6 +121,9 @@ def _attack(
     if breach.attack is None:
         return breach, None
     home = storage.join(spec.work, "restored", name, data.name)
+    if committed_versions(home):
+        return breach, open_dataset(home)
+    report.note(f"{name}: restoring …")
     job = JobSpec(ReadSpec(f"dataset:{data.directory}"), home, spec.beam)
     return breach, restoring.restore(job, keystore, spec.audit_images, breach)
 

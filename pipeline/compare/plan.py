@@ -83,20 +83,33 @@ class CompareSpec:
             else {**dataclasses.asdict(self.augmentation), "kinds": list(self.augmentation.kinds)},
         }
 
-    def claim(self) -> None:
-        """Makes the work directory this comparison's. Raises DataError where it is another one's."""
+    def claim(self, digest: str | None = None) -> None:
+        """Makes the work directory this comparison's.
+
+        Args:
+          digest: of the plain images; None before it is known.
+
+        Raises:
+          DataError: it is another comparison's, or one of other images.
+        """
         path = storage.join(self.work, SPEC_FILE)
         wanted = json.loads(json.dumps(self.settings()))
-        if not storage.exists(path):
-            storage.write_atomic(path, (json.dumps(wanted, indent=2) + "\n").encode())
-            return
         try:
-            found = json.loads(storage.read_bytes(path))
+            found = (
+                json.loads(storage.read_bytes(path)) if storage.exists(path) else {**wanted, "digest": None}
+            )
         except ValueError as error:
             raise DataError(f"{path}: damaged ({error}); choose another --output") from error
-        if found != wanted:
-            keys = ", ".join(sorted(key for key in wanted if found.get(key) != wanted[key]))
-            raise DataError(f"{self.work}: holds a comparison with another {keys}; choose another --output")
+        known = found.get("digest")
+        differing = [key for key in wanted if found.get(key) != wanted[key]]
+        if digest is not None and known not in (None, digest):
+            differing.append("content of the source")
+        if differing:
+            raise DataError(
+                f"{self.work}: holds a comparison with another {', '.join(sorted(differing))}; choose another --output"
+            )
+        text = json.dumps({**wanted, "digest": known or digest}, indent=2) + "\n"
+        storage.write_atomic(path, text.encode())
 
 
 @dataclasses.dataclass(frozen=True)
