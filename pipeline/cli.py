@@ -101,8 +101,8 @@ def _quieten(debug: bool) -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
-    logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    # It logs the traceback of every error that it passes on.
+    # Beam logs the traceback of every error that it passes on, some of them to the root.
+    logging.basicConfig(level=logging.CRITICAL, format="%(message)s")
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     logging.getLogger("lpe").setLevel(logging.WARNING)
 

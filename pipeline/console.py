@@ -47,6 +47,13 @@ class Report:
         for line in lines:
             self._out.print(line, soft_wrap=True, markup=False)
 
+    def staged(self, template: str, home: str) -> None:
+        """Says that a job was staged as a template, and where its dataset will be."""
+        line = (
+            f"staged as {template}; the job, once it is started from there, writes the next version of {home}"
+        )
+        self.result({"status": "staged", "template": template, "home": home}, lines=(line,))
+
     def note(self, line: str) -> None:
         """A line about the work going on, for people."""
         if not self.as_json:
@@ -128,8 +135,17 @@ def job_table(command: str, result: Mapping[str, Any]) -> Table:
         rows["key"] = f"{result['key']['name']} {result['key']['id']}"
     if result["bad_records"]:
         rows["skipped"] = f"{result['bad_records']:,} bad records, listed in bad_records.jsonl"
+    if result.get("metrics") is not None:
+        rows["work"] = work_done(result["metrics"])
     rows["time"] = "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.1f} s"
     return facts(command, rows)
+
+
+def work_done(metrics: Mapping[str, Any]) -> str:
+    """What all workers together did, from a job's metrics: `8 shards: read 0.12 s, transform 0.31 s, …`."""
+    kept = f", {metrics['kept_shards']:,} of them finished before" if metrics["kept_shards"] else ""
+    stages = ", ".join(f"{stage} {seconds['total']:,.2f} s" for stage, seconds in metrics["seconds"].items())
+    return f"{metrics['shards']:,} shards{kept}" + (f"; all workers together: {stages}" if stages else "")
 
 
 def _cost(result: Mapping[str, Any]) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import augmented, output, sealing, shardmap, storage
-from pipeline.dataset import Dataset, open_dataset
+from pipeline import augmented, output, runners, sealing, shardmap, storage
+from pipeline.dataset import INFO_FILE, Dataset, open_dataset
 from pipeline.encryption import Encryption, dataset_salt, new_encryption
 from pipeline.inputs import Input, ReadSpec, open_input
 from pipeline.keystore import KeyStore, Registry
+from pipeline.metrics import JobMetrics
 from pipeline.output import Output
 from pipeline.records import RecordFormat
+from pipeline.sources import split_uri
 from pipeline.stages import Copy, Decrypt, Encrypt, Stage
 from pipeline.work import WriteShard
 from transforms import ciphers
@@ -25,6 +27,9 @@ from transforms.keyed import CipherSpec, Scope
 
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_LISTINGS = 5.0  # a bucket's lists are paid for by the thousand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +83,12 @@ class CipherChange:
 
 @dataclasses.dataclass(frozen=True)
 class JobResult:
-    """A committed dataset version, and whether this run made it or found it made."""
+    """A committed dataset version, whether this run found it made, and what was counted in making it."""
 
     dataset: Dataset
     skipped: bool
     seconds: float
+    metrics: JobMetrics | None = None
 
     @property
     def bad_records(self) -> int:
@@ -105,11 +111,21 @@ class JobResult:
             out["scope"] = encryption["scope"]
         if self.dataset.augmentation is not None:
             out["augmentation"] = dict(self.dataset.augmentation)
+        if not self.skipped:
+            out["metrics"] = self.metrics.to_json() if self.metrics is not None else None
         return out
+
+
+def check_reach(spec: JobSpec, *more: str) -> None:
+    """Raises UsageError if the runner's workers cannot reach what the job reads and writes, or `more` places."""
+    kind, place = split_uri(spec.read.source)
+    read = [place] if kind in ("cifar", "dataset", "folder") else []
+    runners.check_reach(spec.beam, *read, spec.home, *more)
 
 
 def ingest(spec: JobSpec) -> JobResult:
     """Writes the images of any source as a plain dataset, with neutral ids and their map."""
+    check_reach(spec)
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
@@ -126,6 +142,7 @@ def encrypt(
 
     With an augmentation, copies of the training images are varied, encrypted and written as further splits.
     """
+    check_reach(spec, key.keystore)
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
@@ -136,6 +153,7 @@ def encrypt(
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
     """Restores the plain dataset from an encrypted one; the key is the one that the dataset names."""
+    check_reach(spec, keystore)
     with open_input(spec.read) as source:
         if source.dataset is None or source.dataset.encryption is None:
             raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; name one as dataset:DIR")
@@ -158,6 +176,7 @@ def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
       keystore: where both keys are.
       change: another cipher, parameters or scope.
     """
+    check_reach(spec, keystore)
     with open_input(spec.read) as source:
         if source.dataset is None or source.dataset.encryption is None:
             raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; encrypt it first")
@@ -317,7 +336,7 @@ def _write_dataset(spec: JobSpec, source: Input, product: Product) -> JobResult:
     manifest = {"job": job, "source_digest": source.digest, "origin": source.origin, **work.described}
     if source.dataset is not None and source.dataset.augmentation is not None:
         manifest["augmentation"] = source.dataset.augmentation  # its splits are copied like all others
-    shardmap.run(
+    counted = shardmap.run(
         source.tasks,
         WriteShard(work.restore, work.conceal, work.check, begun, spec.skip_bad_records),
         shardmap.Commit(begun, manifest, source.splits),
@@ -325,19 +344,22 @@ def _write_dataset(spec: JobSpec, source: Input, product: Product) -> JobResult:
         processes=spec.processes,
         watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
     )
-    return JobResult(open_dataset(begun.directory), skipped=False, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return JobResult(open_dataset(begun.directory), skipped=False, seconds=seconds, metrics=counted)
 
 
-def _watcher(progress: Progress, out: Output, source: Input) -> Callable[[], None]:
+def _watcher(progress: Progress, out: Output, source: Input) -> shardmap.Watch:
     """Progress from what is on disk: any runner's workers leave a receipt for each finished shard."""
     expected = {
         storage.base_name(out.receipt_path(task.split, task.index)): task.reader.expected()
         for task in source.tasks
     }
+    total = sum(expected.values())
 
-    def watch() -> None:
+    def look() -> None:
         done = sum(expected.get(name, 0) for name in storage.list_names(out.receipts))
-        committed = storage.exists(out.directory)
-        progress(source.examples if committed else done, source.examples)
+        committed = storage.exists(storage.join(out.directory, INFO_FILE))
+        progress(total if committed else done, total)
 
-    return watch
+    remote = storage.is_remote(out.home)
+    return shardmap.Watch(look, _SECONDS_BETWEEN_LISTINGS if remote else _SECONDS_BETWEEN_LOOKS)

@@ -7,23 +7,31 @@ import difflib
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import UsageError
+from transforms.errors import DataError, UsageError
 
 # `DirectRunner` would first try to download another runner; this is the one it falls back to.
 LOCAL_RUNNER = "FnApiRunner"
+
+_SECONDS_TO_ANSWER = 30
 
 
 def beam_options(arguments: list[str]) -> PipelineOptions:
     """Checks that Beam knows every argument and returns its options, the local runner by default.
 
+    A job service (--job_endpoint; Flink's, Spark's) is asked which options it adds to Beam's own.
+
     Raises:
       UsageError: an argument that neither `lpe` nor Beam knows, or one with a bad value.
+      DataError: the job service does not answer.
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
     for group in PipelineOptions.__subclasses__():
         # Beam's own way of collecting what its groups of options define.
         group._add_argparse_args(parser)
     known, unknown = parser.parse_known_args(arguments)
+    if known.job_endpoint:
+        there = _known_to_job_service(known.job_endpoint)
+        unknown = [word for word in unknown if word.startswith("-") and _name(word) not in there]
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
         close = difflib.get_close_matches(unknown[0].split("=")[0], options, 1)
@@ -31,6 +39,29 @@ def beam_options(arguments: list[str]) -> PipelineOptions:
         raise UsageError(f"neither lpe nor Beam knows the option {unknown[0]}{hint}")
     runner = [] if known.runner else [f"--runner={LOCAL_RUNNER}"]
     return PipelineOptions([*arguments, *runner])
+
+
+def _name(word: str) -> str:
+    return word.lstrip("-").split("=")[0]
+
+
+def _known_to_job_service(endpoint: str) -> set[str]:
+    import grpc  # noqa: PLC0415  (slow, and for these runners only)
+    from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc  # noqa: PLC0415
+
+    with grpc.insecure_channel(endpoint) as channel:
+        service = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        try:
+            answer = service.DescribePipelineOptions(
+                beam_job_api_pb2.DescribePipelineOptionsRequest(),
+                timeout=_SECONDS_TO_ANSWER,
+                wait_for_ready=True,
+            )
+        except grpc.RpcError as error:
+            raise DataError(
+                f"{endpoint}: no job service answers there; start it, or correct --job_endpoint"
+            ) from error
+    return {option.name for option in answer.options}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -36,9 +36,12 @@ class ShardReceipt:
 
     Attributes:
       split, index: which shard.
-      shard: the file that was written; None if it could not be.
+      shard: the file that was written; None if it could not be, or if the job writes none.
       bad: skipped records, as {where, reason}.
-      failure: why it could not be written.
+      failure: why it could not be done.
+      images: how many were written, or checked.
+      seconds: by stage, what it took in this run.
+      kept: an earlier run had finished it.
     """
 
     split: str
@@ -46,14 +49,22 @@ class ShardReceipt:
     shard: ShardInfo | None
     bad: tuple[dict[str, str], ...] = ()
     failure: str | None = None
+    images: int = 0
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    kept: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """What is written beside a finished shard."""
+        assert self.shard is not None
+        shard = dataclasses.asdict(self.shard)
+        return {"split": self.split, "index": self.index, "shard": shard, "bad": list(self.bad)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ShardReceipt:
-        shard = ShardInfo(**value["shard"]) if value["shard"] is not None else None
-        return cls(value["split"], value["index"], shard, tuple(value["bad"]), value["failure"])
+        """The receipt of a shard that an earlier run finished."""
+        shard = ShardInfo(**value["shard"])
+        bad = tuple(value["bad"])
+        return cls(value["split"], value["index"], shard, bad, images=shard.examples, kept=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ values; keys and files are opened in `setup()` and `process()`, where the work i
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -18,34 +19,58 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.window import GlobalWindows
 
+from pipeline import metrics, runners
+from pipeline.metrics import JobMetrics, ShardCounters
 from pipeline.output import Output, ShardReceipt
 from pipeline.pool import WorkerPool, claim, started
 from pipeline.work import ShardTask, ShardWork, Worker
-from transforms.errors import DataError
+from transforms.errors import DataError, LpeError
+
+_MOST_REASONS = 100  # an error's text has its limits
+
+
+class ShardsFailedError(DataError):
+    """Shards could not be done.
+
+    Attributes:
+      reasons: why, each once; of very many the first.
+      images: those in the shards that were done.
+    """
+
+    def __init__(self, reasons: list[str], count: int, images: int) -> None:
+        super().__init__(reasons[0] + (f" (and {count - 1} more like this)" if count > 1 else ""))
+        self.reasons = reasons
+        self.images = images
 
 
 class JobFailedError(Exception):
-    """Raised by the last step when shards could not be done."""
+    """Raised by the last step when shards could not be done.
 
-
-def _job_failed(reasons: list[str]) -> JobFailedError:
-    """The error that carries the reasons through any runner.
-
-    A runner passes an error on as text, quoted and with its own words around it: the reasons stand
-    there once for people and once so that they can be found again.
+    A runner passes an error on as text, quoted and with its own words around it: the reasons stand there once
+    for people and once so that they can be found again.
     """
-    packed = base64.b64encode(json.dumps(reasons).encode()).decode()
-    return JobFailedError(f"{'; '.join(reasons)} <lpe:{packed}>")
+
+    def __init__(self, reasons: list[str], images: int) -> None:
+        told = {"reasons": reasons[:_MOST_REASONS], "count": len(reasons), "images": images}
+        packed = base64.b64encode(json.dumps(told).encode()).decode()
+        super().__init__(f"<lpe:{packed}> {'; '.join(reasons[:3])}")
 
 
-def _reasons(error: Exception) -> list[str] | None:
-    """The reasons that a runner's error carries, if it is about a JobFailedError."""
+def _told(error: Exception) -> ShardsFailedError | None:
+    """What a runner's error says of failed shards, if it is about that."""
     found = re.search(r"<lpe:([A-Za-z0-9+/=]+)>", str(error))
-    return json.loads(base64.b64decode(found[1])) if found else None
+    return ShardsFailedError(**json.loads(base64.b64decode(found[1]))) if found else None
+
+
+def fail_if_any(receipts: list[ShardReceipt]) -> None:
+    """A last step: raises JobFailedError if shards could not be done."""
+    failures = sorted({receipt.failure for receipt in receipts if receipt.failure is not None})
+    if failures:
+        raise JobFailedError(failures, sum(receipt.images for receipt in receipts))
 
 
 def _interrupted(error: BaseException | None) -> bool:
@@ -75,9 +100,7 @@ class ShardFn(beam.DoFn):
         self._work = work
         self._processes = processes
         self._pool_name = pool
-        self._images = Metrics.counter("lpe", "images")
-        self._bytes = Metrics.counter("lpe", "bytes")
-        self._bad = Metrics.counter("lpe", "bad_records")
+        self._counters = ShardCounters()
         self._worker: Worker | None = None
         self._pool: WorkerPool | None = None
 
@@ -103,10 +126,7 @@ class ShardFn(beam.DoFn):
             self._pool.close()
 
     def _counted(self, receipt: ShardReceipt) -> ShardReceipt:
-        if receipt.shard is not None:
-            self._images.inc(receipt.shard.examples)
-            self._bytes.inc(receipt.shard.bytes)
-        self._bad.inc(len(receipt.bad))
+        self._counters.count(receipt)
         return receipt
 
 
@@ -127,6 +147,19 @@ class _Gather(beam.CombineFn):
         return accumulator
 
 
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Looks at a job while it runs.
+
+    Attributes:
+      look: called now and then, and at the end.
+      every: seconds between two looks.
+    """
+
+    look: Callable[[], None]
+    every: float
+
+
 def run(
     tasks: Iterable[ShardTask],
     work: ShardWork,
@@ -134,37 +167,49 @@ def run(
     options: PipelineOptions,
     *,
     processes: int = 1,
-    watch: Callable[[], None] | None = None,
-) -> None:
+    watch: Watch | None = None,
+) -> JobMetrics | None:
     """Builds the pipeline, runs it and waits for its end.
 
     Args:
       processes: how many work at once on a machine.
-      watch: called twice a second meanwhile, to show progress.
+      watch: shows progress.
+
+    Returns:
+      What was counted; None where the runner does not tell.
 
     Raises:
-      DataError: shards could not be done; the first reason.
+      ShardsFailedError: shards could not be done.
+      JobStaged: the options ask for a template; it was staged, and nothing is run.
+      DataError: the job failed on a runner elsewhere, for another reason.
     """
     over = threading.Event()
     watcher = threading.Thread(target=_watch, args=(watch, over), daemon=True)
-    if watch is not None:
-        watcher.start()
+    watcher.start()
+    result: PipelineResult | None = None
     try:
-        with started(work, processes) as pool:
-            _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run().wait_until_finish()
+        here = processes if runners.is_local(options) else 1
+        with started(work, here) as pool:
+            result = _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run()
+            template = runners.template(options)
+            if template is not None:
+                raise runners.JobStaged(template)
+            result.wait_until_finish()
+        return metrics.of(result)
+    except runners.JobStaged:
+        raise
+    except KeyboardInterrupt:
+        if result is not None:
+            with contextlib.suppress(Exception):
+                result.cancel()  # the next run continues; two at once would do the same work
+        raise
     except Exception as error:
         if _interrupted(error):
             raise KeyboardInterrupt from error
-        reasons = _reasons(error)
-        if reasons is None:
-            raise
-        more = f" (and {len(reasons) - 1} more like this)" if len(reasons) > 1 else ""
-        raise DataError(reasons[0] + more) from error
+        raise _told(error) or runners.explained(options, error) from error
     finally:
         over.set()
-        if watch is not None:
-            watcher.join()
-            watch()
+        watcher.join()
 
 
 def _pipeline(
@@ -182,9 +227,13 @@ def _pipeline(
     return pipeline
 
 
-def _watch(watch: Callable[[], None], over: threading.Event) -> None:
-    while not over.wait(0.5):
-        watch()
+def _watch(watch: Watch | None, over: threading.Event) -> None:
+    while watch is not None:
+        ended = over.wait(watch.every)
+        with contextlib.suppress(LpeError, OSError):  # what cannot be looked at now may be later
+            watch.look()
+        if ended:
+            return
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,9 +251,7 @@ class Commit:
     splits: tuple[str, ...]
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
-        failures = sorted({receipt.failure for receipt in receipts if receipt.failure is not None})
-        if failures:
-            raise _job_failed(failures)
+        fail_if_any(receipts)
         self.output.commit(receipts, self.manifest, list(self.splits))
 
 

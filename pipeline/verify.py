@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import augmented, shardmap, storage
+from pipeline import augmented, runners, shardmap
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.encryption import Encryption
 from pipeline.inputs import dataset_input
+from pipeline.metrics import JobMetrics
 from pipeline.output import ShardReceipt
 from pipeline.readers import Reader
 from pipeline.sources.base import BadRecord
 from pipeline.stages import BatchFunction, Copy, Decrypt, Stage
+from pipeline.stopwatch import Stopwatch
 from pipeline.work import ShardTask
 from transforms.batch import ImageBatch
 from transforms.errors import DataError
@@ -36,6 +34,7 @@ class Verification:
     problems: tuple[str, ...]
     compared: bool
     seconds: float
+    metrics: JobMetrics | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +45,7 @@ class Verification:
             "compared": self.compared,
             "ok": not self.problems,
             "problems": list(self.problems),
+            "metrics": self.metrics.to_json() if self.metrics is not None else None,
         }
 
 
@@ -66,6 +66,8 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
       KeyStoreError: the key store or the key cannot be opened.
     """
     started = time.monotonic()
+    runners.check_waited_for(beam, "verify")
+    runners.check_reach(beam, *filter(None, (path, keystore, against)))
     data = open_dataset(path)
     stage: Stage = Copy()
     if data.encryption is not None:
@@ -79,15 +81,17 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
                 f"{data.directory}: comparing an encrypted dataset needs its key; pass --keystore"
             )
     plain = None if against is None else _counterparts(data, open_dataset(against))
-    tasks = dataset_input(data).tasks
-    with _word_place(beam) as place:
-        shardmap.run(tasks, CheckShard(stage, plain), WriteFindings(place), options=beam)
-        findings = json.loads(storage.read_bytes(storage.join(place, "findings.json")))
+    source = dataset_input(data)
+    problems: tuple[str, ...] = ()
+    counted = None
     # A shard without a failure was read to its end and held what it must.
-    whole = [task for task in tasks if [task.split, task.index] not in findings["failed"]]
-    examples = sum(task.reader.expected() for task in whole)
+    examples = source.examples
+    try:
+        counted = shardmap.run(source.tasks, CheckShard(stage, plain), shardmap.fail_if_any, options=beam)
+    except shardmap.ShardsFailedError as error:
+        problems, examples = tuple(error.reasons), error.images
     seconds = time.monotonic() - started
-    return Verification(data, examples, tuple(findings["problems"]), against is not None, seconds)
+    return Verification(data, examples, problems, against is not None, seconds, counted)
 
 
 def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader]:
@@ -107,21 +111,6 @@ def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader
     return {(task.split, task.index): task.reader for task in source.tasks}
 
 
-@contextlib.contextmanager
-def _word_place(beam: PipelineOptions) -> Iterator[str]:
-    """A directory that the pipeline's last step and the launcher both reach."""
-    shared = beam.view_as(GoogleCloudOptions).temp_location
-    if shared:
-        place = storage.join(shared, f"lpe-verify-{uuid.uuid4().hex}")
-        try:
-            yield place
-        finally:
-            storage.delete(place)
-    else:
-        with tempfile.TemporaryDirectory(prefix="lpe-verify-") as local:
-            yield local
-
-
 @dataclasses.dataclass
 class CheckShard:
     """Reads a shard to its end and, where there is a counterpart, compares every example with it.
@@ -138,31 +127,35 @@ class CheckShard:
         self._function: BatchFunction = self.stage.open()
 
     def run(self, task: ShardTask) -> ShardReceipt:
-        restored = self._restored(task.reader)
-        if self.plain is not None:
-            counterpart = self.plain[task.split, task.index]
-            _compare(f"{task.split} shard {task.index}", restored, counterpart)
-        else:
-            examples = 0
-            ids: set[str] = set()
-            for batch in restored:
-                examples += len(batch)
-                ids.update(batch.ids)
-            if len(ids) != examples:
-                raise DataError(f"{task.split} shard {task.index}: {examples - len(ids)} ids occur twice")
-        return ShardReceipt(task.split, task.index, None)
+        watch = Stopwatch()
+        with watch.measuring("check"):
+            restored = self._restored(task.reader, watch)
+            if self.plain is not None:
+                counterpart = self.plain[task.split, task.index]
+                examples = _compare(f"{task.split} shard {task.index}", restored, counterpart)
+            else:
+                examples = 0
+                ids: set[str] = set()
+                for batch in restored:
+                    examples += len(batch)
+                    ids.update(batch.ids)
+                if len(ids) != examples:
+                    raise DataError(f"{task.split} shard {task.index}: {examples - len(ids)} ids occur twice")
+        return ShardReceipt(task.split, task.index, None, images=examples, seconds=watch.seconds)
 
-    def _restored(self, reader: Reader) -> Iterator[ImageBatch]:
-        for batch in reader.batches(_raise):
-            yield self._function(batch)
+    def _restored(self, reader: Reader, watch: Stopwatch) -> Iterator[ImageBatch]:
+        for batch in watch.each("read", reader.batches(_raise)):
+            with watch.measuring("transform"):
+                restored = self._function(batch)
+            yield restored
 
 
 def _raise(record: BadRecord) -> NoReturn:
     raise DataError(f"{record.where}: {record.reason}")
 
 
-def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> None:
-    """Compares two shards example by example. Raises DataError where they differ."""
+def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> int:
+    """Compares two shards example by example; how many there are. Raises DataError where they differ."""
     examples = 0
     for ours, theirs in _aligned(restored, counterpart.batches(_raise)):
         if ours.images.shape != theirs.images.shape:
@@ -177,6 +170,7 @@ def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) ->
                 f"ones, first {ours.ids[first]}; encrypt again from the right dataset"
             )
         examples += len(ours)
+    return examples
 
 
 def _aligned(
@@ -198,17 +192,3 @@ def _aligned(
 
 def _part(batch: ImageBatch, start: int, stop: int) -> ImageBatch:
     return ImageBatch(batch.ids[start:stop], batch.images[start:stop], batch.labels[start:stop])
-
-
-@dataclasses.dataclass(frozen=True)
-class WriteFindings:
-    """The last step: leaves what was found where the launcher looks for it."""
-
-    place: str
-
-    def __call__(self, receipts: list[ShardReceipt]) -> None:
-        ordered = sorted(receipts, key=lambda receipt: (receipt.split, receipt.index))
-        problems = list(dict.fromkeys(r.failure for r in ordered if r.failure is not None))
-        failed = [[r.split, r.index] for r in ordered if r.failure is not None]
-        text = json.dumps({"problems": problems, "failed": failed})
-        storage.write_atomic(storage.join(self.place, "findings.json"), text.encode())

@@ -17,6 +17,7 @@ from pipeline.output import Output, ShardReceipt, write_ids
 from pipeline.readers import Reader, ShardReader
 from pipeline.sources.base import BadRecord
 from pipeline.stages import BatchFunction, Stage
+from pipeline.stopwatch import Stopwatch
 from transforms.batch import ImageBatch
 from transforms.errors import DataError, LpeError
 
@@ -109,7 +110,8 @@ class WriteShard:
             where = f"{task.split} shard {task.index}" if self.output.encrypted else record.where
             bad.append({"where": where, "reason": record.reason})
 
-        shard, ids = self._write(task, on_bad_record)
+        watch = Stopwatch()
+        shard, ids = self._write(task, on_bad_record, watch)
         if shard.examples + len(bad) != task.reader.expected():
             raise DataError(
                 f"{task.split} shard {task.index}: {shard.examples} images written and {len(bad)} left out of "
@@ -117,14 +119,16 @@ class WriteShard:
             )
         if ids is not None:
             write_ids(self.output.ids_path(task.split, task.index), ids)
-        receipt = ShardReceipt(task.split, task.index, shard, tuple(bad))
+        receipt = ShardReceipt(
+            task.split, task.index, shard, tuple(bad), images=shard.examples, seconds=watch.seconds
+        )
         storage.write_atomic(
             self.output.receipt_path(task.split, task.index), json.dumps(receipt.to_json()).encode()
         )
         return receipt
 
     def _write(
-        self, task: ShardTask, on_bad_record: Callable[[BadRecord], None]
+        self, task: ShardTask, on_bad_record: Callable[[BadRecord], None], watch: Stopwatch
     ) -> tuple[ShardInfo, pa.Table | None]:
         output = self.output
         name = dataset.shard_name(output.name, task.split, task.index, task.count)
@@ -133,12 +137,15 @@ class WriteShard:
         ids: list[str] = []
         origins: list[str] = []
         digests: list[bytes] = []
-        with storage.open_atomic(path) as file:
-            for batch in task.reader.batches(on_bad_record):
-                plain = self._restore(batch)
+        with watch.measuring("write"), storage.open_atomic(path) as file:
+            for batch in watch.each("read", task.reader.batches(on_bad_record)):
+                with watch.measuring("transform"):
+                    plain = self._restore(batch)
+                    concealed = self._conceal(plain)
                 if self._check is not None:
-                    digests += _digests(plain)
-                data = records.encode(self._conceal(plain), output.format)
+                    with watch.measuring("check"):
+                        digests += _digests(plain)
+                data = records.encode(concealed, output.format)
                 file.write(data)
                 examples += len(batch)
                 size += len(data)
@@ -148,9 +155,9 @@ class WriteShard:
                     origins += batch.origins
         shard = ShardInfo(name, examples, size, f"{crc:08x}")
         if self._check is not None:
-            self._read_back(
-                ShardReader(path, output.format, examples, len(output.class_names), shard), digests
-            )
+            reader = ShardReader(path, output.format, examples, len(output.class_names), shard)
+            with watch.measuring("check"):
+                self._read_back(reader, digests)
         table = None
         if origins:
             table = pa.table({"id": ids, "split": [task.split] * len(ids), "name": origins})

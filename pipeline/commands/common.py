@@ -126,6 +126,7 @@ def run_job(
     from pipeline.console import Report, job_table  # noqa: PLC0415
     from pipeline.jobs import JobSpec  # noqa: PLC0415
     from pipeline.options import beam_options  # noqa: PLC0415
+    from pipeline.runners import JobStaged  # noqa: PLC0415
 
     report = Report(command, as_json=as_json)
     with report.progress(command) as progress:
@@ -137,7 +138,11 @@ def run_job(
             progress=progress,
             processes=workers,
         )
-        result = work(spec).to_json()
+        try:
+            result = work(spec).to_json()
+        except JobStaged as staged:
+            report.staged(staged.template, home)
+            return
     report.result(result, job_table(command, result))
 
 

@@ -57,6 +57,7 @@ def compare(
     as_json: JSON = False,
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
+    from pipeline import runners  # noqa: PLC0415
     from pipeline.compare import report, table  # noqa: PLC0415
     from pipeline.compare.comparison import compare as run_comparison  # noqa: PLC0415
     from pipeline.compare.plan import CompareSpec  # noqa: PLC0415
@@ -64,6 +65,8 @@ def compare(
     from pipeline.options import beam_options  # noqa: PLC0415
 
     console = Report("compare", as_json=as_json)
+    beam = beam_options(ctx.args)
+    runners.check_waited_for(beam, "compare")
     names = cipher_names(ciphers)
     spec = CompareSpec(
         read=read_spec(source, image_size, grey, validation_fraction, False),
@@ -78,7 +81,7 @@ def compare(
         images=train_images,
         audit_images=audit_images,
         augmentation=augmentation_of(augment, copies, augment_seed),
-        beam=beam_options(ctx.args),
+        beam=beam,
     )
     compared = run_comparison(spec, console)
     value = report.write(compared)

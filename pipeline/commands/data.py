@@ -156,7 +156,7 @@ def verify(
     as_json: JSON = False,
 ) -> None:
     """Check every record of a dataset: whole, under its key, equal to the plain one."""
-    from pipeline.console import Report, facts, megabytes  # noqa: PLC0415
+    from pipeline.console import Report, facts, megabytes, work_done  # noqa: PLC0415
     from pipeline.options import beam_options  # noqa: PLC0415
     from pipeline.verify import verify as run_verify  # noqa: PLC0415
 
@@ -175,8 +175,10 @@ def verify(
         "examples": f"{found.examples:,} ({megabytes(found.dataset.num_bytes)})",
         "checked": "; ".join(checked),
         "result": "ok",
-        "time": f"{found.seconds:.1f} s",
     }
+    if found.metrics is not None:
+        rows["work"] = work_done(found.metrics.to_json())
+    rows["time"] = f"{found.seconds:.1f} s"
     report.result(value, facts("verify", rows))
 
 

@@ -114,7 +114,10 @@ def _carry_out(
     from pipeline.inputs import ReadSpec  # noqa: PLC0415
     from pipeline.jobs import JobSpec  # noqa: PLC0415
     from pipeline.reencryption import carry_out, destroy_unused_keys  # noqa: PLC0415
+    from pipeline.runners import JobStaged, template  # noqa: PLC0415
 
+    if template(beam) is not None and len(homes) > 1:
+        raise UsageError("a template holds one job: name one dataset")
     outcomes: list[Outcome] = []
     errors: list[str] = []
     for home in homes:
@@ -122,6 +125,10 @@ def _carry_out(
             spec = JobSpec(ReadSpec(f"dataset:{home}"), home, beam, progress=progress, processes=workers)
             try:
                 outcomes.append(carry_out(home, keystore, policy, spec))
+            except JobStaged as staged:
+                # What follows a finished job (retiring, deleting, destroying) is left to the next run.
+                report.staged(staged.template, home)
+                return
             except LpeError as error:
                 if len(homes) == 1:
                     raise

@@ -54,19 +54,21 @@ def run(
     as_json: JSON = False,
 ) -> None:
     """Do it all: keys, ingest, encrypt, verify, train on encrypted and on plain images, compare."""
-    from pipeline import storage  # noqa: PLC0415
+    from pipeline import runners, storage  # noqa: PLC0415
     from pipeline.console import Report, columns  # noqa: PLC0415
     from pipeline.jobs import CipherChoice, KeySpec  # noqa: PLC0415
     from pipeline.options import beam_options  # noqa: PLC0415
     from pipeline.wholejob import RunSpec, run_all  # noqa: PLC0415
 
     report = Report("run", as_json=as_json)
+    beam = beam_options(ctx.args)
+    runners.check_waited_for(beam, "run")
     spec = RunSpec(
         read=read_spec(source, image_size, grey, validation_fraction, keep_ids),
         work=output,
         choice=CipherChoice(cipher, cipher_params(param), scope.value, hide_labels),
         key=KeySpec(keystore or storage.join(output, "keys"), key),
-        beam=beam_options(ctx.args),
+        beam=beam,
         skip_bad_records=on_bad_record == OnBadRecord.skip,
         model=model,
         epochs=epochs,
