@@ -32,7 +32,7 @@ def bare_python(extra: str = "") -> Path:
     """
     wanted = f"apache-beam[{extra}]" if extra else "apache-beam"
     versions = hashlib.sha256(f"{sys.version}|{wanted}|".encode() + CONSTRAINTS.read_bytes()).hexdigest()
-    place = _cache() / f"bare-{extra or 'beam'}-{versions[:16]}"
+    place = cache_folder() / f"bare-{extra or 'beam'}-{versions[:16]}"
     python, complete = place / "bin" / "python", place / "complete"
     with locked(place.with_suffix(".lock")):
         if not complete.exists():
@@ -64,7 +64,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """A folder that nobody else can have put something into: what lies there is run."""
     folder = Path(tempfile.gettempdir(), f"lpe-tests-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
