@@ -1,12 +1,13 @@
 """A dataset version under construction, out of sight until it is complete.
 
-    <home>/_work/<version>/plan.json            the job's fingerprint
-    <home>/_work/<version>/data/...             becomes <home>/<version>/ at the end
-    <home>/_work/<version>/receipts/*.json      one per finished shard
-    <home>/_work/<version>/ids/*.parquet        one per finished shard of plain data
+    <home>/_work/<version>-<job>/plan.json        the job's fingerprint
+    <home>/_work/<version>-<job>/data/...         becomes <home>/<version>/ at the end
+    <home>/_work/<version>-<job>/receipts/*.json  one per finished shard
+    <home>/_work/<version>-<job>/ids/*.parquet    one per finished shard of plain data
 
 A job that is killed and run again finds its plan, keeps the shards that have receipts, and writes
-the rest.
+the rest. Each job has a folder of its own: workers elsewhere may go on for a while after their job was
+given up, and what they write must not get into another job's version.
 """
 
 from __future__ import annotations
@@ -76,10 +77,12 @@ class Output:
       version: the version that the job will commit.
       encrypted: whether ciphertext is written.
       class_names, format: as the dataset will have them.
+      job: the job's fingerprint.
     """
 
     home: str
     version: str
+    job: str
     encrypted: bool
     class_names: tuple[str, ...]
     format: RecordFormat
@@ -95,7 +98,7 @@ class Output:
 
     @property
     def work(self) -> str:
-        return storage.join(self.home, "_work", self.version)
+        return storage.join(self.home, "_work", f"{self.version}-{self.job[:12]}")
 
     @property
     def data(self) -> str:
@@ -119,13 +122,30 @@ class Output:
         return ShardReceipt.from_json(json.loads(storage.read_bytes(path)))
 
     def commit(self, shards: list[ShardReceipt], manifest: Mapping[str, Any], splits: list[str]) -> None:
-        """Publishes the version; nothing happens if it was published before."""
+        """Publishes the version; nothing happens if it was published before.
+
+        Raises:
+          DataError: another job has published it meanwhile, or shards are gone.
+        """
         if storage.exists(storage.join(self.directory, dataset.INFO_FILE)):
+            there = dataset.open_dataset(self.directory).manifest or {}
+            if there.get("job") != self.job:
+                raise DataError(
+                    f"{self.directory}: another job has written this version meanwhile; run the same command again"
+                )
             return
         ordered = sorted(shards, key=lambda receipt: (receipt.split, receipt.index))
         by_split = {
             split: [r.shard for r in ordered if r.split == split and r.shard is not None] for split in splits
         }
+        missing = {shard.file for part in by_split.values() for shard in part} - {
+            *storage.list_names(self.data)
+        }
+        if missing:
+            raise DataError(
+                f"{self.data}: {len(missing)} finished shards are gone, first {min(missing)}; delete {self.work} and "
+                "run the same command again"
+            )
         if not self.encrypted:
             self._merge_ids(ordered)
         bad = [record for receipt in ordered for record in receipt.bad]
@@ -195,26 +215,36 @@ def begin(
             return there
         if there.encrypted != encrypted or there.origin != origin:
             raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
-    begun = storage.list_names(storage.join(home, "_work"))  # a publication may have been cut in the middle
-    if not versions and not {*storage.list_names(home)} <= {"_work", *begun}:
+    begun = storage.list_names(storage.join(home, "_work"))
+    # A publication may have been cut in the middle.
+    started = {_version_of(name) for name in begun}
+    if not versions and not {*storage.list_names(home)} <= {"_work", *started}:
         raise DataError(f"{home}: holds files that are no dataset; choose another --output")
     version = _next(versions[-1]) if versions else _FIRST_VERSION
-    output = Output(home, version, encrypted, class_names, fmt)
-    plan_path = storage.join(output.work, "plan.json")
-    plan = {"job": fingerprint, "restart": restart}
-    if storage.exists(plan_path):
-        found = json.loads(storage.read_bytes(plan_path))
-        if found == plan:
-            storage.delete_temporary_files(output.data)
-            return output
-        if not (restart and found["restart"]):
-            raise DataError(
-                f"{output.work}: an unfinished job with other settings or input; run that one again, or delete "
-                "this folder"
-            )
-        storage.delete(output.work)
-    storage.write_atomic(plan_path, json.dumps(plan).encode())
+    output = Output(home, version, fingerprint, encrypted, class_names, fmt)
+    for name in begun:
+        work = storage.join(home, "_work", name)
+        if _version_of(name) == version and work != output.work:
+            if storage.exists(plan := _plan_path(work)):
+                found = json.loads(storage.read_bytes(plan))
+                if not (restart and found["restart"]):
+                    raise DataError(
+                        f"{work}: an unfinished job with other settings or input; run that one again, or delete this "
+                        "folder"
+                    )
+            storage.delete(work)
+    storage.delete_temporary_files(output.data)
+    plan_of_this = {"job": fingerprint, "restart": restart}
+    storage.write_atomic(_plan_path(output.work), json.dumps(plan_of_this).encode())
     return output
+
+
+def _plan_path(work: str) -> str:
+    return storage.join(work, "plan.json")
+
+
+def _version_of(work_name: str) -> str:
+    return work_name.partition("-")[0]
 
 
 def _next(version: str) -> str:
@@ -243,9 +273,7 @@ def locked(home: str) -> Iterator[locks.Lock]:
 def _tidy(home: str) -> None:
     """Removes the work of committed versions and what has no finished shard."""
     work = storage.join(home, "_work")
-    for version in storage.list_names(work):
-        committed = storage.exists(storage.join(home, version, dataset.INFO_FILE))
-        if version != _LOCK_FILE and (
-            committed or not storage.list_names(storage.join(work, version, "receipts"))
-        ):
-            storage.delete(storage.join(work, version))
+    for name in storage.list_names(work):
+        committed = storage.exists(storage.join(home, _version_of(name), dataset.INFO_FILE))
+        if name != _LOCK_FILE and (committed or not storage.list_names(storage.join(work, name, "receipts"))):
+            storage.delete(storage.join(work, name))

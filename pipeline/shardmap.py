@@ -23,7 +23,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.window import GlobalWindows
 
-from pipeline import metrics, runners
+from pipeline import metrics, runners, storage
 from pipeline.metrics import JobMetrics, ShardCounters
 from pipeline.output import Output, ShardReceipt
 from pipeline.pool import WorkerPool, claim, started
@@ -252,7 +252,12 @@ class Commit:
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
         fail_if_any(receipts)
-        self.output.commit(receipts, self.manifest, list(self.splits))
+        try:
+            self.output.commit(receipts, self.manifest, list(self.splits))
+        except LpeError as error:
+            raise JobFailedError([str(error)], 0) from error
+        except OSError as error:
+            raise JobFailedError([str(storage.explain(error))], 0) from error
 
 
 def fingerprint(**settings: object) -> str:

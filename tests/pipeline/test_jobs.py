@@ -171,8 +171,11 @@ def test_a_killed_job_run_again_ends_in_the_same_bytes_and_redoes_nothing_finish
     stamps = {}
     for receipt in receipts:
         shard = json.loads(receipt.read_text())["shard"]["file"]
-        stamps[shard] = (home / "_work" / "1.0.0" / "data" / shard).stat().st_mtime_ns
-    assert lpe(*words, home).code == 0
+        stamps[shard] = (receipt.parents[1] / "data" / shard).stat().st_mtime_ns
+    again = lpe(*words, home, "--json")
+    assert again.code == 0
+    assert again.json["metrics"]["kept_shards"] == len(receipts)
+    assert again.json["metrics"]["images"] == 14_400
     for shard, stamp in stamps.items():
         assert (home / "1.0.0" / shard).stat().st_mtime_ns == stamp
     whole = tmp_path / "b" / "shapes"
@@ -202,6 +205,33 @@ def test_an_unfinished_other_job_is_not_mixed_in(lpe, tmp_path):
     assert other.code == 1
     assert "unfinished job with other settings" in other.err
     assert str(home / "_work") in other.err
+
+
+def test_what_a_job_given_up_still_writes_gets_into_no_other_jobs_version(lpe, keystore, tmp_path):
+    """Workers elsewhere may go on after their launcher, and its plan, are gone."""
+    home, fresh = tmp_path / "a" / "shapes", tmp_path / "b" / "shapes"
+    process = start(*encrypting(keystore, "synthetic:12000", home))
+    receipts = wait_for_receipts(home, 2, process)
+    process.kill()
+    process.communicate()
+    (receipts[0].parents[1] / "plan.json").unlink()
+    for place in (home, fresh):
+        assert encrypt(lpe, keystore, "synthetic:12000", place, "--cipher", "le").code == 0
+    assert files(home) == files(fresh)
+
+
+def test_a_version_is_not_published_without_its_shards(lpe, tmp_path):
+    home = tmp_path / "a" / "shapes"
+    process = start("ingest", "--source", "synthetic:12000", "--output", home)
+    receipt = wait_for_receipts(home, 1, process)[0]
+    process.kill()
+    process.communicate()
+    shard = json.loads(receipt.read_text())["shard"]["file"]
+    (receipt.parents[1] / "data" / shard).unlink()
+    refused(
+        lpe("ingest", "--source", "synthetic:12000", "--output", home), "shards are gone", shard, "delete"
+    )
+    assert not (home / "1.0.0").exists()
 
 
 # ---------------------------------------------------------------- bad input
