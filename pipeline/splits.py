@@ -11,7 +11,9 @@ import numpy as np
 from transforms.errors import UsageError
 
 SHARD_BYTES = 128 * 1000 * 1000
-"""The most that a shard should hold."""
+"""The most that a shard should hold, but for splits that would have too many shards."""
+_MOST_SHARDS = 10_000
+_LARGEST_SHARD_BYTES = 1000 * 1000 * 1000  # TFDS's own limit is about this
 _LEAST_SHARDS = 8
 _LEAST_IMAGES = 64
 
@@ -36,18 +38,37 @@ class SplitPart:
         taken = int(self.size * self.fraction)
         return taken if self.cut_off else self.size - taken
 
-    def positions(self, start: int, stop: int) -> np.ndarray:
-        """Positions in the source of this part's images start … stop − 1 (int64, ascending).
+    def positions(self, start: int, stop: int) -> Positions:
+        """Positions in the source of this part's images start … stop − 1."""
+        return Positions(self, start, stop)
 
-        The cut takes images at even distances (every tenth for 1/10), so that a source sorted by
-        class is cut class by class; nothing proportional to the dataset is kept.
-        """
-        j = np.arange(start, stop, dtype=np.int64)
-        p, q = self.fraction.numerator, self.fraction.denominator
+
+@dataclasses.dataclass(frozen=True)
+class Positions:
+    """Ascending positions in a source, by arithmetic: as small for a million images as for one.
+
+    The cut takes images at even distances (every tenth for 1/10), so that a source sorted by class is cut class
+    by class. Slices of it, and `numpy.asarray`, give int64 arrays.
+    """
+
+    part: SplitPart
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, which: slice) -> np.ndarray:
+        first, last, step = which.indices(len(self))
+        j = np.arange(self.start + first, self.start + last, step, dtype=np.int64)
+        p, q = self.part.fraction.numerator, self.part.fraction.denominator
         # Image i is cut off if floor((i + 1)·p/q) > floor(i·p/q).
-        if self.cut_off:
+        if self.part.cut_off:
             return -(-(j + 1) * q // p) - 1
         return j * q // (q - p)
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or np.int64, copy=False)
 
 
 def cut(splits: Mapping[str, int], validation_fraction: str | None) -> dict[str, SplitPart]:
@@ -82,7 +103,12 @@ def cut(splits: Mapping[str, int], validation_fraction: str | None) -> dict[str,
 
 
 def shard_bounds(images: int, bytes_per_image: int) -> list[tuple[int, int]]:
-    """Start and stop of each shard: at most 128 MB each, at least 8 where there are images enough."""
-    needed = -(-images * bytes_per_image // SHARD_BYTES)
+    """Start and stop of each shard.
+
+    At most 128 MB each; where that gives more than 10,000 shards, at most 1 GB. At least 8 where there are images
+    enough.
+    """
+    size = images * bytes_per_image
+    needed = -(-size // min(_LARGEST_SHARD_BYTES, max(SHARD_BYTES, -(-size // _MOST_SHARDS))))
     count = max(1, needed, min(_LEAST_SHARDS, images // _LEAST_IMAGES))
     return [(i * images // count, (i + 1) * images // count) for i in range(count)]

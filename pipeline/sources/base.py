@@ -10,7 +10,11 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.splits import Positions
 from transforms.errors import DataError
+
+AnyPositions = np.ndarray | Positions
+"""Places in a split, int64 and ascending."""
 
 ImageSize = tuple[int, int] | Literal["same", "any"]
 
@@ -115,7 +119,7 @@ class Source(abc.ABC):
         """SHA-256 (hex) of the source's content: other bytes, another digest."""
 
     @abc.abstractmethod
-    def slice(self, split: str, positions: np.ndarray) -> Slice:
+    def slice(self, split: str, positions: AnyPositions) -> Slice:
         """The images of `split` at `positions` (int64 [N], ascending)."""
 
     def close(self) -> None:  # noqa: B027  (most sources have nothing to remove)

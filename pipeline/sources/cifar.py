@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.sources.archive import ByteRange, FileTree, RangeReader, spooling
-from pipeline.sources.base import BadRecord, OnBadRecord, Slice, Source, SourceBatch, SourceInfo
+from pipeline.sources.base import AnyPositions, BadRecord, OnBadRecord, Slice, Source, SourceBatch, SourceInfo
 from pipeline.sources.cifar_pickle import as_text, read_pickle
 from transforms.errors import DataError
 
@@ -85,8 +85,8 @@ class CifarSource(Source):
         """See `FileTree.digest`."""
         return self._tree.digest()
 
-    def slice(self, split: str, positions: np.ndarray) -> CifarSlice:
-        parts = self._parts[split]
+    def slice(self, split: str, positions: AnyPositions) -> CifarSlice:
+        parts, positions = self._parts[split], np.asarray(positions)
         ends = np.cumsum([len(part.records) for part in parts])
         which = np.searchsorted(ends, positions, side="right")
         pieces = []

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.sources.archive import ByteRange, FileTree, RangeReader
 from pipeline.sources.base import (
+    AnyPositions,
     BadRecord,
     OnBadRecord,
     ReadOptions,
@@ -81,9 +82,9 @@ class FolderSource(Source):
         """See `FileTree.digest`."""
         return self._tree.digest()
 
-    def slice(self, split: str, positions: np.ndarray) -> FolderSlice:
+    def slice(self, split: str, positions: AnyPositions) -> FolderSlice:
         files = self._files[split]
-        chosen = tuple(files[position] for position in positions.tolist())
+        chosen = tuple(files[position] for position in np.asarray(positions).tolist())
         return FolderSlice(self.uri.removeprefix("folder:"), chosen, self._options, self.info.image_shape)
 
     def close(self) -> None:

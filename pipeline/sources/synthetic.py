@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from pipeline.sources.base import OnBadRecord, Slice, Source, SourceBatch, SourceInfo
+from pipeline.sources.base import AnyPositions, OnBadRecord, Slice, Source, SourceBatch, SourceInfo
 from transforms.errors import DataError, UsageError
 
 SIZE = 32
@@ -63,7 +63,7 @@ class SyntheticSource(Source):
         splits = ",".join(f"{name}={count}" for name, count in self.info.splits.items())
         return hashlib.sha256(f"{_FORMAT}|seed={self.seed}|{splits}".encode()).hexdigest()
 
-    def slice(self, split: str, positions: np.ndarray) -> SyntheticSlice:
+    def slice(self, split: str, positions: AnyPositions) -> SyntheticSlice:
         """The images of `split` at `positions` (int64 [N], ascending).
 
         Raises:
@@ -71,9 +71,8 @@ class SyntheticSource(Source):
         """
         if split not in self.info.splits:
             raise DataError(f"{self.uri} has no split {split!r}; it has {', '.join(self.info.splits)}")
-        positions = np.asarray(positions, np.int64)
         examples = self.info.splits[split]
-        if len(positions) and not (positions.min() >= 0 and positions.max() < examples):
+        if len(positions) and not (positions[:1].min() >= 0 and positions[-1:].max() < examples):
             raise DataError(f"{self.uri}: positions of split {split!r} must be in 0..{examples - 1}")
         return SyntheticSlice(self.seed, split, positions)
 
@@ -84,7 +83,7 @@ class SyntheticSlice(Slice):
 
     seed: int
     split: str
-    positions: np.ndarray
+    positions: AnyPositions
 
     def __len__(self) -> int:
         return len(self.positions)

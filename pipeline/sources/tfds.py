@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.sources.base import (
+    AnyPositions,
     BadRecord,
     OnBadRecord,
     ReadOptions,
@@ -95,10 +96,10 @@ class TfdsSource(Source):
             parts.append(f"{split} {lengths} {info.splits[split].num_bytes}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def slice(self, split: str, positions: np.ndarray) -> TfdsSlice:
+    def slice(self, split: str, positions: AnyPositions) -> TfdsSlice:
         return self._slice(split, positions, self.info.image_shape)
 
-    def _slice(self, split: str, positions: np.ndarray, shape: tuple[int, int, int] | None) -> TfdsSlice:
+    def _slice(self, split: str, positions: AnyPositions, shape: tuple[int, int, int] | None) -> TfdsSlice:
         return TfdsSlice(
             self._name,
             self._data_dir,
@@ -135,7 +136,7 @@ class TfdsSlice(Slice):
     name: str
     data_dir: str | None
     split: str
-    positions: np.ndarray
+    positions: AnyPositions
     options: ReadOptions
     image: str
     label: str
@@ -188,14 +189,15 @@ class TfdsSlice(Slice):
 
     def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
         tfds = _library()
-        first, last = int(self.positions[0]), int(self.positions[-1])
+        positions = np.asarray(self.positions)
+        first, last = int(positions[0]), int(positions[-1])
         builder = tfds.builder(self.name, data_dir=self.data_dir)
         # One file after the other: with more at once the order would depend on TFDS's settings.
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = builder.as_dataset(
             split=f"{self.split}[{first}:{last + 1}]", shuffle_files=False, read_config=config
         )
-        wanted = np.isin(np.arange(first, last + 1), self.positions).tolist()
+        wanted = np.isin(np.arange(first, last + 1), positions).tolist()
         return enumerate(itertools.compress(tfds.as_numpy(read), wanted))
 
 
