@@ -148,6 +148,33 @@ def work_done(metrics: Mapping[str, Any]) -> str:
     return f"{metrics['shards']:,} shards{kept}" + (f"; all workers together: {stages}" if stages else "")
 
 
+def forecast_rows(value: Mapping[str, Any]) -> dict[str, str]:
+    """The table of a dry run."""
+    rows = {
+        name: f"{split['examples']:,} images, {_size(split['bytes'])}; shards: {split['shards']:,}, at most "
+        f"{_size(split['largest_shard'])} each"
+        for name, split in value["splits"].items()
+    }
+    rows["plan"] = f"{_size(value['plan_bytes'])} in the pipeline's graph"
+    sample = value["sample"]
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in sample["seconds"].items())
+    rows["measured here"] = f"{sample['images']:,} images on one core: {stages}"
+    rows["a core does"] = (
+        f"{value['images_per_second']:,.0f} images/s, {value['bytes_per_second'] / 1e6:,.0f} MB/s"
+    )
+    rows["all of it takes"] = f"{_duration(value['core_seconds'])} of one core, and what storage takes"
+    rows["peak memory"] = f"{_size(value['peak_memory'])}, plan and a batch included"
+    return rows
+
+
+def _size(size: int) -> str:
+    return megabytes(size) if size < 10_000_000_000 else f"{size / 1e9:,.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
+
+
 def _cost(result: Mapping[str, Any]) -> str:
     """What the augmented copies take."""
     made = result["augmentation"]

@@ -72,8 +72,11 @@ class Input:
 
 
 @contextlib.contextmanager
-def open_input(spec: ReadSpec) -> Iterator[Input]:
+def open_input(spec: ReadSpec, *, digest: bool = True) -> Iterator[Input]:
     """Opens and plans an input; its tasks can be read while the block lasts.
+
+    Args:
+      digest: without it a source's is empty: to compute it may take reading all that is there.
 
     Raises:
       UsageError: an option does not go with the source.
@@ -89,7 +92,7 @@ def open_input(spec: ReadSpec) -> Iterator[Input]:
         yield dataset_input(open_dataset(place))
         return
     with open_source(spec.source, spec.options) as source:
-        yield _source_input(source, spec)
+        yield _source_input(source, spec, source.digest() if digest else "")
 
 
 def dataset_input(data: Dataset) -> Input:
@@ -117,7 +120,7 @@ def dataset_input(data: Dataset) -> Input:
     )
 
 
-def _source_input(source: Source, spec: ReadSpec) -> Input:
+def _source_input(source: Source, spec: ReadSpec, digest: str) -> Input:
     info = source.info
     tasks = []
     for split, part in cut(info.splits, spec.validation_fraction).items():
@@ -128,7 +131,6 @@ def _source_input(source: Source, spec: ReadSpec) -> Input:
             tasks.append(ShardTask(split, i, len(bounds), reader))
     if not tasks:
         raise DataError(f"{spec.source}: no images there; check the path")
-    digest = source.digest()
     channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
     return Input(
         info.name, info.class_names, info.image_shape, channels, tuple(tasks), digest, digest, dataset=None

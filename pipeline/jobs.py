@@ -225,15 +225,7 @@ def _encrypt_as(
     `described` is part of what makes the job another than others, and is said beside the data.
     """
     params = ciphers.resolve_params(choice.name, choice.params)
-    if source.image_shape is not None:
-        ciphers.scheme(choice.name).check_shape(source.image_shape, params)
-    fmt, sealed_shape = source.output_format(), None
-    if choice.seal:
-        if source.image_shape is None:
-            raise UsageError("--seal needs images of one shape; ingest them with --image-size HEIGHTxWIDTH")
-        sealed_shape = source.image_shape
-        stored = sealing.sealed_shape(sealed_shape)
-        fmt = RecordFormat(stored, "raw", stored[2])
+    fmt, sealed_shape = stored_format(source, choice)
     primary = KeyStore(key.keystore).open(key.name)
     settings = {
         "command": "encrypt" if before is None else "reencrypt",
@@ -270,6 +262,24 @@ def _encrypt_as(
     directory = storage.absolute(result.dataset.directory)
     Registry(key.keystore).log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
+
+
+def stored_format(source: Input, choice: CipherChoice) -> tuple[RecordFormat, tuple[int, int, int] | None]:
+    """How encrypted images are stored; their shape within the seal if there is one.
+
+    Raises:
+      CipherError: the images' shape does not go with the cipher.
+      UsageError: images of many shapes cannot be sealed.
+    """
+    if source.image_shape is not None:
+        params = ciphers.resolve_params(choice.name, choice.params)
+        ciphers.scheme(choice.name).check_shape(source.image_shape, params)
+    if not choice.seal:
+        return source.output_format(), None
+    if source.image_shape is None:
+        raise UsageError("--seal needs images of one shape; ingest them with --image-size HEIGHTxWIDTH")
+    stored = sealing.sealed_shape(source.image_shape)
+    return RecordFormat(stored, "raw", stored[2]), source.image_shape
 
 
 def _read_settings(spec: ReadSpec) -> dict[str, Any]:

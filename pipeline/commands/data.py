@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,6 +36,11 @@ from pipeline.commands.common import (
 )
 from transforms.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    from pipeline.inputs import ReadSpec
+    from pipeline.jobs import CipherChoice
+    from transforms.augment import Augmentation
+
 
 def ingest(
     ctx: typer.Context,
@@ -61,9 +66,12 @@ def ingest(
 def encrypt(
     ctx: typer.Context,
     source: SOURCE,
-    output: HOME,
-    keystore: KEYSTORE,
-    key: Annotated[str, typer.Option(help="The keyset's name.")],
+    output: Annotated[
+        str | None,
+        typer.Option(help="The dataset's home, ROOT/NAME; the next version goes there. [required]"),
+    ] = None,
+    keystore: Annotated[str | None, typer.Option(help="Directory of the key store. [required]")] = None,
+    key: Annotated[str | None, typer.Option(help="The keyset's name. [required]")] = None,
     cipher: CIPHER = "lpe-100",
     param: PARAM = None,
     scope: SCOPE = KeyScope.dataset,
@@ -78,14 +86,29 @@ def encrypt(
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     workers: WORKERS = 1,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Plan, measure the first images and say what it would take; needs no output and no key.",
+        ),
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
     from pipeline import jobs  # noqa: PLC0415
+    from pipeline.options import beam_options  # noqa: PLC0415
 
     choice = jobs.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
     augmentation = augmentation_of(augment, copies, augment_seed)
     read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+    if dry_run:
+        beam_options(ctx.args)
+        _print_forecast(read, choice, augmentation, as_json)
+        return
+    if output is None or keystore is None or key is None:
+        missing = "--output" if output is None else "--keystore" if keystore is None else "--key"
+        raise UsageError(f"missing option {missing} (see lpe encrypt --help)")
     run_job(
         "encrypt",
         lambda spec: jobs.encrypt(spec, choice, jobs.KeySpec(keystore, key), augmentation),
@@ -96,6 +119,17 @@ def encrypt(
         workers=workers,
         as_json=as_json,
     )
+
+
+def _print_forecast(
+    read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | None, as_json: bool
+) -> None:
+    from pipeline.console import Report, facts, forecast_rows  # noqa: PLC0415
+    from pipeline.forecast import forecast  # noqa: PLC0415
+
+    report = Report("encrypt", as_json=as_json)
+    value = forecast(read, choice, augmentation).to_json()
+    report.result(value, facts("encrypt, dry run", forecast_rows(value)), lines=("Nothing was written.",))
 
 
 def decrypt(
