@@ -1,0 +1,169 @@
+"""Google's cloud on loopback, as far as jobs of ours use it, and `lpe` run on it as a user does."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from tests.conftest import Outcome
+from tests.servers.dataflow import Dataflow, Execute, dataflow_service
+from tests.servers.dataflow.execution import Execution
+from tests.servers.dataflow.staged import Bucket
+from tests.servers.gcs import gcs_server, make_bucket, metadata_service
+from tests.servers.google_kms import GoogleKms, google_kms
+from tests.workers.environment import run_folder
+from tests.workers.pool import worker_pool
+
+ROOT = "gs://bucket"
+KEYS = f"{ROOT}/keys"
+STAGED = (f"{ROOT}/temp/", f"{ROOT}/staging/")
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_SHIPPED = ("setup.py", "pyproject.toml", "README.md", "transforms", "pipeline", "train")
+_SECONDS = 150.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """What runs, and where.
+
+    Attributes:
+      bucket: reads and writes the one bucket.
+      dataflow: the service that runs jobs.
+      execute: how it runs them, for jobs that were staged and not submitted.
+      queue: another, which leaves every job in its queue.
+      kms: the key service.
+      kek: the key-encryption key's URI.
+      folder: for local files.
+    """
+
+    bucket: Bucket
+    dataflow: Dataflow
+    execute: Execute
+    queue: Dataflow
+    kms: GoogleKms
+    kek: str
+    folder: Path
+
+    def options(self, job: str, service: Dataflow | None = None) -> list[str]:
+        """The options that send a job to Dataflow, whichever program is given them."""
+        return [
+            "--runner=DataflowRunner",
+            "--project=test-project-1",
+            "--region=us-central1",
+            f"--job_name={job}",
+            *(f"--temp_location={STAGED[0]}", f"--staging_location={STAGED[1]}"),
+            "--setup_file=./setup.py",
+            f"--dataflow_endpoint={(service or self.dataflow).url}",
+            "--no_auth",
+        ]
+
+    def sources(self, job: str) -> Path:
+        """A copy of what the checkout ships, for one job: it is submitted from there, and its package built."""
+        place = self.folder / "sources" / job
+        if not place.exists():
+            place.mkdir(parents=True)
+            for name in _SHIPPED:
+                copy = shutil.copytree if (_CHECKOUT / name).is_dir() else shutil.copy
+                copy(_CHECKOUT / name, place / name)
+        return place
+
+    def start(self, *words: object, job: str = "", service: Dataflow | None = None) -> subprocess.Popen[str]:
+        """Starts `lpe`: on Dataflow, if the job has a name."""
+        lpe = Path(sys.executable).with_name("lpe")
+        options = self.options(job, service) if job else []
+        return subprocess.Popen(
+            [str(word) for word in (lpe, *words, *options)],
+            cwd=self.sources(job) if job else self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that runs the tests in the background has Ctrl-C ignored, and so would the child.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
+
+    def done(self, *words: object, job: str = "") -> Outcome:
+        """Runs `lpe`, which has to succeed, and prints JSON."""
+        outcome = ended(self.start(*words, "--json", job=job))
+        assert outcome.code == 0, (outcome, self._said(job))
+        return outcome
+
+    def _said(self, job: str) -> list[str]:
+        return [m["messageText"] for j in self.dataflow.jobs if j.body["name"] == job for m in j.messages]
+
+    def local_keys(self) -> str:
+        """A copy of the key store, for jobs on this machine; its key-encryption key stays in the key service."""
+        place = self.folder / "keys"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        for path, data in self.bucket.below(f"{KEYS}/").items():
+            (place / path.removeprefix(f"{KEYS}/")).write_bytes(data)
+        return str(place)
+
+    def files(self, directory: str) -> dict[str, bytes]:
+        """Everything in a directory of the bucket, by path within it."""
+        prefix = directory.rstrip("/") + "/"
+        return {path.removeprefix(prefix): data for path, data in self.bucket.below(prefix).items()}
+
+
+def ended(process: subprocess.Popen[str], seconds: float = _SECONDS) -> Outcome:
+    """What a command did, when it has ended."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return Outcome(process.returncode, out, err)
+
+
+def here(*words: object) -> Outcome:
+    """Runs `lpe` in this process, on this machine; it has to succeed."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        # A thread of its own: `remote` keeps a thread's connections, which may be to another test's service.
+        concurrent.futures.ThreadPoolExecutor(1) as thread,
+    ):
+        code = thread.submit(main, [*(str(word) for word in words), "--json"]).result()
+    assert code == 0, (out.getvalue(), err.getvalue())
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def google_cloud(factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Yields the running cloud, to which the environment's variables point: this process', and those it starts."""
+    with contextlib.ExitStack() as stack:
+        storage = stack.enter_context(gcs_server())
+        metadata = stack.enter_context(metadata_service())
+        kms = stack.enter_context(google_kms())
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in {
+            "STORAGE_EMULATOR_HOST": storage,
+            "GCE_METADATA_HOST": metadata,
+            "GCE_METADATA_IP": metadata,
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS": kms.url,
+        }.items():
+            patch.setenv(name, value)
+        make_bucket(storage, "bucket")
+        workers = stack.enter_context(worker_pool(run_folder(factory), extra="gcp"))
+        execute = Execution(storage, workers)
+        yield Cloud(
+            bucket=Bucket(storage),
+            dataflow=stack.enter_context(dataflow_service(execute)),
+            execute=execute,
+            queue=stack.enter_context(dataflow_service(None)),
+            kms=kms,
+            kek=kms.add_key("kek"),
+            folder=factory.mktemp("cloud"),
+        )
