@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import typer
 
 from pipeline.cli import app
+from tests.deploy import tool
 
 ROOT = Path(__file__).resolve().parents[2]
 DATAFLOW = ROOT / "deploy" / "dataflow"
@@ -47,3 +49,9 @@ def launcher() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def linter(name: str, package: str) -> str:
+    """A program that its package puts beside Python; where it is missing the test is skipped, with a warning."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else tool(name, f"pip install {package}")
