@@ -23,7 +23,11 @@ _END_SECONDS = 5.0
 
 @contextlib.contextmanager
 def worker_pool(
-    folder: Path, *, extra: str = "", environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    extra: str = "",
+    environment: Mapping[str, str] | None = None,
+    boot: Path | None = None,
 ) -> Iterator[str]:
     """Runs Beam's worker pool until the block ends; yields HOST:PORT.
 
@@ -34,17 +38,16 @@ def worker_pool(
       folder: of the run, see `environment.run_folder`: the packages' environments, and a folder for each
         worker with its log.
       environment: more environment variables for the pool and its workers.
+      boot: what starts a worker; by default `boot_program(folder)`.
     """
     port = free_port()
-    boot = boot_program(folder, extra=extra)
+    place = boot_program(folder, extra=extra).parent
     module = "apache_beam.runners.worker.worker_pool_main"
     command = [
-        *(str(bare_python(extra)), str(boot.with_name("loopback.py")), module),
-        *(f"--service_port={port}", f"--container_executable={boot}"),
+        *(str(bare_python(extra)), str(place / "loopback.py"), module),
+        *(f"--service_port={port}", f"--container_executable={boot or place / 'boot'}"),
     ]
-    with process_group(
-        command, port, log=boot.with_name("pool.log"), environment=environment, cwd=boot.parent
-    ):
+    with process_group(command, port, log=place / "pool.log", environment=environment, cwd=place):
         yield f"localhost:{port}"
 
 
