@@ -46,6 +46,7 @@ class Input:
       digest: of the source's content.
       origin: digest of the source where the images came from in the beginning.
       dataset: the dataset that is read, if it is one.
+      temporary: whether the tasks read temporary files of this machine.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Input:
     digest: str
     origin: str
     dataset: Dataset | None
+    temporary: bool = False
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -133,5 +135,13 @@ def _source_input(source: Source, spec: ReadSpec, digest: str) -> Input:
         raise DataError(f"{spec.source}: no images there; check the path")
     channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
     return Input(
-        info.name, info.class_names, info.image_shape, channels, tuple(tasks), digest, digest, dataset=None
+        info.name,
+        info.class_names,
+        info.image_shape,
+        channels,
+        tuple(tasks),
+        digest,
+        digest,
+        dataset=None,
+        temporary=source.temporary,
     )

@@ -129,6 +129,7 @@ def ingest(spec: JobSpec) -> JobResult:
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
+        runners.check_no_temporary(spec.beam, spec.read.source, source.temporary)
         settings = {"command": "ingest", "keep_ids": spec.read.keep_ids, **_read_settings(spec.read)}
         return run_job(
             spec, source, Product(settings, source.class_names, False, lambda _: Work(Copy(), Copy()))
@@ -146,6 +147,7 @@ def encrypt(
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
+        runners.check_no_temporary(spec.beam, spec.read.source, source.temporary)
         described = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
         with_copies = augmented.with_copies(source, augmentation)
         return _encrypt_as(spec, with_copies, choice, key, source.class_names, None, described)

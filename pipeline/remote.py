@@ -39,7 +39,30 @@ def exists(path: str) -> bool:
 
 def list_objects(prefix: str) -> list[str]:
     """The paths of all objects whose path begins with `prefix`, which ends with a slash."""
-    return retrying(prefix, lambda: sorted(path for path, _ in _service(prefix).list_files(prefix)))
+    return list(list_sizes(prefix))
+
+
+def list_sizes(prefix: str) -> dict[str, int]:
+    """The size of each object whose path begins with `prefix`, which ends with a slash, sorted by path."""
+    found = retrying(prefix, lambda: sorted(_service(prefix).list_files(prefix)))
+    return {path: int(size) for path, size in found}
+
+
+def read_range(path: str, offset: int, size: int) -> bytes:
+    """Up to `size` bytes of an object from `offset` on, in one request. Raises FileNotFoundError."""
+    scheme = check_bucket(path)
+    if size == 0:
+        return b""
+
+    def fetch() -> bytes:
+        bucket, _, name = path.partition("://")[2].partition("/")
+        if scheme == "s3":
+            part = f"bytes={offset}-{offset + size - 1}"
+            return bytes(_range_client(scheme).get_object(Bucket=bucket, Key=name, Range=part)["Body"].read())
+        blob = _range_client(scheme).bucket(bucket).blob(name)
+        return bytes(blob.download_as_bytes(start=offset, end=offset + size - 1, timeout=20, retry=None))
+
+    return retrying(path, fetch)
 
 
 def read(path: str) -> BinaryIO:
@@ -235,6 +258,11 @@ def _beam_s3_client() -> Any:
     from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415
 
     return Client(PipelineOptions([]))
+
+
+@functools.cache
+def _range_client(scheme: str) -> Any:
+    return s3_client() if scheme == "s3" else gcs_client()
 
 
 @functools.cache

@@ -62,6 +62,15 @@ def check_reach(options: PipelineOptions, *places: str) -> None:
             )
 
 
+def check_no_temporary(options: PipelineOptions, source: str, temporary: bool) -> None:
+    """Raises UsageError if Dataflow's workers were to read temporary files of this machine."""
+    if temporary and name(options) == "DataflowRunner":
+        raise UsageError(
+            f"{source}: is unpacked on this machine, where Dataflow's workers cannot read it; name a .tar, a directory "
+            "or a binary archive that is not compressed, or leave out --runner"
+        )
+
+
 def explained(options: PipelineOptions, error: Exception) -> Exception:
     """The error of a job that failed elsewhere, as one line: its cause, without the runner's words around it."""
     if is_local(options):

@@ -1,7 +1,9 @@
-"""Files in a directory, a .tar or a .tar.gz, as byte ranges that any process can read at random."""
+"""Files in a directory, a .tar or a .tar.gz, local or at gs:// and s3://, as byte ranges that any process can read."""
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import contextlib
 import dataclasses
 import gzip
@@ -14,12 +16,15 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
+from pipeline import remote, storage
 from transforms.errors import DataError
 
 _BLOCK = 512
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_PIECE = 1 << 20
+_THREADS = 16  # an object store answers many requests at once, and each one late
 _GET_AGAIN = "get it again and compare its checksum with the publisher's"
 
 
@@ -47,17 +52,41 @@ class RangeReader:
     def read(self, where: ByteRange) -> bytes:
         """The bytes of a range. Raises DataError if they are not there (any more)."""
         try:
-            if self._path != where.path or self._file is None:
-                self.close()
-                self._file = Path(where.path).open("rb")  # noqa: SIM115  (closed by close)
-                self._path = where.path
-            self._file.seek(where.offset)
-            data = self._file.read(where.size)
+            data = (
+                remote.read_range(where.path, where.offset, where.size)
+                if storage.is_remote(where.path)
+                else self._read_local(where)
+            )
         except OSError as error:
             raise DataError(f"{where.path}: cannot be read ({error.strerror}); put it back") from error
         if len(data) != where.size:
             raise DataError(f"{where.path}: shorter than when it was opened; leave it alone and run again")
         return data
+
+    def read_each(self, ranges: Iterable[ByteRange]) -> Iterator[bytes]:
+        """The bytes of each range, in order; remote ones are asked for ahead. Raises DataError as `read`."""
+        waiting: collections.deque[concurrent.futures.Future[bytes]] = collections.deque()
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:  # starts no thread before it has work
+            try:
+                for where in ranges:
+                    if not storage.is_remote(where.path):
+                        yield self.read(where)
+                        continue
+                    waiting.append(pool.submit(self.read, where))
+                    if len(waiting) > 2 * _THREADS:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read_local(self, where: ByteRange) -> bytes:
+        if self._path != where.path or self._file is None:
+            self.close()
+            self._file = Path(where.path).open("rb")  # noqa: SIM115  (closed by close)
+            self._path = where.path
+        self._file.seek(where.offset)
+        return self._file.read(where.size)
 
     def close(self) -> None:
         if self._file is not None:
@@ -76,8 +105,9 @@ class RangeReader:
 class FileTree:
     """The regular files below a directory or in an archive; links and special files are left out.
 
-    A compressed archive is unpacked once, to a temporary .tar that only its owner can read and that
-    is removed on `close`; an uncompressed one is read in place.
+    A compressed archive is unpacked once, to a temporary .tar on this machine that only its owner can read and
+    that is removed on `close`; an uncompressed one is read in place. At gs:// or s3://, a path with an archive's
+    ending is one object, any other one a directory.
 
     Attributes:
       path: the directory or archive.
@@ -90,51 +120,75 @@ class FileTree:
     def __init__(self, path: str) -> None:
         self.path = path
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        place = Path(path)
-        if place.is_dir():
-            self.files = _by_name(_walk(place), path)
-        elif not place.is_file():
-            raise DataError(f"{path}: no such file or directory; check the path")
-        elif not place.name.endswith(_SUFFIXES):
-            raise DataError(f"{path}: neither a directory nor a {', '.join(_SUFFIXES)} archive")
-        else:
-            try:
-                tar = path if place.name.endswith(".tar") else self._unpack(place)
-                self.files = _by_name(_members(tar, path), path)
-            except BaseException:
-                self.close()
-                raise
+        self._sha256: str | None = None
+        try:
+            self.files = _by_name(self._find(path), path)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the byte ranges lie in a temporary file of this machine."""
+        return self._temporary is not None
 
     @property
     def is_archive(self) -> bool:
+        if storage.is_remote(self.path):
+            return self.path.endswith(_SUFFIXES)
         return not Path(self.path).is_dir()
 
     def digest(self) -> str:
         """SHA-256 (hex) of the archive, or of the paths and contents of a directory's files."""
         if self.is_archive:
-            return sha256_of(self.path)
+            return self._sha256 or sha256_of(self.path)
         whole = hashlib.sha256()
-        for name, where in self.files.items():
-            whole.update(f"{name}\0{sha256_of(where.path)}\n".encode())
+        with RangeReader() as reader:
+            if storage.is_remote(self.path):
+                digests = (hashlib.sha256(data).hexdigest() for data in reader.read_each(self.files.values()))
+            else:
+                digests = (sha256_of(where.path) for where in self.files.values())
+            for name, digest in zip(self.files, digests, strict=True):
+                whole.update(f"{name}\0{digest}\n".encode())
         return whole.hexdigest()
+
+    def _find(self, path: str) -> Iterable[tuple[str, ByteRange]]:
+        far = storage.is_remote(path)
+        if not self.is_archive:
+            return _objects(path) if far else _walk(Path(path))
+        if not far and not Path(path).is_file():
+            raise _missing(path)
+        if not path.endswith(_SUFFIXES):
+            raise DataError(f"{path}: neither a directory nor a {', '.join(_SUFFIXES)} archive")
+        if not path.endswith(".tar"):
+            return _members(self._unpack(path), path)
+        if not far:
+            return _members(path, path)
+        # Its headers are all over it: they are read, and it is summed, in one go.
+        hasher = hashlib.sha256()
+        found = list(_members(path, path, hasher))
+        self._sha256 = hasher.hexdigest()
+        return found
 
     def close(self) -> None:
         """Removes the temporary file, if there is one."""
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _unpack(self, archive: Path) -> str:
+    def _unpack(self, archive: str) -> str:
         try:
-            packed = gzip.open(archive, "rb")  # noqa: SIM115  (closed by the with below)
+            opened = storage.open_read(archive)
+        except FileNotFoundError:
+            raise _missing(archive) from None
         except OSError as error:
             raise DataError(f"{archive}: cannot be read ({error.strerror}); check its permissions") from error
-        with packed, spooling(str(archive)):
+        with opened, gzip.open(opened) as packed, spooling(archive):
             self._temporary = tempfile.TemporaryDirectory(prefix="lpe-unpacked-")
             target = Path(self._temporary.name, "archive.tar")
             target.touch(mode=0o600)
             try:
                 with target.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+                    shutil.copyfileobj(packed, unpacked, _PIECE)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise DataError(f"{archive}: damaged or cut off ({error}); {_GET_AGAIN}") from error
         return str(target)
@@ -153,10 +207,17 @@ def spooling(shown: str) -> Iterator[None]:
         ) from error
 
 
+def _missing(path: str) -> DataError:
+    return DataError(f"{path}: no such file or directory; check the path")
+
+
 def sha256_of(path: str) -> str:
     """SHA-256 (hex) of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    hasher = hashlib.sha256()
+    with storage.open_read(path) as file:
+        while piece := file.read(_PIECE):
+            hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _by_name(found: Iterable[tuple[str, ByteRange]], shown: str) -> dict[str, ByteRange]:
@@ -181,24 +242,60 @@ def _walk(root: Path) -> Iterator[tuple[str, ByteRange]]:
                 yield path.relative_to(root).as_posix(), ByteRange(str(path), 0, path.stat().st_size)
 
 
-def _members(tar: str, shown: str) -> Iterator[tuple[str, ByteRange]]:
-    size = Path(tar).stat().st_size
+def _objects(root: str) -> Iterator[tuple[str, ByteRange]]:
+    prefix = root.rstrip("/") + "/"
+    sizes = remote.list_sizes(prefix)
+    if not sizes:
+        raise _missing(root)
+    for path, size in sizes.items():
+        if not path.endswith("/"):  # some tools mark directories so
+            yield path.removeprefix(prefix), ByteRange(path, 0, size)
+
+
+class _Summing:
+    """A stream whose bytes are summed as they are read."""
+
+    def __init__(self, file: BinaryIO, hasher: Any) -> None:
+        self._file = file
+        self._hasher = hasher
+        self._size = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._hasher.update(data)
+        self._size += len(data)
+        return data
+
+    def finish(self) -> int:
+        """Reads what is left; the size of it all."""
+        while self.read(_PIECE):
+            pass
+        return self._size
+
+
+def _members(tar: str, shown: str, hasher: Any = None) -> Iterator[tuple[str, ByteRange]]:
+    """The files in a .tar; with a `hasher` it is read from start to end, and summed."""
     end = 0
     try:
-        with tarfile.open(tar, "r:") as archive:
-            for member in archive:
-                end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK * member.isreg()
-                if member.issparse():  # its bytes in the archive are not those of the file
-                    raise DataError(
-                        f"{shown}: {member.name} is stored sparse; pack it without tar's --sparse"
-                    )
-                if member.isreg():
-                    yield member.name.removeprefix("./"), ByteRange(tar, member.offset_data, member.size)
+        with storage.open_read(tar) as file:
+            summing = None if hasher is None else _Summing(file, hasher)
+            stream, mode = (file, "r:") if summing is None else (cast(BinaryIO, summing), "r|")
+            with tarfile.open(fileobj=stream, mode=mode, bufsize=_PIECE) as archive:  # type: ignore[call-overload]
+                for member in archive:
+                    end = member.offset_data + -(-member.size // _BLOCK) * _BLOCK * member.isreg()
+                    if member.issparse():  # its bytes in the archive are not those of the file
+                        raise DataError(
+                            f"{shown}: {member.name} is stored sparse; pack it without tar's --sparse"
+                        )
+                    if member.isreg():
+                        yield member.name.removeprefix("./"), ByteRange(tar, member.offset_data, member.size)
+            size = file.seek(0, os.SEEK_END) if summing is None else summing.finish()
+    except FileNotFoundError:
+        raise _missing(shown) from None
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise DataError(f"{shown}: damaged or cut off ({error}); {_GET_AGAIN}") from error
     # tar takes the end of the file for the end of the archive; an archive that is whole says so
     # with a block of zeros.
-    with contextlib.closing(Path(tar).open("rb")) as file:
-        file.seek(end)
-        if size < end + _BLOCK or any(file.read(_BLOCK)):
+    with RangeReader() as reader:
+        if size < end + _BLOCK or any(reader.read(ByteRange(tar, end, _BLOCK))):
             raise DataError(f"{shown}: damaged or cut off (no end mark); {_GET_AGAIN}")

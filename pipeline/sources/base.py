@@ -114,6 +114,11 @@ class Source(abc.ABC):
     uri: str
     info: SourceInfo
 
+    @property
+    def temporary(self) -> bool:
+        """Whether slices read temporary files of this machine."""
+        return False
+
     @abc.abstractmethod
     def digest(self) -> str:
         """SHA-256 (hex) of the source's content: other bytes, another digest."""

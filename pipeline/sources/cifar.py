@@ -20,6 +20,7 @@ from transforms.errors import DataError
 
 _SHAPE = (32, 32, 3)
 _PIXELS = 3072
+_SPAN = 16  # records read for each one wanted, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +85,10 @@ class CifarSource(Source):
     def digest(self) -> str:
         """See `FileTree.digest`."""
         return self._tree.digest()
+
+    @property
+    def temporary(self) -> bool:
+        return self._tree.temporary or self._spool is not None
 
     def slice(self, split: str, positions: AnyPositions) -> CifarSlice:
         parts, positions = self._parts[split], np.asarray(positions)
@@ -168,7 +173,7 @@ class CifarSlice(Slice):
             for piece in self.pieces:
                 for start in range(0, len(piece.records), batch_size):
                     chosen = piece.records[start : start + batch_size]
-                    rows = np.stack([_row(reader, piece.bytes, record, size) for record in chosen.tolist()])
+                    rows = _rows(reader, piece.bytes, chosen, size)
                     labels = rows[:, self.label_bytes - 1].astype(np.int64)
                     good = np.flatnonzero(labels < self.classes)
                     for bad in np.flatnonzero(labels >= self.classes).tolist():
@@ -188,9 +193,14 @@ class CifarSlice(Slice):
         return f"{piece.name}#{piece.records[index]}" if piece.names is None else piece.names[index]
 
 
-def _row(reader: RangeReader, where: ByteRange, record: int, size: int) -> np.ndarray:
-    data = reader.read(ByteRange(where.path, where.offset + record * size, size))
-    return np.frombuffer(data, np.uint8)
+def _rows(reader: RangeReader, where: ByteRange, records: np.ndarray, size: int) -> np.ndarray:
+    """The records (ascending) as uint8 [N, size]; with what lies between them, if that is not too much."""
+    first, last = int(records[0]), int(records[-1])
+    if last - first < _SPAN * len(records):
+        span = ByteRange(where.path, where.offset + first * size, (last + 1 - first) * size)
+        return np.frombuffer(reader.read(span), np.uint8).reshape(-1, size)[records - first]
+    each = (ByteRange(where.path, where.offset + record * size, size) for record in records.tolist())
+    return np.stack([np.frombuffer(data, np.uint8) for data in reader.read_each(each)])
 
 
 def _find_layout(tree: FileTree, path: str) -> tuple[_Layout, dict[str, ByteRange]]:

@@ -82,6 +82,10 @@ class FolderSource(Source):
         """See `FileTree.digest`."""
         return self._tree.digest()
 
+    @property
+    def temporary(self) -> bool:
+        return self._tree.temporary
+
     def slice(self, split: str, positions: AnyPositions) -> FolderSlice:
         files = self._files[split]
         chosen = tuple(files[position] for position in np.asarray(positions).tolist())
@@ -98,7 +102,8 @@ class FolderSource(Source):
         if size == "same":
             files = itertools.chain.from_iterable(self._files.values())
             first = itertools.islice((file for file in files if _is_image(file.name)), _HEADERS)
-            sizes = [image_size(file.bytes.read()) for file in first]
+            with RangeReader() as reader:
+                sizes = [image_size(data) for data in reader.read_each(file.bytes for file in first)]
             found = collections.Counter(size for size in sizes if size is not None)
             if not found:
                 raise DataError(
@@ -125,9 +130,9 @@ class FolderSlice(Slice):
 
     def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
         with RangeReader() as reader:
-            for offset, file in enumerate(self.files):
-                # A file that is gone is no bad record: with `skip` an unmounted disk would pass unseen.
-                data = reader.read(file.bytes)
+            # A file that is gone is no bad record: with `skip` an unmounted disk would pass unseen.
+            read = reader.read_each(file.bytes for file in self.files)
+            for offset, (file, data) in enumerate(zip(self.files, read, strict=True)):
                 try:
                     pixels = self._decode(file, data)
                 except DataError as error:

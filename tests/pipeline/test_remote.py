@@ -16,6 +16,7 @@ from tests.pipeline.running import contents, encrypt, files, refused
 from tests.servers.faults import Faults, at_random, spoiled
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 from tests.servers.moto import ENVIRONMENT, moto_server
+from tests.sources import images
 
 SERVICES = ["s3", "gs"]
 
@@ -127,6 +128,46 @@ def test_a_key_store_in_an_object_store(lpe, service, plain, tmp_path):
     ]
     log = lpe("keys", "log", "patients", "--keystore", keys, "--json").json
     assert (log["ok"], len(log["events"])) == (True, 5)
+
+
+IMAGES = {
+    f"{split}/{'ab'[i % 2]}/{i}.png": images.encoded(images.pixels(i))
+    for split in ("train", "test")
+    for i in range(12)
+}
+
+
+@pytest.mark.parametrize("kind", ["directory", "tar", "tar.gz", "cifar.tar", "cifar directory"])
+def test_images_in_an_object_store_are_read_as_local_ones(lpe, service, tmp_path, kind):
+    """The digest too is that of the local source: the datasets are equal."""
+    root, faults = service
+    found = images.cifar10(python=False, count=20) if "cifar" in kind else IMAGES
+    if kind.endswith("directory"):
+        local, far = images.write(tmp_path / "pictures", found), f"{root}/pictures"
+        for name, data in found.items():
+            storage.write_atomic(f"{far}/{name}", data)
+    else:
+        local = images.pack(found, tmp_path / f"pictures.{kind.removeprefix('cifar.')}")
+        far = f"{root}/{local.name}"
+        storage.write_atomic(far, local.read_bytes())
+    scheme = "cifar" if "cifar" in kind else "folder"
+    faults.choose = at_random(0.03, seed=5)
+    made = lpe("ingest", "--source", f"{scheme}:{far}", "--output", tmp_path / "far" / "shapes", "--json")
+    assert made.code == 0, made.out
+    assert lpe("ingest", "--source", f"{scheme}:{local}", "--output", tmp_path / "near" / "shapes").code == 0
+    assert files(tmp_path / "far") == files(tmp_path / "near")
+
+
+def test_images_that_are_not_in_the_object_store_are_one_line(lpe, s3_root, tmp_path):
+    home = tmp_path / "far" / "shapes"
+    for far in (f"folder:{s3_root}/none", f"folder:{s3_root}/none.tar", f"cifar:{s3_root}/none.tar.gz"):
+        refused(lpe("ingest", "--source", far, "--output", home), "none", "no such")
+    whole = images.pack(IMAGES, tmp_path / "d.tar").read_bytes()
+    for cut in (len(whole) // 2, len(whole) // 3 + 100):
+        storage.write_atomic(f"{s3_root}/cut.tar", whole[:cut])
+        refused(
+            lpe("ingest", "--source", f"folder:{s3_root}/cut.tar", "--output", home), "damaged or cut off"
+        )
 
 
 def test_faults_that_pass_are_outlived(lpe, keystore, plain, service, tmp_path):
