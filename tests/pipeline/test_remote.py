@@ -137,7 +137,16 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["directory", "tar", "tar.gz", "cifar.tar", "cifar directory"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tar",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("directory", "tar.gz", "cifar.tar", "cifar directory")
+        ),
+    ],
+)
 def test_images_in_an_object_store_are_read_as_local_ones(lpe, service, tmp_path, kind):
     """The digest too is that of the local source: the datasets are equal."""
     root, faults = service
