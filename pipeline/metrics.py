@@ -85,7 +85,7 @@ def of(result: PipelineResult) -> JobMetrics | None:
         counters: dict[str, int] = {}
         for each in found["counters"]:
             name = each.key.metric.name
-            counters[name] = counters.get(name, 0) + int(each.result)
+            counters[name] = counters.get(name, 0) + int(each.result or 0)  # None for a committed 0
         times = {each.key.metric.name: _seconds(each.result) for each in found["distributions"]}
     except Exception:  # a job that is done is not spoiled by a service that lost count of it
         return None
