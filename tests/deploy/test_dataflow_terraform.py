@@ -297,7 +297,11 @@ def test_googles_provider_knows_every_attribute(folder, provider):
         ),
         ("google_storage_bucket", {"location": None}, "location is missing"),
         ("google_storage_bucket", {"versioning": [{"enable": False}]}, "versioning: no attribute enable"),
-        ("google_storage_bucket", {"lifecycle_rule": [{"condition": [{}]}]}, "action is missing"),
+        (
+            "google_storage_bucket",
+            {"dynamic": None, "lifecycle_rule": [{"condition": [{}]}]},
+            "action is missing",
+        ),
         ("google_compute_subnetwork", {"network": None}, "network is missing"),
         ("google_kms_crypto_key_iam_member", {"role": [{"name": "x"}]}, "role is no block"),
     ],
