@@ -7,8 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 from apache_beam import coders
 
-from tests.secret_bytes import unwrapped
-
 _BYTES = 24
 _LEAST_VALUES = 6
 _ANY, _INT = coders.FastPrimitivesCoder(), coders.VarIntCoder()  # as Beam writes elements
@@ -32,21 +30,16 @@ def rows(images: Iterable[np.ndarray], each: int = 3) -> list[bytes]:
     return found
 
 
-def shown(pixels: Iterable[bytes], data: bytes) -> bool:
-    """Whether any of these pixels are in `data`, in any wrapping: raw, in hex, as text, pickle's or Beam's numbers."""
-    wanted = [form for line in pixels for form in _forms(line)]
-    return any(form in layer for layer in unwrapped(data) for form in wanted)
-
-
-def _forms(line: bytes) -> list[bytes]:
-    numbers = [str(value) for value in line]
-    triples = [list(line[at : at + 3]) for at in range(0, _BYTES, 3)]  # [r, g, b] each
+def forms(pixels: bytes) -> list[bytes]:
+    """What pixels of three channels may look like: raw, in hex, as text, as pickle's or Beam's numbers."""
+    numbers = [str(value) for value in pixels]
+    triples = [list(pixels[at : at + 3]) for at in range(0, len(pixels), 3)]  # [r, g, b] each
     return [
-        line,
-        line.hex().encode(),
+        pixels,
+        pixels.hex().encode(),
         *(separator.join(numbers).encode() for separator in (", ", ",", " ")),
-        b"".join(b"K" + bytes([value]) for value in line),  # pickle's small integers
-        *(b"".join(coder.encode(value) for value in line) for coder in (_ANY, _INT)),
+        b"".join(b"K" + bytes([value]) for value in pixels),  # pickle's small integers
+        *(b"".join(coder.encode(value) for value in pixels) for coder in (_ANY, _INT)),
         *(b"".join(coder.encode(triple) for triple in triples) for coder in (_ANY, _INTS)),
         str(triples)[1:-1].encode(),
     ]

@@ -89,8 +89,6 @@ class Cloud:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell that runs the tests in the background has Ctrl-C ignored, and so would the child.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def done(self, *words: object, job: str = "") -> Outcome:
@@ -144,6 +142,9 @@ def here(*words: object) -> Outcome:
 def google_cloud(factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Yields the running cloud, to which the environment's variables point: this process', and those it starts."""
     with contextlib.ExitStack() as stack:
+        # A shell that runs the tests in the background has Ctrl-C ignored, and so would all that they start. (Not
+        # by preexec_fn: forking this process, in which gRPC serves workers, may abort the child.)
+        stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         storage = stack.enter_context(gcs_server())
         metadata = stack.enter_context(metadata_service())
         kms = stack.enter_context(google_kms())

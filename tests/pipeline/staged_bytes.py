@@ -13,8 +13,8 @@ from tink.proto import hkdf_prf_pb2, tink_pb2
 
 from tests.pipeline.cloud import KEYS, STAGED, Cloud
 from tests.pipeline.running import contents
-from tests.plain_pixels import rows, shown
-from tests.secret_bytes import found
+from tests.plain_pixels import forms, rows
+from tests.secret_bytes import needles, unwrapped
 from tests.servers.dataflow import Dataflow
 from transforms.keyed import CipherSpec
 
@@ -76,5 +76,28 @@ def pixels(home: Path) -> list[bytes]:
 
 
 def leaking(objects: dict[str, bytes], secrets: Sequence[bytes], plain: Sequence[bytes]) -> set[str]:
-    """The names of the objects in which there is something of either."""
-    return {name for name, data in objects.items() if found(secrets, data) or shown(plain, data)}
+    """The names of the objects in which there is something of either, in any form and wrapping."""
+    search = _Search(
+        [form for secret in secrets for form in needles(secret)] + [f for line in plain for f in forms(line)]
+    )
+    return {name for name, data in objects.items() if any(map(search.finds, unwrapped(data)))}
+
+
+class _Search:
+    """Looks for any of very many byte strings, of 8 bytes at least, by their first 8."""
+
+    def __init__(self, wanted: Sequence[bytes]) -> None:
+        self._by_start: dict[int, list[bytes]] = {}
+        for each in wanted:
+            self._by_start.setdefault(int.from_bytes(each[:8], "little"), []).append(each)
+        self._starts = np.array(sorted(self._by_start), np.uint64)
+
+    def finds(self, data: bytes) -> bool:
+        """Whether one of them is in `data`."""
+        if len(data) < 8:
+            return False
+        eights = np.lib.stride_tricks.sliding_window_view(np.frombuffer(data, np.uint8), 8)
+        starts = np.ascontiguousarray(eights).view("<u8")[:, 0]
+        at = self._starts.searchsorted(starts).clip(max=len(self._starts) - 1)
+        met = {*starts[self._starts[at] == starts].tolist()}
+        return any(each in data for start in met for each in self._by_start[start])
