@@ -16,6 +16,9 @@ from pipeline.work import ShardTask
 from transforms.errors import DataError, UsageError
 
 
+_RECORD_BYTES = 100  # of a record besides its image, at most, unless names are kept as ids
+
+
 @dataclasses.dataclass(frozen=True)
 class ReadSpec:
     """What to read and how.
@@ -126,7 +129,7 @@ def _source_input(source: Source, spec: ReadSpec, digest: str) -> Input:
     info = source.info
     tasks = []
     for split, part in cut(info.splits, spec.validation_fraction).items():
-        bounds = shard_bounds(len(part), info.bytes_per_image)
+        bounds = shard_bounds(len(part), info.bytes_per_image + _RECORD_BYTES)
         for i, (start, stop) in enumerate(bounds):
             images = source.slice(part.source, part.positions(start, stop))
             reader = SliceReader(images, split, start, spec.keep_ids)
