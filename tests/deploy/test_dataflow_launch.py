@@ -52,6 +52,11 @@ class Cloud:
         found = self.read("owner-jobs", f"staging/template_launches/{number}/job_object")
         return None if found is None else json.loads(found)
 
+    def names(self, bucket: str, prefix: str) -> set[str]:
+        """The last parts of the names of a bucket's objects below a prefix."""
+        with urllib.request.urlopen(f"{self.url}/storage/v1/b/{bucket}/o?prefix={prefix}") as answer:
+            return {each["name"].rsplit("/", 1)[-1] for each in json.load(answer).get("items", [])}
+
     def read(self, bucket: str, name: str) -> bytes | None:
         """An object's bytes; None if it isn't there."""
         quoted = urllib.parse.quote(name, safe="")
@@ -102,6 +107,8 @@ def test_a_launch_stages_its_job_and_does_not_wait_for_it(cloud):
     assert job is not None
     assert (job["name"], images_of(job)) == ("launched", [IMAGE])
     assert "empty job" not in done.stdout
+    # Workers are in a network without a way to the package index: what they need is in their image.
+    assert cloud.names("owner-jobs", "temp/") == {"pipeline.pb", "submission_environment_dependencies.txt"}
     assert cloud.read("owner-data", "encrypted/other/1.0.0/dataset_info.json") is None
 
 
