@@ -68,22 +68,30 @@ class Provider:
 
     def problems(self, block: Block) -> Iterator[str]:
         """What the provider would not accept: unknown types and attributes, required ones that are missing."""
-        module = block.type.removeprefix("google_") if block.kind == "resource" else f"data_{block.type}"
         try:
-            source = self._archive.read(f"cdktf_cdktf_provider_google/{module}/__init__.py")
+            classes = self._classes(block)
         except KeyError:
             yield f"{block.type}: no such {block.kind}"
             return
-        classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
-        (resource,) = (
-            name
-            for name, node in classes.items()
-            if any(
-                ast.unparse(base).endswith(("TerraformResource", "TerraformDataSource"))
-                for base in node.bases
-            )
-        )
+        (resource,) = (name for name, node in classes.items() if _is_block(node))
         yield from self._compare(f"{block.type}.{block.name}", block.body, resource, classes)
+
+    def attributes(self, block: Block) -> set[str]:
+        """The attributes that other resources may refer to, those included that the provider computes."""
+        return {
+            each.name
+            for node in self._classes(block).values()
+            if _is_block(node)
+            for each in node.body
+            if isinstance(each, ast.FunctionDef)
+            and any(ast.unparse(mark) == "builtins.property" for mark in each.decorator_list)
+        }
+
+    def _classes(self, block: Block) -> dict[str, ast.ClassDef]:
+        """Raises KeyError for a type that the provider does not have."""
+        module = block.type.removeprefix("google_") if block.kind == "resource" else f"data_{block.type}"
+        source = self._archive.read(f"cdktf_cdktf_provider_google/{module}/__init__.py")
+        return {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
 
     def _compare(
         self, where: str, body: Mapping[str, Any], name: str, classes: Mapping[str, ast.ClassDef]
@@ -106,6 +114,12 @@ class Provider:
                     yield from self._compare(f"{where}.{attribute}", item, structure[0], classes)
             elif any(isinstance(item, dict) for item in items) and "Mapping" not in known[attribute][1]:
                 yield f"{where}: {attribute} is no block"
+
+
+def _is_block(node: ast.ClassDef) -> bool:
+    return any(
+        ast.unparse(base).endswith(("TerraformResource", "TerraformDataSource")) for base in node.bases
+    )
 
 
 def _keywords(node: ast.ClassDef) -> dict[str, tuple[bool, str]]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.dataflow_v1beta3.types import LaunchFlexTemplateRequest
+from google.protobuf import json_format
 
 from tests.deploy import SCHEDULES, tool
 from tests.deploy.dataflow import DATAFLOW
@@ -264,6 +266,22 @@ def test_outputs_are_what_the_scripts_and_the_schedule_take():
     assert output("schedule") == variables - {"datasets", "keystore", "template"}
 
 
+def test_a_scheduled_job_is_in_the_subnetwork_and_under_the_key(tmp_path):
+    for name in ("variables.tf", "launch.tf"):
+        shutil.copy(SCHEDULES / "gcp" / name, tmp_path)
+    values = {name: name for name in output("schedule") | {"keystore", "template"}}
+    (tmp_path / "owner.auto.tfvars.json").write_text(
+        json.dumps({**values, "datasets": ["gs://owner-data/a"]})
+    )
+    (body,) = evaluate(tmp_path, "local.launch").values()
+    message = LaunchFlexTemplateRequest()
+    json_format.ParseDict(body, LaunchFlexTemplateRequest.pb(message))
+    environment = message.launch_parameter.environment
+    assert environment.service_account_email == "worker_service_account"
+    assert (environment.subnetwork, environment.kms_key_name) == ("subnetwork", "kms_key")
+    assert environment.ip_configuration.name == "WORKER_IP_PRIVATE"
+
+
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory) -> Provider:
     """What stands in for `terraform validate`, whose provider can't be had everywhere tests run."""
@@ -284,6 +302,56 @@ def test_googles_provider_knows_every_attribute(folder, provider):
     found = blocks(folder)
     assert found
     assert [problem for block in found for problem in provider.problems(block)] == []
+
+
+def dangling(folder: Path, provider: Provider) -> list[str]:
+    """References to what no file declares, and to attributes that a resource does not have."""
+    text = "\n".join(file.read_text() for file in sorted(folder.glob("*.tf")))
+    declared = {(block.kind, block.type, block.name): block for block in blocks(folder)}
+    variables = {f"var.{name}" for name in re.findall(r'^variable "(\w+)"', text, re.MULTILINE)}
+    values = {
+        f"local.{name}" for name in re.findall(r"^  (\w+) += ", "\n".join(locals_of(text)), re.MULTILINE)
+    }
+    wrong = [name for name in re.findall(r"\b(?:var|local)\.\w+", text) if name not in variables | values]
+    for data, type_, name, attribute in re.findall(
+        r"(data\.)?\b(google_\w+)\.(\w+)(?:\[[^]]+\])?(?:\.(\w+))?", text
+    ):
+        block = declared.get(("data" if data else "resource", type_, name))
+        if block is None:
+            wrong.append(f"{type_}.{name}")
+        elif attribute and attribute not in provider.attributes(block):
+            wrong.append(f"{type_}.{name}.{attribute}")
+    return wrong
+
+
+def locals_of(text: str) -> list[str]:
+    return re.findall(r"^locals \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [TERRAFORM, SCHEDULES / "gcp"], ids=["dataflow", "schedule"])
+def test_references_lead_somewhere(folder, provider, tmp_path):
+    assert dangling(folder, provider) == []
+    for file in folder.glob("*.tf"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "more.tf").write_text(
+        'output "x" {\n  value = [var.nowhere, local.nothing, google_storage_bucket.none.name]\n}\n'
+    )
+    assert dangling(tmp_path, provider) == ["var.nowhere", "local.nothing", "google_storage_bucket.none"]
+
+
+@pytest.mark.slow
+def test_a_wrong_attribute_would_be_seen(provider, tmp_path):
+    for file in TERRAFORM.glob("*.tf"):
+        shutil.copy(file, tmp_path)
+    file = tmp_path / "iam.tf"
+    file.write_text(
+        file.read_text().replace(
+            "google_storage_bucket.lpe[each.value.bucket].name",
+            "google_storage_bucket.lpe[each.value.bucket].nam",
+        )
+    )
+    assert dangling(tmp_path, provider) == ["google_storage_bucket.lpe.nam"]
 
 
 @pytest.mark.slow

@@ -33,6 +33,8 @@ output "schedule" {
     temp_location             = "gs://${local.buckets.jobs}/temp"
     worker_service_account    = local.emails.worker
     scheduler_service_account = local.emails.scheduler
+    subnetwork                = "regions/${var.region}/subnetworks/${google_compute_subnetwork.lpe.name}"
+    kms_key                   = google_kms_crypto_key.lpe["dataflow"].id
   }
 }
 

@@ -15,12 +15,16 @@ locals {
           retire_after = "7d"
           destroy_keys = "true"
         }
-        environment = {
-          serviceAccountEmail = var.worker_service_account
-          tempLocation        = var.temp_location
-          # Workers without public addresses: their subnetwork needs Private Google Access.
-          ipConfiguration = "WORKER_IP_PRIVATE"
-        }
+        environment = merge(
+          {
+            serviceAccountEmail = var.worker_service_account
+            tempLocation        = var.temp_location
+            # Workers without public addresses: their subnetwork needs Private Google Access.
+            ipConfiguration = "WORKER_IP_PRIVATE"
+          },
+          var.subnetwork == "" ? {} : { subnetwork = var.subnetwork },
+          var.kms_key == "" ? {} : { kmsKeyName = var.kms_key },
+        )
       }
     }
   }

@@ -29,11 +29,23 @@ variable "temp_location" {
 }
 
 variable "worker_service_account" {
-  description = "E-mail of the account that the job runs as: data, key store and the KMS key, nothing more."
+  description = "E-mail of the account that the job runs as: data, key store and the KMS key, nothing more (deploy/dataflow/terraform makes it)."
   type        = string
 }
 
 variable "scheduler_service_account" {
-  description = "E-mail of the account that starts it: roles/dataflow.developer, and may act as the other one."
+  description = "E-mail of the account that starts it: may create Dataflow jobs, read the template and act as the other one (made there too)."
   type        = string
+}
+
+variable "subnetwork" {
+  description = "regions/REGION/subnetworks/NAME, with Private Google Access; the default network's if empty."
+  type        = string
+  default     = ""
+}
+
+variable "kms_key" {
+  description = "projects/…/cryptoKeys/NAME, which encrypts the workers' disks and the job's state; Google's own key if empty."
+  type        = string
+  default     = ""
 }
