@@ -28,7 +28,7 @@ REQUIRED_HERE = {"output", "keystore", "key"}  # `lpe encrypt --dry-run` may do 
 TYPES = {bool: "BOOLEAN", int: "NUMBER"}
 
 GOOD = {
-    "source": ["dataset:gs://b/plain/c", "cifar:gs://b/x.tar.gz", "synthetic:4000", "tfds:mnist", "cifar10"],
+    "source": ["dataset:gs://b/plain/c", "cifar:gs://b/x.tar", "folder:gs://b/x", "synthetic:4000"],
     "output": ["gs://owner-data/encrypted/cifar10"],
     "dataset": ["gs://owner-data/encrypted/cifar10"],
     "keystore": ["gs://owner-keys/lpe"],
@@ -42,7 +42,13 @@ GOOD = {
     "workers": ["1", "4"],
 }
 BAD = {
-    "source": ["/home/me/photos", "synthetic:many", "dataset:"],
+    "source": [
+        "/home/me/photos",
+        "synthetic:many",
+        "dataset:",
+        "folder:photos",
+        "tfds:mnist",
+    ],  # the last needs TensorFlow
     "output": ["data/encrypted", "gs://owner-data", "s3://b/x"],
     "dataset": ["gs://owner-data", "encrypted/cifar10"],
     "keystore": ["keys/"],
