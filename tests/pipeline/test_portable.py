@@ -13,9 +13,18 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.cli import main
 from pipeline.keystore import KeyStore
-from tests.pipeline.elsewhere import CHECKOUT, Elsewhere, check_jobs, check_same, external, package, portable
+from tests.pipeline.elsewhere import (
+    CHECKOUT,
+    Elsewhere,
+    check_jobs,
+    check_same,
+    external,
+    failed,
+    package,
+    portable,
+    run_here,
+)
 from tests.pipeline.running import encrypting, flipped
 from tests.secret_bytes import found, kek_key, prf_keys
 from tests.workers.environment import bare_python, run_folder
@@ -46,23 +55,12 @@ def data(tmp_path_factory) -> Path:
     """A folder with a key store and an ingested dataset."""
     root = tmp_path_factory.mktemp("data")
     KeyStore(str(root / "keys")).create("patients")
-    assert main(["ingest", "--source", "synthetic:520", "--output", str(root / "plain" / "shapes")]) == 0
+    run_here("ingest", "--source", "synthetic:520", "--output", root / "plain" / "shapes")
     return root
 
 
 def words(data: Path, home: Path, source: object = None) -> tuple[object, ...]:
     return encrypting(data / "keys", source or f"dataset:{data / 'plain' / 'shapes'}", home)
-
-
-def failed(outcome, *parts: str) -> None:
-    """Exit 1, and at the end the one line that says why."""
-    assert outcome.code == 1, outcome
-    assert outcome.out == ""
-    assert "Traceback" not in outcome.err
-    lines = [line for line in outcome.err.splitlines() if line.startswith("lpe: ")]
-    assert len(lines) == 1, outcome.err
-    for part in parts:
-        assert part in lines[0]
 
 
 def test_every_job_writes_the_bytes_of_a_local_run_and_carries_no_key(elsewhere, tmp_path, folder):
@@ -155,7 +153,7 @@ def test_a_worker_has_processes_of_its_own(elsewhere, data, folder, tmp_path):
         watcher.join()
     assert done.code == 0, done
     assert len(seen) == 2
-    assert main([str(word) for word in words(data, tmp_path / "here" / "shapes")]) == 0
+    run_here(*words(data, tmp_path / "here" / "shapes"))
     check_same(tmp_path / "here" / "shapes" / "1.0.0", tmp_path / "there" / "shapes" / "1.0.0")
 
 
