@@ -12,7 +12,7 @@ from transforms.errors import DataError, UsageError
 # `DirectRunner` would first try to download another runner; this is the one it falls back to.
 LOCAL_RUNNER = "FnApiRunner"
 
-_SECONDS_TO_ANSWER = 30
+_SECONDS_TO_ANSWER = 10
 
 
 def beam_options(arguments: list[str]) -> PipelineOptions:

@@ -75,6 +75,11 @@ def explained(options: PipelineOptions, error: Exception) -> Exception:
     """The error of a job that failed elsewhere, as one line: its cause, without the runner's words around it."""
     if is_local(options):
         return error
+    if re.search(r"No module named '(pipeline|transforms)\b", str(error)):
+        return DataError(
+            f"{name(options)}: its workers do not have lpe (No module named 'pipeline'); send it along with "
+            "--setup_file=…/setup.py, or name an image that has it (--sdk_container_image)"
+        )
     causes = re.findall(r"^\s*((?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt)\b.*)$", str(error), re.M)
     text = str(causes[-1] if causes else error).strip() or type(error).__name__
     return DataError(

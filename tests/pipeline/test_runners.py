@@ -97,10 +97,15 @@ ModuleNotFoundError: No module named 'pipeline'
 
 def test_a_failure_elsewhere_is_told_by_its_cause():
     away = PipelineOptions(["--runner=PortableRunner"])
-    told = runners.explained(away, RuntimeError(BEAM_SAYS))
-    assert isinstance(told, DataError)
-    assert "PortableRunner: the job failed: ModuleNotFoundError: No module named 'pipeline'" in str(told)
-    assert "\n" not in str(told)
+    for module, *parts in (
+        ("numpy", "PortableRunner: the job failed: ModuleNotFoundError: No module named 'numpy'", "--debug"),
+        ("pipeline", "workers do not have lpe", "--setup_file"),
+    ):
+        told = runners.explained(away, RuntimeError(BEAM_SAYS.replace("pipeline'", f"{module}'")))
+        assert isinstance(told, DataError)
+        for part in parts:
+            assert part in str(told)
+        assert "\n" not in str(told)
     local = RuntimeError("x")
     assert runners.explained(beam_options([]), local) is local
 
