@@ -15,7 +15,6 @@ from pipeline.splits import cut, shard_bounds
 from pipeline.work import ShardTask
 from transforms.errors import DataError, UsageError
 
-
 _RECORD_BYTES = 100  # of a record besides its image, at most, unless names are kept as ids
 
 
