@@ -56,15 +56,15 @@ class Cloud:
     kek: str
     folder: Path
 
-    def options(self, job: str, service: Dataflow | None = None) -> list[str]:
-        """The options that send a job to Dataflow, whichever program is given them."""
+    def options(self, job: str, *, service: Dataflow | None = None, ship: bool = True) -> list[str]:
+        """The options that send a job to Dataflow, with our package or without, whichever program is given them."""
         return [
             "--runner=DataflowRunner",
             "--project=test-project-1",
             "--region=us-central1",
             f"--job_name={job}",
             *(f"--temp_location={STAGED[0]}", f"--staging_location={STAGED[1]}"),
-            "--setup_file=./setup.py",
+            *(["--setup_file=./setup.py"] if ship else []),
             f"--dataflow_endpoint={(service or self.dataflow).url}",
             "--no_auth",
         ]
@@ -79,20 +79,22 @@ class Cloud:
                 copy(_CHECKOUT / name, place / name)
         return place
 
-    def start(self, *words: object, job: str = "", service: Dataflow | None = None) -> subprocess.Popen[str]:
-        """Starts `lpe`: on Dataflow, if the job has a name."""
+    def start(
+        self, *words: object, job: str, service: Dataflow | None = None, ship: bool = True
+    ) -> subprocess.Popen[str]:
+        """Starts `lpe` on Dataflow."""
         lpe = Path(sys.executable).with_name("lpe")
-        options = self.options(job, service) if job else []
+        options = self.options(job, service=service, ship=ship)
         return subprocess.Popen(
             [str(word) for word in (lpe, *words, *options)],
-            cwd=self.sources(job) if job else self.folder,
+            cwd=self.sources(job),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def done(self, *words: object, job: str = "") -> Outcome:
-        """Runs `lpe`, which has to succeed, and prints JSON."""
+    def done(self, *words: object, job: str) -> Outcome:
+        """Runs `lpe --json` on Dataflow; it has to succeed."""
         outcome = ended(self.start(*words, "--json", job=job))
         assert outcome.code == 0, (outcome, self._said(job))
         return outcome
@@ -125,7 +127,7 @@ def ended(process: subprocess.Popen[str], seconds: float = _SECONDS) -> Outcome:
 
 
 def here(*words: object) -> Outcome:
-    """Runs `lpe` in this process, on this machine; it has to succeed."""
+    """Runs `lpe --json` in this process, on this machine; it has to succeed."""
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(out),

@@ -126,6 +126,7 @@ def beside(cloud, reencrypted) -> Iterator[dict[str, subprocess.Popen[str]]]:
             *WITH_KEYS,
             job="damaged",
         ),
+        "unshipped": cloud.start(*INGEST, f"{ROOT}/unshipped/shapes", job="unshipped", ship=False),
     }
     yield running
     for process in running.values():
@@ -223,6 +224,13 @@ def test_a_reencryption_from_a_template_is_completed_by_the_next_run(cloud, besi
     assert {path.partition("/")[0] for path in cloud.files(FROM_TEMPLATE)} == {"1.0.1"}
 
 
+def test_workers_have_nothing_but_what_was_shipped(cloud, beside):
+    outcome = ended(beside["unshipped"])
+    assert outcome.code == 1, outcome
+    assert "No module named 'pipeline'" in outcome.err.splitlines()[-1]
+    assert "Traceback" not in outcome.err
+
+
 class Carrying(beam.DoFn):
     """A DoFn that carries what it should not."""
 
@@ -248,7 +256,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
     ],
 )
 def test_planted_leaks_are_found_in_what_is_staged(cloud, name, leak):
-    options = [word for word in cloud.options(name, cloud.queue) if "setup_file" not in word]
+    options = cloud.options(name, service=cloud.queue, ship=False)
     pipeline = beam.Pipeline(options=PipelineOptions(options))
     leak(pipeline)
     pipeline.run().cancel()
@@ -284,4 +292,15 @@ def test_nothing_secret_and_no_pixel_was_staged(cloud, beside, ingested):
     assert not leaking(objects, secrets, plain)
     # Nor is anything anywhere else than where datasets, keys and staged files belong.
     places = {path.split("/")[3] for path in cloud.bucket.below(f"{ROOT}/")}
-    assert places <= {"keys", "plain", "enc", "back", "template", "damaged", "lost", "temp", "staging"}
+    assert places <= {
+        "keys",
+        "plain",
+        "enc",
+        "back",
+        "template",
+        "damaged",
+        "lost",
+        "unshipped",
+        "temp",
+        "staging",
+    }

@@ -109,8 +109,8 @@ def _fail(job: Job, error: Exception) -> None:
     job.say("ERROR", text[at.start() :] if at is not None else text)
     job.say(
         "ERROR",
-        "Workflow failed. Causes: S03:Gather/Read+Finish failed., The job failed because a work item has failed "
-        "4 times. Look in previous log entries for the cause of each one of the 4 failures. The work item was "
-        f"attempted on these workers: {job.body['name']}-harness-0000",
+        "Workflow failed. Causes: The job failed because a work item has failed 4 times. Look in previous log "
+        "entries for the cause of each one of the 4 failures. The work item was attempted on these workers: "
+        f"{job.body['name']}-harness-0000",
     )
     job.turn("JOB_STATE_FAILED")

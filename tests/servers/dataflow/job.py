@@ -37,11 +37,6 @@ class Job:
     created: str = dataclasses.field(default_factory=now)
     _changing: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The pipeline options that travelled with it."""
-        return dict(self.body["environment"]["sdkPipelineOptions"]["options"])
-
     def turn(self, state: str) -> bool:
         """Goes to another state; False where it had ended before."""
         with self._changing:

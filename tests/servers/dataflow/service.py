@@ -9,7 +9,6 @@ import itertools
 import json
 import re
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,13 +38,11 @@ class Dataflow:
       url: for `--dataflow_endpoint`; by the name localhost, for which Beam's client speaks REST.
       execute: what is done with a new job; None leaves it in the queue, as a lack of quota does.
       jobs: all that were submitted, in that order.
-      asked: (method, path) of every request.
     """
 
     url: str
     execute: Execute | None
     jobs: list[Job] = dataclasses.field(default_factory=list)
-    asked: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     _numbers: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(1))
     _submitting: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
@@ -58,7 +55,6 @@ class Dataflow:
     def answer(self, method: str, url: str, body: dict[str, Any]) -> dict[str, Any]:
         """What the service answers. Raises _RefusedError."""
         parts = urllib.parse.urlsplit(url)
-        self.asked.append((method, parts.path))
         place = _JOBS.fullmatch(parts.path)
         if place is None:
             raise _RefusedError(404, "NOT_FOUND", f"{method} {parts.path}: not part of this stub")
@@ -95,13 +91,6 @@ class Dataflow:
         if self.execute is not None:
             threading.Thread(target=self.execute, args=(job,), daemon=True).start()
         return job
-
-    def wait(self, job: Job, seconds: float) -> None:
-        """Waits for a job's end."""
-        end = time.monotonic() + seconds
-        while job.state not in ENDED:
-            assert time.monotonic() < end, f"job {job.id} is {job.state} after {seconds} seconds"
-            time.sleep(0.05)
 
 
 def _messages(job: Job, query: dict[str, str]) -> dict[str, Any]:
