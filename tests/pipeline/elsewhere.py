@@ -27,10 +27,10 @@ class Elsewhere:
 
     options: tuple[str, ...]
 
-    def __call__(self, *words: object, seconds: float = _SECONDS) -> Outcome:
+    def __call__(self, *words: object, seconds: float = _SECONDS, cwd: Path | None = None) -> Outcome:
         """Runs it; fails where it takes longer."""
         done = subprocess.run(
-            self.command(*words), capture_output=True, text=True, check=False, timeout=seconds
+            self.command(*words), capture_output=True, text=True, check=False, timeout=seconds, cwd=cwd
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 

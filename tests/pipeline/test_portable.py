@@ -69,8 +69,7 @@ def test_every_job_writes_the_bytes_of_a_local_run_and_carries_no_key(elsewhere,
     left = [path for path in folder.rglob("*") if path.is_file() and "environments" not in path.parts]
     assert any(path.name == "workflow.tar.gz" for path in left)
     assert any(path.name == "options.json" for path in left)
-    seen = [path for path in left if found(keys, path.read_bytes())]
-    assert seen == []
+    assert [path for path in left if found(keys, path.read_bytes())] == []
 
 
 def test_the_worker_sees_its_package_and_not_the_checkout(elsewhere, folder, tmp_path):
@@ -166,6 +165,13 @@ def _spawned(environments: Path) -> Iterator[int]:
             continue  # it ended
         if line[0].startswith(str(environments).encode()) and any(b"spawn_main" in word for word in line):
             yield int(path.parent.name)
+
+
+def test_relative_paths_mean_the_same_on_a_worker(elsewhere, data, tmp_path):
+    done = elsewhere(*words(Path(), Path("there/shapes")), cwd=data)
+    assert done.code == 0, done
+    run_here(*words(data, tmp_path / "here" / "shapes"))
+    check_same(tmp_path / "here" / "shapes" / "1.0.0", data / "there" / "shapes" / "1.0.0")
 
 
 def test_a_job_service_that_is_not_there_is_one_line(data, tmp_path):
