@@ -33,6 +33,10 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 _SHIPPED = ("setup.py", "pyproject.toml", "README.md", "transforms", "pipeline", "train")
 _SECONDS = 150.0
 
+LPE = (Path(sys.executable).with_name("lpe"),)
+LAUNCHER = (sys.executable, _CHECKOUT / "deploy" / "dataflow" / "template" / "launch.py")
+"""What a Flex Template's launcher runs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cloud:
@@ -80,13 +84,17 @@ class Cloud:
         return place
 
     def start(
-        self, *words: object, job: str, service: Dataflow | None = None, ship: bool = True
+        self,
+        *words: object,
+        job: str,
+        service: Dataflow | None = None,
+        ship: bool = True,
+        program: tuple[str | Path, ...] = LPE,
     ) -> subprocess.Popen[str]:
-        """Starts `lpe` on Dataflow."""
-        lpe = Path(sys.executable).with_name("lpe")
+        """Starts `lpe`, or another program, for a job on Dataflow."""
         options = self.options(job, service=service, ship=ship)
         return subprocess.Popen(
-            [str(word) for word in (lpe, *words, *options)],
+            [str(word) for word in (*program, *words, *options)],
             cwd=self.sources(job),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
