@@ -53,10 +53,12 @@ def side_car(folder) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.fixture(scope="module")
-def embedded(jar, folder, side_car) -> Iterator[Elsewhere]:
+def embedded(jar, folder, side_car, tmp_path_factory) -> Iterator[Elsewhere]:
     """A job server that starts a Flink in its own process for each job."""
-    with job_server(jar, folder / "embedded") as endpoint:
-        yield portable(endpoint, *side_car, package(folder))
+    with job_server(jar, tmp_path_factory.mktemp("embedded")) as endpoint:
+        # A job's next stage gets the worker of the last one: half as many start.
+        kept = "--environment_cache_millis=10000"
+        yield portable(endpoint, *side_car, package(folder), kept)
 
 
 def test_every_job_writes_the_bytes_of_a_local_run(embedded, tmp_path):
@@ -84,8 +86,8 @@ def test_a_killed_task_manager_changes_no_byte(jar, folder, tmp_path):
     keystore, here, there = tmp_path / "keys", tmp_path / "here" / "shapes", tmp_path / "there" / "shapes"
     KeyStore(str(keystore)).create("patients")
     with (
-        cluster(jar, folder / "cluster") as flink,
-        job_server(jar, folder / "separate", flink.master) as endpoint,
+        cluster(jar, tmp_path / "cluster") as flink,
+        job_server(jar, tmp_path / "job-server", flink.master) as endpoint,
     ):
         options = ("--parallelism=2", *process(boot_program(folder)), package(folder))
         words = (*encrypting(keystore, "synthetic:20000", there), *_MANY, "--json")

@@ -24,6 +24,7 @@ _READY_SECONDS = 60.0
 
 # For processes that live a minute: a quick start before quick work, and times in logs.
 _JAVA = (
+    *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENS),
     *("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"),
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
@@ -55,7 +56,7 @@ heartbeat.interval: 500
 heartbeat.timeout: 3000
 heartbeat.rpc-failure-threshold: 2
 restart-strategy.type: fixed-delay
-restart-strategy.fixed-delay.attempts: 3
+restart-strategy.fixed-delay.attempts: 10
 restart-strategy.fixed-delay.delay: 1 s
 """
 
@@ -155,8 +156,7 @@ def cluster(jar: JobServerJar, folder: Path, task_managers: int = 2) -> Iterator
 
 
 def _java(jar: JobServerJar, main: str, conf: Path, memory: str) -> list[str]:
-    opens = [f"--add-opens={package}=ALL-UNNAMED" for package in OPENS]
-    return ["java", *_JAVA, memory, *opens, "-cp", str(jar.path), main, "--configDir", str(conf)]
+    return ["java", *_JAVA, memory, "-cp", str(jar.path), main, "--configDir", str(conf)]
 
 
 def _write_configuration(conf: Path, more: str = "") -> Path:
