@@ -108,6 +108,8 @@ class Cluster:
 def job_server(jar: JobServerJar, folder: Path, master: str = "[local]") -> Iterator[str]:
     """Runs Beam's Flink job server until the block ends; yields HOST:PORT for `--job_endpoint`.
 
+    It listens on every address, and has no option for another; what it starts is on loopback alone.
+
     Args:
       folder: where its log and staged files go.
       master: HOST:PORT of a cluster; by default one is embedded, anew for each job.

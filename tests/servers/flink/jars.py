@@ -115,12 +115,11 @@ def _library_version() -> str:
 
 def _maven(*words: str) -> str:
     """Runs Maven; returns why it failed, or nothing."""
-    done = subprocess.run(
-        ["mvn", "--quiet", "--batch-mode", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_MAVEN_SECONDS,
-        cwd=_POM.parent,
-    )
+    command = ["mvn", "--quiet", "--batch-mode", *words]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_MAVEN_SECONDS, cwd=_POM.parent
+        )
+    except subprocess.TimeoutExpired:
+        return f"mvn took more than {_MAVEN_SECONDS} s"
     return "" if done.returncode == 0 else (done.stdout + done.stderr).strip()[-400:] or "mvn failed"
