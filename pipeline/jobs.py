@@ -116,16 +116,24 @@ class JobResult:
         return out
 
 
-def check_reach(spec: JobSpec, *more: str) -> None:
-    """Raises UsageError if the runner's workers cannot reach what the job reads and writes, or `more` places."""
+def reached(spec: JobSpec) -> JobSpec:
+    """The spec with paths as workers reach them. Raises UsageError if the runner's workers cannot."""
     kind, place = split_uri(spec.read.source)
-    read = [place] if kind in ("cifar", "dataset", "folder") else []
-    runners.check_reach(spec.beam, *read, spec.home, *more)
+    read = spec.read
+    if kind in ("cifar", "dataset", "folder"):
+        read = dataclasses.replace(read, source=f"{kind}:{reached_place(spec, place)}")
+    return dataclasses.replace(spec, read=read, home=reached_place(spec, spec.home))
+
+
+def reached_place(spec: JobSpec, place: str) -> str:
+    """The same for one path, such as a key store's."""
+    runners.check_reach(spec.beam, place)
+    return runners.on_workers(spec.beam, place)
 
 
 def ingest(spec: JobSpec) -> JobResult:
     """Writes the images of any source as a plain dataset, with neutral ids and their map."""
-    check_reach(spec)
+    spec = reached(spec)
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted; use lpe decrypt")
@@ -143,7 +151,7 @@ def encrypt(
 
     With an augmentation, copies of the training images are varied, encrypted and written as further splits.
     """
-    check_reach(spec, key.keystore)
+    spec, key = reached(spec), dataclasses.replace(key, keystore=reached_place(spec, key.keystore))
     with open_input(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
@@ -155,7 +163,7 @@ def encrypt(
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
     """Restores the plain dataset from an encrypted one; the key is the one that the dataset names."""
-    check_reach(spec, keystore)
+    spec, keystore = reached(spec), reached_place(spec, keystore)
     with open_input(spec.read) as source:
         if source.dataset is None or source.dataset.encryption is None:
             raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; name one as dataset:DIR")
@@ -178,7 +186,7 @@ def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
       keystore: where both keys are.
       change: another cipher, parameters or scope.
     """
-    check_reach(spec, keystore)
+    spec, keystore = reached(spec), reached_place(spec, keystore)
     with open_input(spec.read) as source:
         if source.dataset is None or source.dataset.encryption is None:
             raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; encrypt it first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
@@ -60,6 +61,11 @@ def check_reach(options: PipelineOptions, *places: str) -> None:
             raise UsageError(
                 f"{place}: Dataflow's workers cannot reach this machine's files; put it at gs://, or leave out --runner"
             )
+
+
+def on_workers(options: PipelineOptions, place: str) -> str:
+    """The path by which workers reach what is at `place` here: they may work in another directory."""
+    return place if is_local(options) or storage.is_remote(place) else os.path.abspath(place)  # noqa: PTH100  (links stay)
 
 
 def check_no_temporary(options: PipelineOptions, source: str, temporary: bool) -> None:

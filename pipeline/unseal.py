@@ -6,7 +6,7 @@ import dataclasses
 
 from pipeline.encryption import Encryption
 from pipeline.inputs import open_input
-from pipeline.jobs import JobResult, JobSpec, Product, Work, check_reach, run_job
+from pipeline.jobs import JobResult, JobSpec, Product, Work, reached, reached_place, run_job
 from pipeline.stages import Copy, Unseal
 from transforms.errors import DataError
 
@@ -22,7 +22,7 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
       DataError: the dataset is not sealed, or an image does not open.
       KeyStoreError: the data key is missing or of another dataset.
     """
-    check_reach(spec, data_key)
+    spec, data_key = reached(spec), reached_place(spec, data_key)
     with open_input(spec.read) as source:
         described = source.dataset.encryption if source.dataset is not None else None
         if source.dataset is None or described is None or source.dataset.seal is None:

@@ -68,6 +68,8 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
     started = time.monotonic()
     runners.check_waited_for(beam, "verify")
     runners.check_reach(beam, *filter(None, (path, keystore, against)))
+    path = runners.on_workers(beam, path)
+    keystore, against = (each and runners.on_workers(beam, each) for each in (keystore, against))
     data = open_dataset(path)
     stage: Stage = Copy()
     if data.encryption is not None:

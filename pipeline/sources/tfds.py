@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import storage
 from pipeline.sources.base import (
     AnyPositions,
     BadRecord,
@@ -58,7 +59,8 @@ class TfdsSource(Source):
         self.uri = f"tfds:{name}"
         self._name = name
         # Looked up here, so that workers elsewhere look in the same place.
-        self._data_dir = data_dir or os.environ.get("TFDS_DATA_DIR")
+        place = data_dir or os.environ.get("TFDS_DATA_DIR")
+        self._data_dir = place and storage.absolute(place)
         self._options = options
         try:
             self._builder = tfds.builder(name, data_dir=self._data_dir)
