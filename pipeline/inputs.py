@@ -15,7 +15,7 @@ from pipeline.splits import cut, shard_bounds
 from pipeline.work import ShardTask
 from transforms.errors import DataError, UsageError
 
-_RECORD_BYTES = 100  # of a record besides its image, at most, unless names are kept as ids
+RECORD_BYTES = 100  # of a record besides its image, at most, unless names are kept as ids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _source_input(source: Source, spec: ReadSpec, digest: str) -> Input:
     info = source.info
     tasks = []
     for split, part in cut(info.splits, spec.validation_fraction).items():
-        bounds = shard_bounds(len(part), info.bytes_per_image + _RECORD_BYTES)
+        bounds = shard_bounds(len(part), info.bytes_per_image + RECORD_BYTES)
         for i, (start, stop) in enumerate(bounds):
             images = source.slice(part.source, part.positions(start, stop))
             reader = SliceReader(images, split, start, spec.keep_ids)

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.inputs import RECORD_BYTES
 from pipeline.sources.synthetic import draw
 from pipeline.splits import shard_bounds
 from tests.benchmarks.pipeline import LPE, Bench
@@ -194,8 +195,9 @@ def bucket() -> Iterator[dict[str, str]]:
 def scenario(name: str, images: int, size: int, costs: dict[str, Cost], workers: Workers) -> str:
     """A line of the table: shards, time and price of each job."""
     prices = Prices()
-    total = images * size
-    shards = len(shard_bounds(images, size))
+    stored = size + RECORD_BYTES
+    total = images * stored
+    shards = len(shard_bounds(images, stored))
     kind = "32×32×3" if size < 10_000 else "224×224×3"
     overhead = costs["encrypt at gs://"].per_gigabyte - costs["encrypt 224×224×3"].per_gigabyte
     cells = [
