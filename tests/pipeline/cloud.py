@@ -24,17 +24,16 @@ from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 from tests.servers.google_kms import GoogleKms, google_kms
 from tests.workers.environment import run_folder
 from tests.workers.pool import worker_pool
+from tests.workers.sources import CHECKOUT, copy_sources
 
 ROOT = "gs://bucket"
 KEYS = f"{ROOT}/keys"
 STAGED = (f"{ROOT}/temp/", f"{ROOT}/staging/")
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_SHIPPED = ("setup.py", "pyproject.toml", "README.md", "transforms", "pipeline", "train")
 _SECONDS = 150.0
 
 LPE = (Path(sys.executable).with_name("lpe"),)
-LAUNCHER = (sys.executable, _CHECKOUT / "deploy" / "dataflow" / "template" / "launch.py")
+LAUNCHER = (sys.executable, CHECKOUT / "deploy" / "dataflow" / "template" / "launch.py")
 """What a Flex Template's launcher runs."""
 
 
@@ -75,13 +74,7 @@ class Cloud:
 
     def sources(self, job: str) -> Path:
         """A copy of what the checkout ships, for one job: it is submitted from there, and its package built."""
-        place = self.folder / "sources" / job
-        if not place.exists():
-            place.mkdir(parents=True)
-            for name in _SHIPPED:
-                copy = shutil.copytree if (_CHECKOUT / name).is_dir() else shutil.copy
-                copy(_CHECKOUT / name, place / name)
-        return place
+        return copy_sources(self.folder / "sources" / job)
 
     def start(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ from pathlib import Path
 from pipeline.cli import main
 from tests.conftest import Outcome
 from tests.pipeline.running import files
+from tests.workers.sources import copy_sources
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 IMAGES = 520  # eight shards of train, one of test
 
 _SECONDS = 120.0
@@ -46,17 +45,8 @@ class Elsewhere:
 
 
 def package(folder: Path) -> str:
-    """The option that stages our package, from a copy of its sources: Beam writes beside setup.py as it builds."""
-    sources = folder / f"sources-{os.getpid()}"
-    if not sources.exists():
-        sources.mkdir()
-        for path in CHECKOUT.iterdir():
-            if path.is_file() and not path.name.startswith("."):
-                shutil.copy(path, sources)
-        for name in ("transforms", "pipeline", "train"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(CHECKOUT / name, sources / name, ignore=ignored)
-    return f"--setup_file={sources / 'setup.py'}"
+    """The option that stages our package."""
+    return f"--setup_file={copy_sources(folder / f'sources-{os.getpid()}') / 'setup.py'}"
 
 
 def portable(job_endpoint: str, *options: str) -> Elsewhere:

@@ -17,7 +17,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.keystore import KeyStore
 from tests.pipeline.elsewhere import (
-    CHECKOUT,
     Elsewhere,
     check_jobs,
     check_same,
@@ -31,6 +30,7 @@ from tests.pipeline.running import encrypting, flipped
 from tests.secret_bytes import found, kek_key, prf_keys
 from tests.workers.environment import bare_python, run_folder
 from tests.workers.pool import boot_program, job_service, worker_pool
+from tests.workers.sources import CHECKOUT
 
 pytestmark = pytest.mark.slow
 
