@@ -37,7 +37,7 @@ class JobMetrics:
 
     Attributes:
       shards: those of the job, finished in this run or found finished.
-      kept_shards: those of them that an earlier, unfinished run had finished.
+      kept_shards: those of them that an earlier run had finished, or workers that were lost.
       images, bytes: in all these shards; bytes of what was written.
       bad_records: images that were left out.
       seconds: by stage (`read`, `transform`, `check`, `write`), of the shards that this run finished.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Iterator
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -30,8 +31,7 @@ def beam_options(arguments: list[str]) -> PipelineOptions:
         group._add_argparse_args(parser)
     known, unknown = parser.parse_known_args(arguments)
     if known.job_endpoint:
-        there = _known_to_job_service(known.job_endpoint)
-        unknown = [word for word in unknown if word.startswith("-") and _name(word) not in there]
+        unknown = list(_unknown_to(_known_to_job_service(known.job_endpoint), unknown))
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings]
         close = difflib.get_close_matches(unknown[0].split("=")[0], options, 1)
@@ -43,8 +43,15 @@ def beam_options(arguments: list[str]) -> PipelineOptions:
     return PipelineOptions([*arguments, *runner, *main])
 
 
-def _name(word: str) -> str:
-    return word.lstrip("-").split("=")[0]
+def _unknown_to(options: set[str], words: list[str]) -> Iterator[str]:
+    """The words that are neither one of these options nor the value of one."""
+    value_follows = False
+    for word in words:
+        name, equals, _ = word.lstrip("-").partition("=")
+        known = word.startswith("-") and name in options
+        if not known and not (value_follows and not word.startswith("-")):
+            yield word
+        value_follows = known and not equals
 
 
 def _known_to_job_service(endpoint: str) -> set[str]:

@@ -146,9 +146,8 @@ class Output:
                 f"{self.data}: {len(missing)} finished shards are gone, first {min(missing)}; delete {self.work} and "
                 "run the same command again"
             )
-        storage.delete_temporary_files(
-            self.data
-        )  # of workers that were lost: the runner had others do their shards
+        # Lost workers leave them, whose shards the runner had others do.
+        storage.delete_temporary_files(self.data)
         if not self.encrypted:
             self._merge_ids(ordered)
         bad = [record for receipt in ordered for record in receipt.bad]

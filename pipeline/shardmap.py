@@ -38,12 +38,14 @@ class ShardsFailedError(DataError):
 
     Attributes:
       reasons: why, each once; of very many the first.
+      count: how many reasons there are.
       images: those in the shards that were done.
     """
 
     def __init__(self, reasons: list[str], count: int, images: int) -> None:
         super().__init__(reasons[0] + (f" (and {count - 1} more like this)" if count > 1 else ""))
         self.reasons = reasons
+        self.count = count
         self.images = images
 
 

@@ -92,6 +92,8 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
         counted = shardmap.run(source.tasks, CheckShard(stage, plain), shardmap.fail_if_any, options=beam)
     except shardmap.ShardsFailedError as error:
         problems, examples = tuple(error.reasons), error.images
+        if error.count > len(problems):
+            problems += (f"and {error.count - len(problems)} more like these",)
     seconds = time.monotonic() - started
     return Verification(data, examples, problems, against is not None, seconds, counted)
 

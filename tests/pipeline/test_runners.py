@@ -69,8 +69,10 @@ def test_a_job_service_is_asked_which_options_it_knows():
         known = ["--runner=PortableRunner", f"--job_endpoint={endpoint}", "--number_of_execution_retries=3"]
         options = beam_options([*known, "--parallelism=4"])
         assert options.get_all_options(retain_unknown_options=True)["number_of_execution_retries"] in (3, "3")
-        with pytest.raises(UsageError, match="--number_of_executions"):
-            beam_options([*known, "--number_of_executions=3"])
+        assert beam_options([*known[:-1], "--number_of_execution_retries", "3"])
+        for wrong in ("--number_of_executions=3", "--number_of_executions", "stray"):
+            with pytest.raises(UsageError, match=wrong):
+                beam_options([*known, wrong])
     with pytest.raises(UsageError, match="--number_of_execution_retries"):
         beam_options(known[2:])
 
