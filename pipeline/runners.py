@@ -49,23 +49,20 @@ def check_waited_for(options: PipelineOptions, command: str) -> None:
         )
 
 
-def check_reach(options: PipelineOptions, *places: str) -> None:
-    """Raises UsageError for a local path that workers elsewhere cannot reach.
-
-    Flink's or Spark's may share a file system with this machine; Dataflow's never do.
-    """
-    if name(options) != "DataflowRunner":
-        return
-    for place in places:
-        if not storage.is_remote(place):
-            raise UsageError(
-                f"{place}: Dataflow's workers cannot reach this machine's files; put it at gs://, or leave out --runner"
-            )
-
-
 def on_workers(options: PipelineOptions, place: str) -> str:
-    """The path by which workers reach what is at `place` here: they may work in another directory."""
-    return place if is_local(options) or storage.is_remote(place) else os.path.abspath(place)  # noqa: PTH100  (links stay)
+    """The path by which workers reach what is at `place` here: they may work in another directory.
+
+    Raises:
+      UsageError: they cannot. Flink's or Spark's workers may share a file system with this machine; Dataflow's
+        never do.
+    """
+    if is_local(options) or storage.is_remote(place):
+        return place
+    if name(options) == "DataflowRunner":
+        raise UsageError(
+            f"{place}: Dataflow's workers cannot reach this machine's files; put it at gs://, or leave out --runner"
+        )
+    return os.path.abspath(place)  # noqa: PTH100  (links stay)
 
 
 def check_no_temporary(options: PipelineOptions, source: str, temporary: bool) -> None:

@@ -67,7 +67,6 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
     """
     started = time.monotonic()
     runners.check_waited_for(beam, "verify")
-    runners.check_reach(beam, *filter(None, (path, keystore, against)))
     path = runners.on_workers(beam, path)
     keystore, against = (each and runners.on_workers(beam, each) for each in (keystore, against))
     data = open_dataset(path)
