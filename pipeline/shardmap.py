@@ -185,33 +185,27 @@ def run(
       JobStaged: the options ask for a template; it was staged, and nothing is run.
       DataError: the job failed on a runner elsewhere, for another reason.
     """
-    over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(watch, over), daemon=True)
-    watcher.start()
+    template = runners.template(options)
+    here = processes if runners.is_local(options) else 1
     result: PipelineResult | None = None
-    try:
-        here = processes if runners.is_local(options) else 1
-        with started(work, here) as pool:
-            result = _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run()
-            template = runners.template(options)
-            if template is not None:
-                raise runners.JobStaged(template)
-            result.wait_until_finish()
-        return metrics.of(result)
-    except runners.JobStaged:
-        raise
-    except KeyboardInterrupt:
-        if result is not None:
-            with contextlib.suppress(Exception):
-                result.cancel()  # the next run continues; two at once would do the same work
-        raise
-    except Exception as error:
-        if _interrupted(error):
-            raise KeyboardInterrupt from error
-        raise _told(error) or runners.explained(options, error) from error
-    finally:
-        over.set()
-        watcher.join()
+    with _watched(watch):
+        try:
+            with started(work, here) as pool:
+                result = _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run()
+                if template is None:
+                    result.wait_until_finish()
+        except KeyboardInterrupt:
+            if result is not None:
+                with contextlib.suppress(Exception):
+                    result.cancel()  # the next run continues; two at once would do the same work
+            raise
+        except Exception as error:
+            if _interrupted(error):
+                raise KeyboardInterrupt from error
+            raise _told(error) or runners.explained(options, error) from error
+    if template is not None:
+        raise runners.JobStaged(template)
+    return metrics.of(result)
 
 
 def _pipeline(
@@ -229,13 +223,28 @@ def _pipeline(
     return pipeline
 
 
-def _watch(watch: Watch | None, over: threading.Event) -> None:
-    while watch is not None:
-        ended = over.wait(watch.every)
-        with contextlib.suppress(LpeError, OSError):  # what cannot be looked at now may be later
-            watch.look()
-        if ended:
-            return
+@contextlib.contextmanager
+def _watched(watch: Watch | None) -> Iterator[None]:
+    """Looks at the job now and then while the block lasts, and once when it ends."""
+    if watch is None:
+        yield
+        return
+    over = threading.Event()
+
+    def look_on() -> None:
+        ended = False
+        while not ended:
+            ended = over.wait(watch.every)
+            with contextlib.suppress(LpeError, OSError):  # what cannot be looked at now may be later
+                watch.look()
+
+    watcher = threading.Thread(target=look_on, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 @dataclasses.dataclass(frozen=True)
