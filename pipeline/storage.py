@@ -168,7 +168,9 @@ def withdraw_directory(directory: str, *, last: str) -> None:
 
 
 def delete_temporary_files(directory: str) -> None:
-    """Removes what killed writers left in `directory`."""
+    """Removes what killed writers left in a local `directory`; elsewhere they leave nothing."""
+    if is_remote(directory):
+        return
     for name in list_names(directory):
         if name.startswith(_TEMPORARY):
             delete(join(directory, name))
