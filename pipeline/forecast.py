@@ -12,14 +12,14 @@ import pickle
 import resource
 import secrets
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline import augmented, records, tfrecord
 from pipeline.inputs import Input, ReadSpec, open_input
 from pipeline.jobs import CipherChoice, stored_format
 from pipeline.records import RecordFormat
 from pipeline.sealing import KEY_BYTES, DataKey
-from pipeline.sources.base import BadRecord
+from pipeline.sources.base import fail_on_bad_record
 from pipeline.stopwatch import Stopwatch
 from transforms.augment import Augmentation
 from transforms.batch import ImageBatch
@@ -141,7 +141,7 @@ def _measured(source: Input, choice: CipherChoice, fmt: RecordFormat) -> tuple[i
     images = size = 0
     task = max(source.tasks, key=lambda task: task.reader.expected())
     watch = Stopwatch()
-    for batch in watch.each("read", task.reader.batches(_raise)):
+    for batch in watch.each("read", task.reader.batches(fail_on_bad_record)):
         if not images:
             work(batch)  # what is done once for all images is done now
             watch.seconds.pop("transform")
@@ -166,7 +166,3 @@ class _ThrownAway:
 def _peak_memory() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _raise(record: BadRecord) -> NoReturn:
-    raise record.error()

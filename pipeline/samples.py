@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import NoReturn
 
 import numpy as np
 
 from pipeline.inputs import Input
-from pipeline.sources.base import BadRecord
+from pipeline.sources.base import fail_on_bad_record
 from transforms.batch import ImageBatch
 from transforms.errors import DataError
 
@@ -25,7 +24,7 @@ def examples(source: Input, split: str | None) -> Iterator[ImageBatch]:
         raise DataError(f"no split {wanted!r}; there is {', '.join(source.splits)}")
     for task in source.tasks:
         if task.split == wanted:
-            for batch in task.reader.batches(_raise):
+            for batch in task.reader.batches(fail_on_bad_record):
                 for i in range(len(batch)):
                     part = slice(i, i + 1)
                     yield ImageBatch(batch.ids[part], batch.images[part], batch.labels[part])
@@ -66,7 +65,3 @@ def one_of_each_class(source: Input, split: str | None, count: int) -> list[Imag
             break
     by_class = [first[label] for label in sorted(first)]
     return (by_class + others)[:count]
-
-
-def _raise(record: BadRecord) -> NoReturn:
-    raise record.error()

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 
@@ -69,6 +69,11 @@ class BadRecord:
 
 OnBadRecord = Callable[[BadRecord], None]
 """Called for every bad record; it raises (policy `fail`) or takes note of it (policy `skip`)."""
+
+
+def fail_on_bad_record(record: BadRecord) -> NoReturn:
+    """An `OnBadRecord`. Raises DataError for the first one."""
+    raise record.error()
 
 
 @dataclasses.dataclass(frozen=True)
