@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,3 +22,13 @@ def tool(name: str, package: str) -> str:
         warnings.warn(line, stacklevel=2)
         pytest.skip(line)
     return path
+
+
+def changed(document: Any, path: Sequence[str], value: Any) -> Any:
+    """A copy of a document of dictionaries, with another value at the end of the path."""
+    whole = copy.deepcopy(document)
+    inner = whole
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    return whole

@@ -7,9 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.dataflow import DATAFLOW
+from tests.servers.dataflow.staged import Bucket
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 
 IMAGE = "europe-west4-docker.pkg.dev/owner/lpe/lpe:1"
@@ -28,7 +26,7 @@ KEYSTORE = "gs://owner-keys/lpe"
 class Cloud:
     """The emulated storage, as the launcher's container sees it."""
 
-    url: str
+    bucket: Bucket
     environment: dict[str, str]
 
     def python(self, *words: object) -> subprocess.CompletedProcess[str]:
@@ -49,22 +47,16 @@ class Cloud:
 
     def job(self, number: int) -> dict[str, Any] | None:
         """The staged job."""
-        found = self.read("owner-jobs", f"staging/template_launches/{number}/job_object")
+        found = self.read(f"gs://owner-jobs/staging/template_launches/{number}/job_object")
         return None if found is None else json.loads(found)
 
-    def names(self, bucket: str, prefix: str) -> set[str]:
-        """The last parts of the names of a bucket's objects below a prefix."""
-        with urllib.request.urlopen(f"{self.url}/storage/v1/b/{bucket}/o?prefix={prefix}") as answer:
-            return {each["name"].rsplit("/", 1)[-1] for each in json.load(answer).get("items", [])}
+    def names(self, prefix: str) -> set[str]:
+        """The last parts of the names of the objects whose path begins so."""
+        return {path.rsplit("/", 1)[-1] for path in self.bucket.below(prefix)}
 
-    def read(self, bucket: str, name: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:
         """An object's bytes; None if it isn't there."""
-        quoted = urllib.parse.quote(name, safe="")
-        try:
-            with urllib.request.urlopen(f"{self.url}/storage/v1/b/{bucket}/o/{quoted}?alt=media") as answer:
-                return answer.read()
-        except urllib.error.HTTPError:
-            return None
+        return self.bucket.below(path).get(path)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +67,7 @@ def cloud(tmp_path_factory) -> Iterator[Cloud]:
         for bucket in ("owner-jobs", "owner-data", "owner-keys"):
             make_bucket(url, bucket)
         where = {"STORAGE_EMULATOR_HOST": url, "GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
-        cloud = Cloud(url, {**os.environ, **where, "LPE_IMAGE": IMAGE})
+        cloud = Cloud(Bucket(url), {**os.environ, **where, "LPE_IMAGE": IMAGE})
         kek = folder / "kek.json"
         made = cloud.python(
             "-m", "pipeline.cli", "keys", "create", "patients", f"--keystore={KEYSTORE}", f"--kek={kek}"
@@ -85,7 +77,7 @@ def cloud(tmp_path_factory) -> Iterator[Cloud]:
         parameters = ["--source=synthetic:40", f"--output=gs://owner-data/{HOME}", f"--keystore={KEYSTORE}"]
         done = cloud.python(DATAFLOW / "template" / "launch.py", *parameters, "--key=patients")
         assert done.returncode == 0, done.stderr
-        assert cloud.read("owner-data", f"{HOME}/1.0.0/dataset_info.json")
+        assert cloud.read(f"gs://owner-data/{HOME}/1.0.0/dataset_info.json")
         yield cloud
 
 
@@ -108,8 +100,8 @@ def test_a_launch_stages_its_job_and_does_not_wait_for_it(cloud):
     assert (job["name"], images_of(job)) == ("launched", [IMAGE])
     assert "empty job" not in done.stdout
     # Workers are in a network without a way to the package index: what they need is in their image.
-    assert cloud.names("owner-jobs", "temp/") == {"pipeline.pb", "submission_environment_dependencies.txt"}
-    assert cloud.read("owner-data", "encrypted/other/1.0.0/dataset_info.json") is None
+    assert cloud.names("gs://owner-jobs/temp/") == {"pipeline.pb", "submission_environment_dependencies.txt"}
+    assert cloud.read("gs://owner-data/encrypted/other/1.0.0/dataset_info.json") is None
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import subprocess
 import warnings
@@ -21,7 +20,7 @@ from apache_beam.transforms.environments import python_sdk_dependencies
 
 from pipeline.cli import app
 from pipeline.options import beam_options
-from tests.deploy import tool
+from tests.deploy import changed, tool
 from tests.deploy.dataflow import DATAFLOW, ROOT
 
 FLINK = ROOT / "deploy" / "flink"
@@ -121,11 +120,7 @@ def test_the_operators_schema_takes_the_deployment(schema):
     ids=["version", "mode", "misspelt", "no number", "misspelt inside", "misspelt in the pod", "no text"],
 )
 def test_the_operators_schema_refuses_a_broken_field(path, value, schema):
-    spec = copy.deepcopy(deployment()["spec"])
-    inner = spec
-    for step in path[:-1]:
-        inner = inner[step]
-    inner[path[-1]] = value
+    spec = changed(deployment()["spec"], path, value)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft7Validator(schema).validate(spec)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 import re
 import subprocess
@@ -16,7 +15,7 @@ import yaml
 from google.cloud.dataflow_v1beta3.types import LaunchFlexTemplateRequest
 from google.protobuf import json_format
 
-from tests.deploy import SCHEDULES, tool
+from tests.deploy import SCHEDULES, changed, tool
 from tests.deploy.terraform import GCP, launch_requests
 
 UNITS = ("lpe-reencrypt.service", "lpe-reencrypt.timer", "lpe-reencrypt-failed.service")
@@ -99,11 +98,7 @@ def test_kubernetes_schema_accepts_the_objects():
     ids=["misspelt", "no number", "no truth value"],
 )
 def test_kubernetes_schema_refuses_a_broken_field(path, value):
-    job = copy.deepcopy(kubernetes_objects()["CronJob"])
-    inner = job
-    for step in path[:-1]:
-        inner = inner[step]
-    inner[path[-1]] = value
+    job = changed(kubernetes_objects()["CronJob"], path, value)
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(job, KUBERNETES, strict=True)
 
