@@ -43,7 +43,8 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
-    packages=find_packages(include=["transforms*", "pipeline*", "train*"]),
+    packages=find_packages(include=["lpe*"]),
+    package_data={"lpe": ["py.typed"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "google-crc32c>=1.7",
@@ -56,5 +57,5 @@ setup(
         "typer>=0.29,<0.30",
     ],
     extras_require={**EXTRAS, "dev": TOOLS + DEV},
-    entry_points={"console_scripts": ["lpe = pipeline.cli:entry_point"]},
+    entry_points={"console_scripts": ["lpe = lpe.pipeline.cli.app:entry_point"]},
 )

@@ -1,0 +1,1 @@
+"""How images move: read as shard tasks, transformed in batches, written as datasets. Beam lives here."""

@@ -7,7 +7,7 @@ import datetime
 import re
 from collections.abc import Iterator
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli import main
-from pipeline.keystore import KeyStore
+from lpe.pipeline.cli.app import main
+from lpe.pipeline.keystore import KeyStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

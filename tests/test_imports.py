@@ -1,4 +1,4 @@
-"""Imports point one way (DESIGN, "The house"), and start-up pays only for what is used."""
+"""Imports point one way (DESIGN, "The house"), under one name, and start-up pays only for what is used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+HOUSE = ("lpe", "transforms", "pipeline", "train")
 HEAVY = {
     "apache_beam",
     "tensorflow",
@@ -21,6 +22,28 @@ HEAVY = {
     "typer",
     "rich",
 }
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("clock",),
+    ("storage", "records"),
+    ("dataset",),
+    ("sources", "keystore"),
+    ("encryption",),
+    ("engine", "audit"),
+    ("jobs",),
+    ("compare",),
+    ("cli",),
+)
+"""The folders of pipeline/: each imports those above it in this list, and nothing else of pipeline/."""
+BELOW_TRAIN = {"storage", "records", "dataset", "clock"}
+ABOVE_TRAIN = {"audit", "jobs", "compare", "cli"}
+DECRYPTS = (
+    "lpe.transforms.keyed",
+    "lpe.transforms.ciphers",
+    "lpe.transforms.attacks",
+    "lpe.transforms.dofns",
+)
+LEAVES = tuple(f"lpe.transforms.{leaf}" for leaf in ("errors", "labels", "image_shape", "not_picklable"))
 
 
 def imports(path: Path) -> set[str]:
@@ -41,13 +64,22 @@ def under(name: str, *packages: str) -> bool:
 
 
 def sources(*packages: str) -> list[Path]:
-    files = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    files = [
+        path
+        for package in packages
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "__pycache__" not in path.parts
+    ]
     assert files
     return files
 
 
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
 def module_file(name: str) -> Path | None:
-    path = ROOT / Path(*name.split("."))
+    path = ROOT / Path(*name.split(".")[1:])
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 
 
@@ -58,36 +90,42 @@ def reachable(start: list[Path]) -> dict[str, Path]:
     while todo:
         path = todo.pop()
         for name in imports(path):
-            if under(name, "transforms", "pipeline", "train") and name not in seen:
-                target = module_file(name)
-                if target is not None:
-                    seen[name] = path
-                    todo.append(target)
+            target = module_file(name) if name.startswith("lpe.") and name not in seen else None
+            if target is not None:
+                seen[name] = path
+                todo.append(target)
     return seen
 
 
 def imports_numpy_and(path: Path, *ours: str) -> None:
     for name in imports(path):
-        if under(name, "transforms", "pipeline", "train"):
-            assert name == "transforms" or under(name, *ours), name
+        if under(name, "lpe"):
+            assert name == "lpe.transforms" or under(name, *ours), name
         else:
-            top = name.split(".")[0]
-            assert top in {*sys.stdlib_module_names, "numpy"}, name
+            assert name.split(".")[0] in {*sys.stdlib_module_names, "numpy"}, name
 
 
-@pytest.mark.parametrize("path", sources("transforms/ciphers"), ids=str)
-def test_ciphers_import_numpy_each_other_and_the_errors(path):
-    imports_numpy_and(path, "transforms.ciphers", "transforms.errors")
+@pytest.mark.parametrize(
+    "path", [*sources(*HOUSE[1:], "tests", "deploy"), *(ROOT / "lpe").glob("*.py")], ids=shown
+)
+def test_nothing_is_imported_under_a_bare_name(path):
+    """`pipeline`, `transforms` and `train` belong to users' own files."""
+    assert not [name for name in imports(path) if under(name, *HOUSE[1:])]
 
 
-@pytest.mark.parametrize("path", sources("transforms/attacks"), ids=str)
+@pytest.mark.parametrize("path", sources("transforms/ciphers"), ids=shown)
+def test_ciphers_import_numpy_each_other_and_leaves(path):
+    imports_numpy_and(path, "lpe.transforms.ciphers", *LEAVES)
+
+
+@pytest.mark.parametrize("path", sources("transforms/attacks"), ids=shown)
 def test_attacks_import_numpy_each_other_and_the_ciphers(path):
-    imports_numpy_and(path, "transforms.attacks", "transforms.ciphers")
+    imports_numpy_and(path, "lpe.transforms.attacks", "lpe.transforms.ciphers", *LEAVES)
 
 
-@pytest.mark.parametrize("path", sources("transforms"), ids=str)
+@pytest.mark.parametrize("path", sources("transforms"), ids=shown)
 def test_transforms_import_neither_pipeline_nor_train(path):
-    assert not [name for name in imports(path) if under(name, "pipeline", "train")]
+    assert not [name for name in imports(path) if under(name, "lpe.pipeline", "lpe.train")]
 
 
 def test_only_dofns_brings_beam_into_transforms():
@@ -95,22 +133,57 @@ def test_only_dofns_brings_beam_into_transforms():
     assert users == ["dofns.py"]
 
 
+def test_the_floors_are_all_of_the_folders():
+    there = {
+        path.stem for path in (ROOT / "pipeline").iterdir() if path.stem not in ("__init__", "__pycache__")
+    }
+    assert there - {"README"} == {folder for floor in FLOORS for folder in floor}
+
+
+@pytest.mark.parametrize("path", sources("pipeline"), ids=shown)
+def test_a_folder_imports_only_those_before_it(path):
+    own = path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    floor = next(i for i, folders in enumerate(FLOORS) if own in folders)
+    allowed = {folder for folders in FLOORS[:floor] for folder in folders} | {own}
+    for name in imports(path):
+        if under(name, "lpe.pipeline") and name != "lpe.pipeline":
+            assert name.split(".")[2] in allowed, name
+        if under(name, "lpe.train"):
+            assert own in ABOVE_TRAIN, name
+        if own not in ("cli", "jobs"):
+            assert name != "lpe", "the public door is for users and the command"
+
+
+@pytest.mark.parametrize("path", sources("train"), ids=shown)
+def test_train_imports_of_pipeline_what_it_may(path):
+    for name in imports(path):
+        if under(name, "lpe.pipeline") and name != "lpe.pipeline":
+            assert name.split(".")[2] in BELOW_TRAIN, name
+
+
 def test_train_reaches_nothing_that_can_decrypt():
     for name, by in reachable(sources("train")).items():
-        secret = under(
-            name, "pipeline.keystore", "pipeline.encryption", "transforms.keyed", "transforms.ciphers"
+        assert not under(name, "lpe.pipeline.keystore", "lpe.pipeline.encryption", *DECRYPTS), (
+            f"{name} by {by}"
         )
-        assert not secret, f"{name} by {by}"
+
+
+@pytest.mark.parametrize("path", sources(*HOUSE[1:]), ids=shown)
+def test_files_are_small(path):
+    assert len(path.read_text().splitlines()) <= 400
 
 
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
-        ("import transforms.ciphers", HEAVY),
-        ("import pipeline.cli", HEAVY - {"typer", "rich"}),
-        ("import pipeline.jobs", {"tensorflow", "keras", "tensorflow_datasets", "typer"}),
-        ("import train.runs", {"tensorflow", "keras", "apache_beam", "tink"}),
-        ("import train.loop, train.evaluate, train.predict", {"apache_beam", "tink"}),
+        ("import lpe", HEAVY | {"numpy"}),
+        ("import lpe.transforms.ciphers", HEAVY),
+        ("import lpe.pipeline.cli.app", HEAVY - {"typer", "rich"}),
+        ("import lpe.pipeline.jobs.encrypt", {"tensorflow", "keras", "tensorflow_datasets", "typer"}),
+        ("import lpe.train.runs", {"tensorflow", "keras", "apache_beam", "tink"}),
+        ("import lpe.train.loop, lpe.train.evaluate, lpe.train.predict", {"apache_beam", "tink"}),
     ],
 )
 def test_start_up_pays_for_what_is_used(statement, unwanted):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from pipeline.cli import app
-from pipeline.options import beam_options
+from lpe.pipeline.cli.app import app
+from lpe.pipeline.engine.beam_options import beam_options
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()

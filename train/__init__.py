@@ -1,0 +1,1 @@
+"""Keras models trained on encrypted shards; imports nothing that can decrypt."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Literal, cast, get_args
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from train.data import EpochClock, Examples
-from transforms.errors import LpeError
+from lpe.train.data import EpochClock, Examples
+from lpe.transforms.errors import LpeError
 
 
 class Batches(keras.utils.PyDataset):

@@ -12,9 +12,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from train.data import EpochClock
-from train.progress import RunState
-from transforms.errors import LpeError
+from lpe.train.data import EpochClock
+from lpe.train.progress import RunState
+from lpe.transforms.errors import LpeError
 
 Progress = Callable[[int, int, Mapping[str, float], float], None]
 """Called after each epoch with (epoch from 1, epochs, metrics, training images per second)."""

@@ -6,7 +6,7 @@ import importlib
 import io
 from collections.abc import Mapping, Sequence
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 
 def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:

@@ -9,10 +9,10 @@ from collections import OrderedDict
 
 import numpy as np
 
-from pipeline.dataset import Dataset
-from train import shards
-from train.shards import Selection
-from transforms.errors import DataError
+from lpe.pipeline.dataset import Dataset
+from lpe.train import shards
+from lpe.train.shards import Selection
+from lpe.transforms.errors import DataError
 
 CACHE_BYTES = 1 << 30
 """Memory for decoded images: a split that fits in is held, and shuffled as a whole."""

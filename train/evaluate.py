@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.dataset import Dataset, open_dataset
-from train import backend
-from train.data import EpochClock, evaluation_input
-from train.runs import Run
-from transforms.errors import DataError
+from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.train import backend
+from lpe.train.data import EpochClock, evaluation_input
+from lpe.train.runs import Run
+from lpe.transforms.errors import DataError
 
 # What decides how images are encrypted: where one of these differs, the network sees noise.
 _BINDING = ("cipher", "params", "scope", "salt")
@@ -34,7 +34,7 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
     with backend.one_device():
-        from train.batches import Batches  # noqa: PLC0415  (imports Keras)
+        from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 
         model = run.load_model()
         model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])

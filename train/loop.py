@@ -19,22 +19,22 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import storage
-from pipeline.dataset import Dataset, open_dataset
-from train import backend, curves, front_ends, models
-from train.data import EpochClock, TrainingInput, training_input
-from train.front_ends import tables
-from train.progress import CHECKPOINTS, RunState, best_epoch
-from train.recipes import RECIPES, Recipe
-from train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
-from train.shards import image_shape, sample
-from transforms.errors import DataError, UsageError
+from lpe.pipeline import storage
+from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.train import backend, curves, front_ends, models
+from lpe.train.data import EpochClock, TrainingInput, training_input
+from lpe.train.front_ends import tables
+from lpe.train.progress import CHECKPOINTS, RunState, best_epoch
+from lpe.train.recipes import RECIPES, Recipe
+from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
+from lpe.train.shards import image_shape, sample
+from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import keras
 
-    from train.backend import Precision
-    from train.callbacks import Progress
+    from lpe.train.backend import Precision
+    from lpe.train.callbacks import Progress
 
 CURVES_FILE = "curves.png"
 TENSORBOARD = "tensorboard"
@@ -48,8 +48,8 @@ class TrainSpec:
       data: a dataset's home or one of its versions.
       output: the run directory, local. One with an unfinished run of the same spec is resumed, one
         with a finished run of the same spec is left as it is, any other is refused.
-      model: a name of `train.models.names()`, or another size of one.
-      front_end: see `train.front_ends`; `auto` is the one that is meant for the dataset's scheme.
+      model: a name of `lpe.train.models.names()`, or another size of one.
+      front_end: see `lpe.train.front_ends`; `auto` is the one that is meant for the dataset's scheme.
       epochs: how often the network sees the training images.
       recipe: optimiser, schedule, regularisation.
       precision: what is computed in; weights are float32 in any case.
@@ -213,8 +213,8 @@ def _train(
     progress: Progress | None,
 ) -> None:
     """Trains the epochs after the first `finished`, which `state` has."""
-    from train import callbacks, optimizing  # noqa: PLC0415  (they import Keras)
-    from train.batches import Batches  # noqa: PLC0415
+    from lpe.train import callbacks, optimizing  # noqa: PLC0415  (they import Keras)
+    from lpe.train.batches import Batches  # noqa: PLC0415
 
     model.compile(
         optimizer=optimizing.optimizer(spec.recipe, spec.epochs * source.train.steps),

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from train.recipes import Recipe
+from lpe.train.recipes import Recipe
 
 _MOMENTUM = 0.9
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from train import backend
-from train.runs import Run
-from transforms.errors import DataError
+from lpe.train import backend
+from lpe.train.runs import Run
+from lpe.transforms.errors import DataError
 
 _BATCH = 256
 
@@ -21,7 +21,7 @@ def predict(run: Run, images: np.ndarray) -> np.ndarray:
     Encrypting them is up to the caller, who has the key: nothing here can.
 
     Args:
-      run: a finished run, from `train.runs.load_run`.
+      run: a finished run, from `lpe.train.runs.load_run`.
       images: uint8 [N, H, W, C], values 0..255, of the run's image shape.
 
     Returns:

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import storage
+from lpe.pipeline import storage
 
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "one-cycle", "step"]

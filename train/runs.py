@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from train import backend, models
-from transforms.errors import DataError
+from lpe.train import backend, models
+from lpe.transforms.errors import DataError
 
 if TYPE_CHECKING:
     import keras

@@ -9,12 +9,12 @@ from typing import NoReturn
 
 import numpy as np
 
-from pipeline import storage
-from pipeline.dataset import Dataset
-from pipeline.readers import ShardReader
-from pipeline.sources.base import BadRecord
-from transforms.batch import ImageBatch
-from transforms.errors import DataError
+from lpe.pipeline import storage
+from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.reader import ShardReader
+from lpe.pipeline.records.bad_records import BadRecord
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import DataError
 
 
 def image_shape(dataset: Dataset) -> tuple[int, int, int]:

@@ -1,0 +1,1 @@
+"""What happens to pixels: ciphers, attacks, measures, augmentation."""

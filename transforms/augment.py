@@ -10,8 +10,8 @@ import hashlib
 
 import numpy as np
 
-from transforms.batch import ImageBatch
-from transforms.errors import UsageError
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import UsageError
 
 KINDS = ("flip", "crop")
 _PAD = 4

@@ -11,8 +11,8 @@ from typing import Literal
 import apache_beam as beam
 import numpy as np
 
-from transforms.batch import ImageBatch
-from transforms.keyed import CipherSpec, KeyedCipher, KeySource
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.keyed import CipherSpec, KeyedCipher, KeySource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class EncryptImages(beam.PTransform):
 
     Args:
       spec: cipher, parameters, salt, key scope.
-      key: where the key is, e.g. `pipeline.keystore.KeyRef`.
+      key: where the key is, e.g. `lpe.pipeline.keystore.KeyRef`.
     """
 
     def __init__(self, spec: CipherSpec, key: KeySource) -> None:

@@ -15,10 +15,10 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from transforms import ciphers
-from transforms.batch import ImageBatch
-from transforms.ciphers.derive import SECRET_BYTES
-from transforms.errors import UsageError
+from lpe.transforms import ciphers
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.ciphers.derive import SECRET_BYTES
+from lpe.transforms.errors import UsageError
 
 # With a key per image, key material takes a multiple of the images' own bytes.
 _KEYED_BYTES = 1 << 22

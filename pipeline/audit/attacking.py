@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.audit.quality import Quality, quality
-from pipeline.audit.scene import Scene
-from transforms import attacks
-from transforms.attacks import Attack, MisfitError, Target, photographs
+from lpe.pipeline.audit.quality import Quality, quality
+from lpe.pipeline.audit.scene import Scene
+from lpe.transforms import attacks
+from lpe.transforms.attacks import Attack, MisfitError, Target, photographs
 
 ADVERSARIES = ("ciphertext-only", "known-plaintext", "chosen-plaintext")
 _COUNTS = {
@@ -110,7 +110,7 @@ def audit(
       scene: the encryption, and images.
       adversaries: some of `ADVERSARIES`.
       classify: a classifier of plain images, for `Quality.agreement`.
-      more: attacks besides those of `transforms.attacks`.
+      more: attacks besides those of `lpe.transforms.attacks`.
       note: told what is going on, a line at a time.
     """
     plain, cipher = scene.held_out

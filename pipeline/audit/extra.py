@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 
 @contextlib.contextmanager

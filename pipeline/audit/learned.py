@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.audit.scene import Scene, fresh_cipher
-from train import backend
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.pipeline.audit.scene import Scene, fresh_cipher
+from lpe.train import backend
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 
 _WIDTH = 24
 _EPOCHS = 12

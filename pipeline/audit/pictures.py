@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from pipeline.audit.attacking import Audited
-from pipeline.audit.extra import audit_extra
+from lpe.pipeline.audit.attacking import Audited
+from lpe.pipeline.audit.extra import audit_extra
 
 _SIDE = 96
 _GAP = 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.audit.extra import audit_extra
+from lpe.pipeline.audit.extra import audit_extra
 
 MOST_PSNR = 100.0
 """What stands for the PSNR of images that do not differ at all."""

@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import storage
-from pipeline.audit import pictures
-from pipeline.audit.attacking import Audited, Result
-from pipeline.audit.quality import MOST_PSNR, Quality
-from pipeline.audit.verdict import verdict
-from transforms import ciphers
+from lpe.pipeline import storage
+from lpe.pipeline.audit import pictures
+from lpe.pipeline.audit.attacking import Audited, Result
+from lpe.pipeline.audit.quality import MOST_PSNR, Quality
+from lpe.pipeline.audit.verdict import verdict
+from lpe.transforms import ciphers
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dataset import open_dataset
-from pipeline.encryption import Encryption
-from pipeline.inputs import ReadSpec, dataset_input, open_input
-from pipeline.samples import first_examples
-from pipeline.stages import Decrypt
-from transforms import ciphers
-from transforms.attacks.base import Evidence, Target
-from transforms.batch import ImageBatch
-from transforms.ciphers.derive import SECRET_BYTES
-from transforms.errors import DataError
-from transforms.keyed import KeyedCipher, Scope
+from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.encryption.batch_transforms import Decrypt
+from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.sources.plan import ReadSpec, open_plan, plan_dataset
+from lpe.pipeline.sources.samples import first_examples
+from lpe.transforms import ciphers
+from lpe.transforms.attacks.base import Evidence, Target
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.ciphers.derive import SECRET_BYTES
+from lpe.transforms.errors import DataError
+from lpe.transforms.keyed import KeyedCipher, Scope
 
 _HELD_OUT = 5
 """Every so many-th image is not attacked, but used to measure what was learnt."""
@@ -56,7 +56,7 @@ def sample(read: ReadSpec, count: int) -> np.ndarray:
     Raises:
       DataError: it is encrypted, its images differ in shape, or there are fewer than 10.
     """
-    with open_input(read) as source:
+    with open_plan(read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{read.source}: encrypted; name the plain images, or the dataset as an argument")
         if source.image_shape is None:
@@ -100,7 +100,7 @@ def scene_of_dataset(directory: str, keystore: str, count: int) -> Scene:
     if data.image_shape is None:
         raise DataError(f"{directory}: its images differ in shape; an audit needs images of one shape")
     encryption = Encryption.from_json(data.encryption, data.directory)
-    batch = first_examples(dataset_input(data), None, count)
+    batch = first_examples(plan_dataset(data), None, count)
     plain = Decrypt(keystore, encryption, len(data.class_names)).open()(batch).images
     spec = encryption.spec
     target = Target(spec.name, spec.params, spec.scope, data.image_shape)

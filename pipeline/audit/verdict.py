@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.audit.attacking import Audited, Result
-from pipeline.audit.quality import Quality
+from lpe.pipeline.audit.attacking import Audited, Result
+from lpe.pipeline.audit.quality import Quality
 
 _BROKEN_EXACT = 0.99
 _BROKEN_PSNR, _BROKEN_SSIM = 30.0, 0.9

@@ -6,17 +6,19 @@ import dataclasses
 import json
 from typing import Any
 
-from pipeline import jobs, storage
-from pipeline.compare import restoring
-from pipeline.compare.plan import CompareSpec, Trial, trials
-from pipeline.compare.restoring import Breach
-from pipeline.console import Report
-from pipeline.dataset import Dataset, committed_versions, open_dataset
-from pipeline.inputs import ReadSpec
-from pipeline.jobs import CipherChoice, JobSpec, KeySpec
-from pipeline.keystore import KeyStore
-from pipeline.sources import open_source, split_uri
-from transforms.errors import DataError
+from lpe.pipeline import storage
+from lpe.pipeline.cli.console import Report
+from lpe.pipeline.compare import restoring
+from lpe.pipeline.compare.restoring import Breach
+from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
+from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
+from lpe.pipeline.jobs.encrypt import encrypt
+from lpe.pipeline.jobs.ingest import ingest
+from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
+from lpe.pipeline.keystore import KeyRef, KeyStore
+from lpe.pipeline.sources import open_source, split_uri
+from lpe.pipeline.sources.plan import ReadSpec
+from lpe.transforms.errors import DataError
 
 RESULTS_FILE = "results.jsonl"
 _KEY = "comparison"
@@ -101,14 +103,14 @@ def _ingested(spec: CompareSpec, report: Report) -> str:
         read = dataclasses.replace(read, validation_fraction="0.1")
     with report.progress("ingest") as progress:
         job = JobSpec(read, storage.join(spec.work, "plain", name), spec.beam, progress=progress)
-        return jobs.ingest(job).dataset.directory
+        return ingest(job).dataset.directory
 
 
 def _encrypt(spec: CompareSpec, report: Report, source: str, keystore: str, name: str) -> Dataset:
     report.note(f"{name}: encrypting …")
     home = storage.join(spec.work, "encrypted", name, storage.base_name(storage.parent(source)))
     job = JobSpec(ReadSpec(f"dataset:{source}"), home, spec.beam)
-    return jobs.encrypt(job, CipherChoice(name), KeySpec(keystore, _KEY), spec.augmentation).dataset
+    return encrypt(job, CipherChoice(name), KeyRef(keystore, _KEY), spec.augmentation).dataset
 
 
 def _attack(
@@ -134,9 +136,9 @@ def _train(spec: CompareSpec, report: Report, trial: Trial, data: Dataset, split
     for line in _lines(path):
         if {key: line.get(key) for key in asked} == asked:
             return line
-    from train.evaluate import evaluate  # noqa: PLC0415  (Keras is heavy, and an extra)
-    from train.loop import TrainSpec, fit  # noqa: PLC0415
-    from train.runs import load_run  # noqa: PLC0415
+    from lpe.train.evaluate import evaluate  # noqa: PLC0415  (Keras is heavy, and an extra)
+    from lpe.train.loop import TrainSpec, fit  # noqa: PLC0415
+    from lpe.train.runs import load_run  # noqa: PLC0415
 
     directory = storage.join(spec.work, trial.place)
     run = fit(

@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.audit.quality import MOST_PSNR
-from pipeline.compare.plan import KINDS
-from pipeline.compare.table import Row
-from transforms.errors import UsageError
+from lpe.pipeline.audit.quality import MOST_PSNR
+from lpe.pipeline.compare.table import Row
+from lpe.pipeline.compare.trials import KINDS
+from lpe.transforms.errors import UsageError
 
 _COLOURS = {"ciphertext": "#4477aa", "front end": "#ee7733", "restored": "#bbbbbb"}
 _NAMES = {

@@ -7,13 +7,14 @@ import io
 import json
 from typing import Any
 
-from pipeline import show, storage
-from pipeline.audit.report import STYLE, image
-from pipeline.compare import figures, table
-from pipeline.compare.comparison import Compared
-from pipeline.compare.plan import KINDS
-from pipeline.compare.table import LEAKAGE, Row
-from pipeline.inputs import ReadSpec
+from lpe.pipeline import storage
+from lpe.pipeline.audit.report import STYLE, image
+from lpe.pipeline.compare import figures, table
+from lpe.pipeline.compare.comparison import Compared
+from lpe.pipeline.compare.table import LEAKAGE, Row
+from lpe.pipeline.compare.trials import KINDS
+from lpe.pipeline.jobs import show
+from lpe.pipeline.sources.plan import ReadSpec
 
 _SHOWN = 8
 

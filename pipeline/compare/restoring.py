@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import jobs, storage
-from pipeline.audit import attacking, scene
-from pipeline.dataset import Dataset, open_dataset
-from pipeline.inputs import open_input
-from pipeline.jobs import JobSpec, Product, Work
-from pipeline.stages import BatchFunction, Copy
-from transforms import attacks
+from lpe.pipeline import storage
+from lpe.pipeline.audit import attacking, scene
+from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.encryption.batch_transforms import BatchFunction, Identity
+from lpe.pipeline.jobs.spec import JobSpec
+from lpe.pipeline.jobs.write import Product, Work, run_job
+from lpe.pipeline.sources.plan import open_plan
+from lpe.transforms import attacks
 
 _ADVERSARY = "ciphertext-only"
 
@@ -74,15 +75,15 @@ def restore(spec: JobSpec, keystore: str, images: int, breach: Breach) -> Datase
       spec: its input is the encrypted dataset.
       keystore, images, breach: as for and from `attack`, so that it is the same attack again.
     """
-    with open_input(spec.read) as source:
+    with open_plan(spec.read) as source:
         assert source.dataset is not None
         setting = scene.scene_of_dataset(source.dataset.directory, keystore, images)
         chosen = next(each for each in attacks.against(setting.target) if each.name == breach.attack)
         recovery = chosen.learn(setting.evidence(_ADVERSARY, breach.images))
         settings = {"command": "restore", "attack": breach.attack, "images": breach.images}
-        work = Work(Restore(recovery.restore), Copy())
+        work = Work(Restore(recovery.restore), Identity())
         product = Product(settings, source.class_names, False, lambda _: work)
-        return open_dataset(jobs.run_job(spec, source, product).dataset.directory)
+        return open_dataset(run_job(spec, source, product).dataset.directory)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,9 @@ import dataclasses
 import statistics
 from typing import Any
 
-from pipeline.compare.comparison import Compared
-from pipeline.compare.plan import KINDS, Kind
-from train import front_ends
+from lpe.pipeline.compare.comparison import Compared
+from lpe.pipeline.compare.trials import KINDS, Kind
+from lpe.train import front_ends
 
 LEAKAGE = (
     "In these schemes accuracy is largely leakage: a network learns from a ciphertext what the ciphertext gives away, "

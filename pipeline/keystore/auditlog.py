@@ -16,8 +16,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import clock, storage
-from pipeline.who import user
+from lpe.pipeline import clock, storage
+from lpe.pipeline.storage.user import user_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class AuditLog:
         line = {
             "n": before.lines + 1,
             "time": clock.stamp(),
-            "user": user(),
+            "user": user_name(),
             "event": event,
             **details,
             "previous": before.hash,

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from tink.proto import tink_pb2
 
-from pipeline import clock, locks, storage
-from pipeline.keystore import keyset as keysets
-from pipeline.keystore.auditlog import AuditLog, key_states
-from pipeline.keystore.kek import open_kek
-from pipeline.keystore.keyset import STATES
-from pipeline.keystore.metadata import Metadata, read_metadata
-from transforms.errors import KeyStoreError
+from lpe.pipeline import clock, storage
+from lpe.pipeline.keystore import keyset as keysets
+from lpe.pipeline.keystore.auditlog import AuditLog, key_states
+from lpe.pipeline.keystore.kek import open_kek
+from lpe.pipeline.keystore.keyset import STATES
+from lpe.pipeline.keystore.metadata import Metadata, read_metadata
+from lpe.pipeline.storage import locks
+from lpe.transforms.errors import KeyStoreError
 
 _LOCK_FILE = ".lock"
 _LOCK_WAIT = 30.0  # seconds; changes take a fraction of one

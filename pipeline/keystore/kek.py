@@ -8,12 +8,12 @@ from pathlib import Path
 import tink
 from tink import aead, cleartext_keyset_handle
 
-from pipeline import storage
-from pipeline.keystore.kek_aws import AWS_KMS
-from pipeline.keystore.kek_gcp import GCP_KMS
-from pipeline.keystore.kek_service import ServiceKek, words
-from pipeline.keystore.kek_vault import VAULT
-from transforms.errors import KeyStoreError
+from lpe.pipeline import storage
+from lpe.pipeline.keystore.kek_aws import AWS_KMS
+from lpe.pipeline.keystore.kek_gcp import GCP_KMS
+from lpe.pipeline.keystore.kek_service import ServiceKek, words
+from lpe.pipeline.keystore.kek_vault import VAULT
+from lpe.transforms.errors import KeyStoreError
 
 _SERVICES = {"aws-kms": AWS_KMS, "gcp-kms": GCP_KMS, "hcvault": VAULT}
 

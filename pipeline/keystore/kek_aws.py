@@ -6,8 +6,8 @@ import re
 
 from tink import aead
 
-from pipeline.keystore import kek_service
-from pipeline.keystore.kek_service import LATER, TRIES, Service, words
+from lpe.pipeline.keystore import kek_service
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Service, words
 
 _PREFIX = "aws-kms://"
 _MOST_BYTES = 4096  # of plaintext, in one Encrypt

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from tink import aead
 
-from pipeline.keystore import kek_service
-from pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
-from transforms.errors import KeyStoreError
+from lpe.pipeline.keystore import kek_service
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
+from lpe.transforms.errors import KeyStoreError
 
 _PREFIX = "gcp-kms://"
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"  # gcloud's own name for it

@@ -11,7 +11,7 @@ from typing import NoReturn
 import tink
 from tink import aead
 
-from transforms.errors import KeyStoreError
+from lpe.transforms.errors import KeyStoreError
 
 # A keyset is opened in `DoFn.setup()` and once a command: waiting long for a service helps nobody.
 SECONDS = 5.0  # for a connection, and for an answer

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import tink
 from tink import aead
 
-from pipeline.keystore import kek_service
-from pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
-from transforms.errors import KeyStoreError
+from lpe.pipeline.keystore import kek_service
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
+from lpe.transforms.errors import KeyStoreError
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _CIPHERTEXT = (

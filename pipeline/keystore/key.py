@@ -8,9 +8,9 @@ import tink
 from tink import daead, prf, proto_keyset_format, secret_key_access
 from tink.proto import aes_siv_pb2, tink_pb2
 
-from pipeline.sealing import KEY_BYTES, DataKey
-from transforms.ciphers.derive import SECRET_BYTES, FieldStream
-from transforms.errors import KeyStoreError
+from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
+from lpe.transforms.ciphers.derive import SECRET_BYTES, FieldStream
+from lpe.transforms.errors import KeyStoreError
 
 _CHECK_BYTES = 16
 _AES_SIV_BYTES = 64
@@ -28,7 +28,7 @@ class DatasetKey:
         self._prf = function
 
     def compute(self, context: bytes, length: int) -> bytes:
-        """`length` ≤ 8,160 bytes of HKDF-SHA256 over `context`; see `transforms.keyed` for contexts."""
+        """`length` ≤ 8,160 bytes of HKDF-SHA256 over `context`; see `lpe.transforms.keyed` for contexts."""
         return self._prf.compute(context, length)
 
     def check_value(self, salt: str) -> str:

@@ -11,8 +11,8 @@ import tink
 from tink import aead, json_proto_keyset_format, prf, proto_keyset_format, secret_key_access
 from tink.proto import tink_pb2
 
-from pipeline import storage
-from transforms.errors import KeyStoreError
+from lpe.pipeline import storage
+from lpe.transforms.errors import KeyStoreError
 
 State = Literal["enabled", "disabled", "destroyed"]
 

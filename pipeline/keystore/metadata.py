@@ -7,9 +7,9 @@ import datetime
 import json
 from typing import Any
 
-from pipeline import clock, storage
-from pipeline.keystore.auditlog import Head
-from transforms.errors import KeyStoreError, UsageError
+from lpe.pipeline import clock, storage
+from lpe.pipeline.keystore.auditlog import Head
+from lpe.transforms.errors import KeyStoreError, UsageError
 
 _FORMAT_VERSION = 1
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline import storage
-from pipeline.keystore.auditlog import AuditLog
-from pipeline.keystore.files import KeysetFiles
-from pipeline.keystore.metadata import Metadata
-from pipeline.keystore.uses import Use, uses, versions_under
+from lpe.pipeline import storage
+from lpe.pipeline.keystore.auditlog import AuditLog
+from lpe.pipeline.keystore.files import KeysetFiles
+from lpe.pipeline.keystore.metadata import Metadata
+from lpe.pipeline.keystore.uses import Use, uses, versions_under
 
 
 class Registry(KeysetFiles):

@@ -9,16 +9,16 @@ from typing import Any
 
 from tink.proto import tink_pb2
 
-from pipeline import clock, storage
-from pipeline.keystore import keyset as keysets
-from pipeline.keystore.auditlog import key_states
-from pipeline.keystore.files import Change, KeysetFiles
-from pipeline.keystore.kek import create_local_kek
-from pipeline.keystore.key import DatasetKey
-from pipeline.keystore.keyset import STATES, State
-from pipeline.keystore.metadata import Metadata
-from pipeline.keystore.uses import Use, uses
-from transforms.errors import KeyStoreError
+from lpe.pipeline import clock, storage
+from lpe.pipeline.keystore import keyset as keysets
+from lpe.pipeline.keystore.auditlog import key_states
+from lpe.pipeline.keystore.files import Change, KeysetFiles
+from lpe.pipeline.keystore.kek import create_local_kek
+from lpe.pipeline.keystore.key import DatasetKey
+from lpe.pipeline.keystore.keyset import STATES, State
+from lpe.pipeline.keystore.metadata import Metadata
+from lpe.pipeline.keystore.uses import Use, uses
+from lpe.transforms.errors import KeyStoreError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KEK_FILE = "kek.json"

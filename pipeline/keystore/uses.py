@@ -6,9 +6,10 @@ import dataclasses
 import json
 from typing import Any, Literal
 
-from pipeline import storage
-from pipeline.dataset import ENCRYPTION_FILE, INFO_FILE, committed_versions
-from pipeline.keystore.metadata import KeyRecord
+from lpe.pipeline import storage
+from lpe.pipeline.dataset import committed_versions
+from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, INFO_FILE
+from lpe.pipeline.keystore.metadata import KeyRecord
 
 RUN_FILE = "run.json"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.sources.base import ReadOptions, Source
-from transforms.errors import DataError
+from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.transforms.errors import DataError
 
 KINDS = {
     "cifar10": "CIFAR-10 through TFDS (= tfds:cifar10)",
@@ -26,7 +26,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def open_source(uri: str, options: ReadOptions) -> Source:
-    """Opens a source of raw images; `dataset:` URIs are opened by `pipeline.inputs`.
+    """Opens a source of raw images; `dataset:` URIs are opened by `lpe.pipeline.sources.plan`.
 
     Raises:
       DataError: the kind is unknown, or the source is missing, damaged or empty.
@@ -34,21 +34,21 @@ def open_source(uri: str, options: ReadOptions) -> Source:
     kind, place = split_uri(uri)
     # Each kind brings libraries that the others do without.
     if kind == "synthetic":
-        from pipeline.sources.synthetic import SyntheticSource  # noqa: PLC0415
+        from lpe.pipeline.sources.synthetic import SyntheticSource  # noqa: PLC0415
 
         if not place.isdecimal() or int(place) < 1:
             raise DataError(f"synthetic:{place}: N must be a whole number, at least 1")
         return SyntheticSource(int(place))
     if kind == "cifar":
-        from pipeline.sources.cifar import CifarSource  # noqa: PLC0415
+        from lpe.pipeline.sources.cifar import CifarSource  # noqa: PLC0415
 
         return CifarSource(place)
     if kind == "folder":
-        from pipeline.sources.folder import FolderSource  # noqa: PLC0415
+        from lpe.pipeline.sources.folder import FolderSource  # noqa: PLC0415
 
         return FolderSource(place, options)
     if kind == "tfds":
-        from pipeline.sources.tfds import TfdsSource  # noqa: PLC0415
+        from lpe.pipeline.sources.tfds import TfdsSource  # noqa: PLC0415
 
         return TfdsSource(place, options)
     raise DataError(f"{uri}: this job needs raw images, not a dataset")

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from pipeline import remote, storage
-from transforms.errors import DataError
+from lpe.pipeline import storage
+from lpe.pipeline.storage import objects
+from lpe.transforms.errors import DataError
 
 _BLOCK = 512
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -53,7 +54,7 @@ class RangeReader:
         """The bytes of a range. Raises DataError if they are not there (any more)."""
         try:
             data = (
-                remote.read_range(where.path, where.offset, where.size)
+                objects.read_range(where.path, where.offset, where.size)
                 if storage.is_remote(where.path)
                 else self._read_local(where)
             )
@@ -244,7 +245,7 @@ def _walk(root: Path) -> Iterator[tuple[str, ByteRange]]:
 
 def _objects(root: str) -> Iterator[tuple[str, ByteRange]]:
     prefix = root.rstrip("/") + "/"
-    sizes = remote.list_sizes(prefix)
+    sizes = objects.list_sizes(prefix)
     if not sizes:
         raise _missing(root)
     for path, size in sizes.items():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Literal, NoReturn
+from typing import Literal
 
 import numpy as np
 
-from pipeline.splits import Positions
-from transforms.errors import DataError
+from lpe.pipeline.records.bad_records import OnBadRecord
+from lpe.pipeline.sources.splits import Positions
 
 AnyPositions = np.ndarray | Positions
 """Places in a split, int64 and ascending."""
@@ -54,26 +54,6 @@ class SourceInfo:
     image_shape: tuple[int, int, int] | None
     splits: Mapping[str, int]
     bytes_per_image: int
-
-
-@dataclasses.dataclass(frozen=True)
-class BadRecord:
-    """One image that could not be read: where it is (file, record) and why not."""
-
-    where: str
-    reason: str
-
-    def error(self) -> DataError:
-        return DataError(f"{self.where}: {self.reason}; remove or replace it, or pass --on-bad-record skip")
-
-
-OnBadRecord = Callable[[BadRecord], None]
-"""Called for every bad record; it raises (policy `fail`) or takes note of it (policy `skip`)."""
-
-
-def fail_on_bad_record(record: BadRecord) -> NoReturn:
-    """An `OnBadRecord`. Raises DataError for the first one."""
-    raise record.error()
 
 
 @dataclasses.dataclass(frozen=True)

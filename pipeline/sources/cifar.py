@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.sources.archive import ByteRange, FileTree, RangeReader, spooling
-from pipeline.sources.base import AnyPositions, BadRecord, OnBadRecord, Slice, Source, SourceBatch, SourceInfo
-from pipeline.sources.cifar_pickle import as_text, read_pickle
-from transforms.errors import DataError
+from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
+from lpe.pipeline.sources.archive import ByteRange, FileTree, RangeReader, spooling
+from lpe.pipeline.sources.base import AnyPositions, Slice, Source, SourceBatch, SourceInfo
+from lpe.pipeline.sources.cifar_pickle import as_text, read_pickle
+from lpe.transforms.errors import DataError
 
 _SHAPE = (32, 32, 3)
 _PIXELS = 3072

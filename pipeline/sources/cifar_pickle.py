@@ -6,7 +6,7 @@ import io
 import pickle
 from typing import Any
 
-from transforms.errors import DataError
+from lpe.transforms.errors import DataError
 
 
 def as_text(value: object) -> str:

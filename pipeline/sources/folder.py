@@ -11,19 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pipeline.sources.archive import ByteRange, FileTree, RangeReader
-from pipeline.sources.base import (
-    AnyPositions,
-    BadRecord,
-    OnBadRecord,
-    ReadOptions,
-    Slice,
-    Source,
-    SourceBatch,
-    SourceInfo,
-)
-from pipeline.sources.imagefile import SUFFIXES, LabelledImage, decode_image, image_size, in_batches
-from transforms.errors import DataError
+from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
+from lpe.pipeline.sources.archive import ByteRange, FileTree, RangeReader
+from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
+from lpe.pipeline.sources.imagefile import SUFFIXES, LabelledImage, decode_image, image_size, in_batches
+from lpe.transforms.errors import DataError
 
 _SPLITS = {
     "train": "train",

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.sources.base import ReadOptions, SourceBatch
-from transforms.errors import DataError
+from lpe.pipeline.sources.base import ReadOptions, SourceBatch
+from lpe.transforms.errors import DataError
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from pipeline.sources.base import AnyPositions, OnBadRecord, Slice, Source, SourceBatch, SourceInfo
-from transforms.errors import DataError, UsageError
+from lpe.pipeline.records.bad_records import OnBadRecord
+from lpe.pipeline.sources.base import AnyPositions, Slice, Source, SourceBatch, SourceInfo
+from lpe.transforms.errors import DataError, UsageError
 
 SIZE = 32
 CHANNELS = 3

@@ -12,19 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import storage
-from pipeline.sources.base import (
-    AnyPositions,
-    BadRecord,
-    OnBadRecord,
-    ReadOptions,
-    Slice,
-    Source,
-    SourceBatch,
-    SourceInfo,
-)
-from pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
-from transforms.errors import DataError, UsageError
+from lpe.pipeline import storage
+from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
+from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
+from lpe.pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
+from lpe.transforms.errors import DataError, UsageError
 
 _FIRST = 64  # images that decide the size, as in folder
 _GUESS = 224 * 224 * 3  # bytes of an image where shapes differ

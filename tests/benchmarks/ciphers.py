@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from transforms import ciphers
+from lpe.transforms import ciphers
 
 REPEATS = 5
 CASES = [((32, 32, 3), 8192, 512), ((224, 224, 3), 160, 16)]  # shape, images, images with a key each

@@ -13,9 +13,10 @@ import numpy as np
 from apache_beam.io.tfrecordio import ReadFromTFRecord, WriteToTFRecord
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import example_proto, records, tfrecord
-from transforms import ciphers
-from transforms.batch import ImageBatch
+from lpe.pipeline import records
+from lpe.pipeline.records import example_proto, tfrecord
+from lpe.transforms import ciphers
+from lpe.transforms.batch import ImageBatch
 
 SHAPE = (32, 32, 3)
 

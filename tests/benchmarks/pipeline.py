@@ -38,10 +38,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import dataset, jobs, records, splits, storage, tfrecord
-from pipeline.inputs import ReadSpec
-from pipeline.options import beam_options
-from transforms.batch import ImageBatch
+from lpe.pipeline import records, storage
+from lpe.pipeline.dataset import ShardInfo, layout
+from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.engine.beam_options import beam_options
+from lpe.pipeline.jobs.encrypt import encrypt
+from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
+from lpe.pipeline.keystore import KeyRef
+from lpe.pipeline.records import tfrecord
+from lpe.pipeline.sources import splits
+from lpe.pipeline.sources.plan import ReadSpec
+from lpe.transforms.batch import ImageBatch
 
 # At most (<=) or at least (>=) so much; rows that are not here are for information.
 TARGETS = {
@@ -120,13 +127,13 @@ class Bench:
             images = rng.integers(0, 256, (stop - start, *SHAPE), dtype=np.uint8)
             ids = [f"train-{i:07d}" for i in range(start, stop)]
             data = records.encode(ImageBatch(ids, images, np.arange(start, stop) % 10), fmt)
-            name = dataset.shard_name("pictures", "train", index, len(bounds))
+            name = layout.shard_name("pictures", "train", index, len(bounds))
             storage.write_atomic(f"{directory}/{name}", data)
             crc = f"{tfrecord.extend_crc32c(0, data):08x}"
-            shards.append(dataset.ShardInfo(name, stop - start, len(data), crc))
+            shards.append(ShardInfo(name, stop - start, len(data), crc))
         names = {"name": "pictures", "version": "1.0.0", "class_names": tuple("0123456789")}
         made = {"shards": {"train": shards}, "manifest": {"job": "", "origin": "random"}}
-        dataset.write_metadata(str(directory), **names, fmt=fmt, **made, encrypted=False)
+        write_metadata(str(directory), **names, fmt=fmt, **made, encrypted=False)
         return directory
 
     def alternate(self, *sides: Callable[[Path], object]) -> list[tuple]:
@@ -147,8 +154,8 @@ class Bench:
 
     def stage(self, source: Path, to: Path) -> float:
         """Seconds of the same job in this process."""
-        spec = jobs.JobSpec(ReadSpec(f"dataset:{source}"), f"{to}/data", beam_options([]))
-        return jobs.encrypt(spec, jobs.CipherChoice("lpe-100"), jobs.KeySpec(self.keys, "bench")).seconds
+        spec = JobSpec(ReadSpec(f"dataset:{source}"), f"{to}/data", beam_options([]))
+        return encrypt(spec, CipherChoice("lpe-100"), KeyRef(self.keys, "bench")).seconds
 
     def script(self, name: str, to: Path, *more: str) -> Run:
         """A script of this folder, a process."""

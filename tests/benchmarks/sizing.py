@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.inputs import RECORD_BYTES
-from pipeline.sources.synthetic import draw
-from pipeline.splits import shard_bounds
+from lpe.pipeline.sources.plan import RECORD_BYTES
+from lpe.pipeline.sources.splits import shard_bounds
+from lpe.pipeline.sources.synthetic import draw
 from tests.benchmarks.pipeline import LPE, Bench
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 

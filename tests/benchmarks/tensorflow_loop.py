@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from transforms import ciphers
+from lpe.transforms import ciphers
 
 FEATURES = {
     "id": tf.io.FixedLenFeature([], tf.string),

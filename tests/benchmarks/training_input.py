@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.dataset import open_dataset
+from lpe.pipeline.dataset import open_dataset
+from lpe.train import backend
+from lpe.train.data import EpochClock, Examples, training_input
 from tests.train.datasets import write_dataset
-from train import backend
-from train.data import EpochClock, Examples, training_input
 
 BATCH = 128
 SHAPE = (32, 32, 3)
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     keras = backend.prepare(0, "float32")
-    from train.batches import Batches  # noqa: PLC0415  (imports Keras)
+    from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (options.images, *SHAPE), np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from pipeline.cli import app
+from lpe.pipeline.cli.app import app
 from tests.deploy import tool
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -100,8 +100,10 @@ def installed(tmp_path) -> Path:
     context.mkdir()
     for name in ("setup.py", "constraints.txt", "README.md"):
         shutil.copy(ROOT / name, context)
-    for name in ("transforms", "pipeline", "train"):
-        shutil.copytree(ROOT / name, context / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("lpe", "transforms", "pipeline", "train"):
+        shutil.copytree(
+            ROOT / name, context / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
     words = pip_words()
     prefix = next(word for word in words if word.startswith("--prefix="))
     words.remove(prefix)  # the environment has a prefix of its own

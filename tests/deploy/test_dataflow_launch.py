@@ -70,7 +70,7 @@ def cloud(tmp_path_factory) -> Iterator[Cloud]:
         cloud = Cloud(Bucket(url), {**os.environ, **where, "LPE_IMAGE": IMAGE})
         kek = folder / "kek.json"
         made = cloud.python(
-            "-m", "pipeline.cli", "keys", "create", "patients", f"--keystore={KEYSTORE}", f"--kek={kek}"
+            "-m", "lpe", "keys", "create", "patients", f"--keystore={KEYSTORE}", f"--kek={kek}"
         )
         assert made.returncode == 0, made.stderr
         # Without the launcher's own options the program is `lpe` on this machine.

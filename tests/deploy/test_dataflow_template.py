@@ -13,10 +13,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud.dataflow_v1beta3.types import TemplateMetadata
 from google.protobuf import json_format
 
-from pipeline.cli import app
+from lpe.pipeline.cli.app import app
+from lpe.transforms import ciphers
 from tests.deploy.dataflow import COMMANDS, launcher, metadata, options, parameters
 from tests.deploy.terraform import launch_requests
-from transforms import ciphers
 
 LEFT_OUT = {
     "json": "a launcher has no reader for it",

@@ -18,8 +18,8 @@ import yaml
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions
 from apache_beam.transforms.environments import python_sdk_dependencies
 
-from pipeline.cli import app
-from pipeline.options import beam_options
+from lpe.pipeline.cli.app import app
+from lpe.pipeline.engine.beam_options import beam_options
 from tests.deploy import changed, tool
 from tests.deploy.dataflow import DATAFLOW, ROOT
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.keystore import KeyStore
+from lpe.pipeline.keystore import KeyStore
 from tests.conftest import Lpe
 from tests.deploy.test_flink import beam_words
-from tests.pipeline.elsewhere import Elsewhere
+from tests.pipeline.remote_workers import Elsewhere
 from tests.pipeline.running import encrypting, files
 from tests.servers import free_port
 from tests.servers.flink.cluster import job_server

@@ -15,7 +15,7 @@ import pytest
 import typer
 import yaml
 
-from pipeline.cli import app
+from lpe.pipeline.cli.app import app
 from tests.conftest import Lpe
 from tests.deploy import SCHEDULES
 from tests.deploy.terraform import launch_requests

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from lpe.pipeline.cli.app import main
 from tests.conftest import Outcome
 from tests.servers.dataflow import Dataflow, Execute, dataflow_service
 from tests.servers.dataflow.execution import Execution

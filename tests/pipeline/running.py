@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset import open_dataset
-from pipeline.inputs import dataset_input
+from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.sources.plan import plan_dataset
 
 
 def contents(home: Path) -> dict[str, tuple[bytes, int]]:
     """Every example of a dataset: id -> (image bytes, label)."""
     out = {}
-    for task in dataset_input(open_dataset(str(home))).tasks:
+    for task in plan_dataset(open_dataset(str(home))).tasks:
         for batch in task.reader.batches(lambda bad: pytest.fail(str(bad))):
             for name, image, label in zip(batch.ids, batch.images, batch.labels, strict=True):
                 assert name not in out
@@ -47,7 +47,7 @@ def policy(keystore, *homes, retire_after="7d") -> tuple[object, ...]:
 
 
 def start(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline.cli", *(str(word) for word in words)]
+    command = [sys.executable, "-m", "lpe", *(str(word) for word in words)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

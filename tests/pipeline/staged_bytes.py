@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tink import aead, json_proto_keyset_format, prf, proto_keyset_format, secret_key_access
 from tink.proto import hkdf_prf_pb2, tink_pb2
 
+from lpe.transforms.keyed import CipherSpec
 from tests.pipeline.cloud import KEYS, STAGED, Cloud
 from tests.pipeline.running import contents
 from tests.plain_pixels import forms, rows
 from tests.secret_bytes import needles, unwrapped
 from tests.servers.dataflow import Dataflow
-from transforms.keyed import CipherSpec
 
 SHAPE = (32, 32, 3)
 

@@ -12,11 +12,11 @@ import apache_beam as beam
 import numpy as np
 import pytest
 
-from pipeline.dataset import open_dataset
-from pipeline.keystore import KeyRef, KeyStore
+from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.keystore import KeyRef, KeyStore
+from lpe.transforms.dofns import EncryptImages, Example
+from lpe.transforms.keyed import CipherSpec
 from tests.secret_bytes import found, kek_key, prf_keys
-from transforms.dofns import EncryptImages, Example
-from transforms.keyed import CipherSpec
 
 SPEC = CipherSpec("lpe-100", salt="leaks/1")
 EXAMPLES = [Example(f"x{i}", np.full((4, 4, 3), i, np.uint8), i) for i in range(3)]

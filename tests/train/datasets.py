@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import records
-from pipeline.dataset import ShardInfo, file_crc32c, shard_name, write_metadata
-from transforms.batch import ImageBatch
+from lpe.pipeline import records
+from lpe.pipeline.dataset import ShardInfo
+from lpe.pipeline.dataset.layout import shard_name
+from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.reader import file_crc32c
+from lpe.transforms.batch import ImageBatch
 
 CLASSES = ("dark", "bright", "left")
 ENCRYPTION = {

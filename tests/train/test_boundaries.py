@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-import train
+import lpe.train
 
-ROOT = Path(train.__file__).parent
+ROOT = Path(lpe.train.__file__).parent
 FORBIDDEN = (
-    "pipeline.keystore",
-    "pipeline.encryption",
-    "transforms.ciphers",
-    "transforms.keyed",
-    "transforms.attacks",
+    "lpe.pipeline.keystore",
+    "lpe.pipeline.encryption",
+    "lpe.transforms.ciphers",
+    "lpe.transforms.keyed",
+    "lpe.transforms.attacks",
 )
 
 
@@ -51,9 +51,7 @@ def test_imports_nothing_that_can_decrypt(path):
 
 
 def test_reading_a_run_needs_no_keras():
-    program = (
-        "import sys, train.runs, train.loop, train.evaluate, train.predict; print('keras' in sys.modules)"
-    )
+    program = "import sys; from lpe.train import runs, loop, evaluate, predict; print('keras' in sys.modules)"
     assert run(program) == "False"
 
 
@@ -63,7 +61,7 @@ def test_what_is_not_installed_is_a_usage_error(missing):
 import sys
 for name in {missing}: sys.modules[name] = None
 from train import backend
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 try: backend.load()
 except UsageError as error: print(error)
 """
@@ -76,11 +74,11 @@ for name in ("tensorflow", "torch", "apache_beam", "tink", "tensorflow_datasets"
     sys.modules[name] = None
 from tests.train.datasets import ENCRYPTION, toy_images, write_dataset
 from train import backend
-from train.evaluate import evaluate
-from train.loop import TrainSpec, fit
-from train.predict import predict
-from train.recipes import Recipe
-from train.runs import load_run
+from lpe.train.evaluate import evaluate
+from lpe.train.loop import TrainSpec, fit
+from lpe.train.predict import predict
+from lpe.train.recipes import Recipe
+from lpe.train.runs import load_run
 
 place = sys.argv[1]
 data = write_dataset(f"{place}/toy", encryption=ENCRYPTION)

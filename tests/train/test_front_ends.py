@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from lpe.train import backend, front_ends, models
+from lpe.train.front_ends.tables import brightness_tables
+from lpe.transforms import ciphers
+from lpe.transforms.errors import UsageError
 from tests.train.datasets import ENCRYPTION
-from train import backend, front_ends, models
-from train.front_ends.tables import brightness_tables
-from transforms import ciphers
-from transforms.errors import UsageError
 
 keras = backend.load()
 NAMES = [name for name in front_ends.names() if name != "none"]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lpe.train.evaluate import evaluate
+from lpe.train.loop import TrainSpec, fit
+from lpe.train.predict import predict
+from lpe.train.recipes import Recipe
+from lpe.train.runs import load_run
+from lpe.transforms.errors import DataError
 from tests.train.datasets import CLASSES, ENCRYPTION, toy_images, write_dataset
-from train.evaluate import evaluate
-from train.loop import TrainSpec, fit
-from train.predict import predict
-from train.recipes import Recipe
-from train.runs import load_run
-from transforms.errors import DataError
 
 PERMUTATION = np.random.default_rng(5).permutation(16 * 16 * 3)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from train import backend, models
-from transforms.errors import UsageError
+from lpe.train import backend, models
+from lpe.transforms.errors import UsageError
 
 keras = backend.load()
 
@@ -54,7 +54,7 @@ def test_too_small_images_are_refused(name):
 
 
 def test_shakedrop_disturbs_training_alone():
-    from train.models.pyramidnet import ShakeDrop  # noqa: PLC0415  (imports Keras)
+    from lpe.train.models.pyramidnet import ShakeDrop  # noqa: PLC0415  (imports Keras)
 
     x = np.ones((6, 2, 2, 1), np.float32)
     layer = ShakeDrop(0.4)

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 
+from lpe.train import backend
+from lpe.train.evaluate import evaluate
+from lpe.train.loop import TrainSpec, fit
+from lpe.train.recipes import RECIPES, Recipe, recipe, recipe_for
+from lpe.train.runs import load_run
+from lpe.transforms.errors import UsageError
 from tests.train.datasets import toy_images, write_dataset
-from train import backend
-from train.evaluate import evaluate
-from train.loop import TrainSpec, fit
-from train.recipes import RECIPES, Recipe, recipe, recipe_for
-from train.runs import load_run
-from transforms.errors import UsageError
 
 keras = backend.load()
 
@@ -26,14 +26,14 @@ keras = backend.load()
     ],
 )
 def test_the_learning_rate_over_the_steps(schedule, warm_up, expected):
-    from train.optimizing import LearningRate  # noqa: PLC0415  (imports Keras)
+    from lpe.train.optimizing import LearningRate  # noqa: PLC0415  (imports Keras)
 
     rate = LearningRate(Recipe(schedule=schedule, warm_up=warm_up, learning_rate=0.1), 100)
     assert {step: float(rate(step)) for step in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_label_smoothing_is_cross_entropy_with_spread_labels():
-    from train.optimizing import CrossEntropy  # noqa: PLC0415
+    from lpe.train.optimizing import CrossEntropy  # noqa: PLC0415
 
     labels = np.array([0, 2])
     probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)

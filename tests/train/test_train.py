@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset import open_dataset
+from lpe.pipeline.dataset import open_dataset
+from lpe.train import models
+from lpe.train.data import evaluation_input, training_input
+from lpe.train.evaluate import evaluate
+from lpe.train.loop import TrainSpec, fit
+from lpe.train.predict import predict
+from lpe.train.recipes import Recipe
+from lpe.train.runs import load_run
+from lpe.transforms.errors import DataError, UsageError
 from tests.train.datasets import CLASSES, ENCRYPTION, toy_images, write_dataset
-from train import models
-from train.data import evaluation_input, training_input
-from train.evaluate import evaluate
-from train.loop import TrainSpec, fit
-from train.predict import predict
-from train.recipes import Recipe
-from train.runs import load_run
-from transforms.errors import DataError, UsageError
 
 
 @pytest.fixture(scope="module")

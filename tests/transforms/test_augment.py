@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.augment import Augmentation
-from transforms.batch import ImageBatch
-from transforms.errors import UsageError
+from lpe.transforms.augment import Augmentation
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import UsageError
 
 
 def batch(count=6, shape=(8, 9, 3), first=0):

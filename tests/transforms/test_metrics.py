@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from transforms import metrics
+from lpe.transforms import metrics
 
 RANDOM = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), dtype=np.uint8)
 FLAT = np.full((2, 8, 8, 3), 77, np.uint8)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-_SHIPPED = ("setup.py", "pyproject.toml", "README.md", "transforms", "pipeline", "train")
+_SHIPPED = ("setup.py", "pyproject.toml", "README.md", "lpe", "transforms", "pipeline", "train")
 
 
 def copy_sources(place: Path) -> Path:
@@ -16,7 +16,9 @@ def copy_sources(place: Path) -> Path:
         place.mkdir(parents=True)
         for name in _SHIPPED:
             if (CHECKOUT / name).is_dir():
-                shutil.copytree(CHECKOUT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    CHECKOUT / name, place / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+                )
             else:
                 shutil.copy(CHECKOUT / name, place / name)
     return place

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -109,7 +109,7 @@ def apply(name: str, image: keras.KerasTensor, encryption: Mapping[str, Any] | N
     steps = _steps(name)
     x = image
     for step in steps:
-        layer = getattr(importlib.import_module(f"train.front_ends.{step.module}"), step.layer)
+        layer = getattr(importlib.import_module(f"lpe.train.front_ends.{step.module}"), step.layer)
         readings = x.shape[-1] // image.shape[-1]
         x = layer(**layer.settings(encryption, readings))(x)
     if not steps or steps[-1].gives == _BYTES:
@@ -135,4 +135,4 @@ def adapt(model: keras.Model, images: np.ndarray) -> None:
 def register() -> None:
     """Makes all layers known to Keras, for loading models."""
     for step in _STEPS.values():
-        importlib.import_module(f"train.front_ends.{step.module}")
+        importlib.import_module(f"lpe.train.front_ends.{step.module}")

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 _BLOCK = 4
 _FEATURES = 256

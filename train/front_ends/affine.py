@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from train.front_ends.bit_planes import planes
+from lpe.train.front_ends.bit_planes import planes
 
 
 @keras.saving.register_keras_serializable("lpe")

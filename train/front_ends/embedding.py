@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from train.front_ends.tables import brightness_tables
+from lpe.train.front_ends.tables import brightness_tables
 
 
 @keras.saving.register_keras_serializable("lpe")

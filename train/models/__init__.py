@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from train import backend, front_ends
-from transforms.errors import UsageError
+from lpe.train import backend, front_ends
+from lpe.transforms.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,7 @@ def build(
     Weights are drawn from Keras's global seed (`keras.utils.set_random_seed`).
 
     Args:
-      front_end: see `train.front_ends`.
+      front_end: see `lpe.train.front_ends`.
       encryption: the encryption.json of the dataset to be trained on, for the front end.
 
     Raises:
@@ -54,10 +54,10 @@ def build(
     image = keras.Input(image_shape, dtype="uint8", name="image")
     features = front_ends.apply(front_end, image, encryption)
     if match := _PYRAMIDNET.fullmatch(name):
-        pyramidnet = importlib.import_module("train.models.pyramidnet")
+        pyramidnet = importlib.import_module("lpe.train.models.pyramidnet")
         pooled = pyramidnet.trunk(features, int(match[1]), int(match[2]))
     else:
-        pooled = importlib.import_module(f"train.models.{name}").trunk(features)
+        pooled = importlib.import_module(f"lpe.train.models.{name}").trunk(features)
     # Whatever the mixed-precision policy, probabilities are float32.
     classify = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(image, classify(pooled), name=re.sub(r"\W", "_", name))
@@ -65,5 +65,5 @@ def build(
 
 def register() -> None:
     """Makes all layers known to Keras, for loading models."""
-    importlib.import_module("train.models.pyramidnet")
+    importlib.import_module("lpe.train.models.pyramidnet")
     front_ends.register()

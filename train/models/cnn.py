@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 SMALLEST_SIDE = 8
 _WIDTHS = ((16,), (32, 32), (64, 64), (128,))  # channels of the convolutions of each stage

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 SMALLEST_SIDE = 4
 _FIRST_WIDTH = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from transforms.errors import UsageError
+from lpe.transforms.errors import UsageError
 
 SMALLEST_SIDE = 8
 _WIDTHS = (64, 128, 256, 512)

@@ -8,26 +8,26 @@ for attack in attacks.against(target):
 
 from __future__ import annotations
 
-from transforms.attacks.base import Adversary, Attack, Evidence, Recovery, Target
-from transforms.attacks.chosen_cpbe import ChosenCpbe
-from transforms.attacks.chosen_ele import ChosenEle
-from transforms.attacks.chosen_etc import ChosenEtc
-from transforms.attacks.chosen_le import ChosenLe
-from transforms.attacks.chosen_lpe import ChosenLpe
-from transforms.attacks.chosen_pbe import ChosenPbe
-from transforms.attacks.evidence import MisfitError
-from transforms.attacks.jigsaw import Jigsaw
-from transforms.attacks.known_cpbe import KnownCpbe
-from transforms.attacks.known_etc import KnownEtc
-from transforms.attacks.known_lpe import KnownLpe
-from transforms.attacks.known_nibbles import KnownNibbles
-from transforms.attacks.known_pbe import KnownPbe
-from transforms.attacks.negatives import Negatives
-from transforms.attacks.nibble_jigsaw import NibbleJigsaw
-from transforms.attacks.nibbles import NibbleStatistics
-from transforms.attacks.one_image import OneImage
-from transforms.attacks.one_image_le import OneImageLe
-from transforms.attacks.smoothness import Smoothness
+from lpe.transforms.attacks.base import Adversary, Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.chosen_cpbe import ChosenCpbe
+from lpe.transforms.attacks.chosen_ele import ChosenEle
+from lpe.transforms.attacks.chosen_etc import ChosenEtc
+from lpe.transforms.attacks.chosen_le import ChosenLe
+from lpe.transforms.attacks.chosen_lpe import ChosenLpe
+from lpe.transforms.attacks.chosen_pbe import ChosenPbe
+from lpe.transforms.attacks.evidence import MisfitError
+from lpe.transforms.attacks.jigsaw import Jigsaw
+from lpe.transforms.attacks.known_cpbe import KnownCpbe
+from lpe.transforms.attacks.known_etc import KnownEtc
+from lpe.transforms.attacks.known_lpe import KnownLpe
+from lpe.transforms.attacks.known_nibbles import KnownNibbles
+from lpe.transforms.attacks.known_pbe import KnownPbe
+from lpe.transforms.attacks.negatives import Negatives
+from lpe.transforms.attacks.nibble_jigsaw import NibbleJigsaw
+from lpe.transforms.attacks.nibbles import NibbleStatistics
+from lpe.transforms.attacks.one_image import OneImage
+from lpe.transforms.attacks.one_image_le import OneImageLe
+from lpe.transforms.attacks.smoothness import Smoothness
 
 __all__ = ["Adversary", "Attack", "Evidence", "MisfitError", "Recovery", "Target", "against", "all_attacks"]
 

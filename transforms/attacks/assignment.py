@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from transforms.attacks.symmetries import arrangements
+from lpe.transforms.attacks.symmetries import arrangements
 
 PLACES = 48
 _SIDE = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.ciphers import layout
+from lpe.transforms.ciphers import layout
 
 
 def split(images: np.ndarray) -> np.ndarray:

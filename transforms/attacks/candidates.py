@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from transforms.attacks import lpe_lanes
-from transforms.attacks.base import Target
+from lpe.transforms.attacks import lpe_lanes
+from lpe.transforms.attacks.base import Target
 
 _HALF = math.log(0.5)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import ask
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import ask
 
 
 class ChosenCpbe(Attack):

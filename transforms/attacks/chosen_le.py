@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import blocks, codewords
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import MisfitError, ask
-from transforms.ciphers import layout
+from lpe.transforms.attacks import blocks, codewords
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import MisfitError, ask
+from lpe.transforms.ciphers import layout
 
 
 class ChosenLe(Attack):

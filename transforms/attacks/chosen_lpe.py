@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import lpe_lanes
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import MisfitError, ask
+from lpe.transforms.attacks import lpe_lanes
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import MisfitError, ask
 
 _PAIR = (85, 170)
 _NONE = 255

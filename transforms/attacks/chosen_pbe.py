@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.codewords import is_permutation
-from transforms.attacks.evidence import MisfitError, ask
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.codewords import is_permutation
+from lpe.transforms.attacks.evidence import MisfitError, ask
 
 
 class ChosenPbe(Attack):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Evidence
+from lpe.transforms.attacks.base import Evidence
 
 
 class MisfitError(ValueError):

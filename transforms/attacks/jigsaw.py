@@ -21,10 +21,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from transforms.attacks import blocks, photographs
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.symmetries import arrangements
-from transforms.ciphers import layout
+from lpe.transforms.attacks import blocks, photographs
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.symmetries import arrangements
+from lpe.transforms.ciphers import layout
 
 _EDGE_BYTES = 1 << 26
 """As many bytes of edges are held, at most; more images than that allows do not help."""

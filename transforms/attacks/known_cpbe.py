@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import MisfitError, known_pairs
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import MisfitError, known_pairs
 
 
 class KnownCpbe(Attack):

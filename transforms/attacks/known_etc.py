@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import blocks
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import MisfitError, known_pairs
-from transforms.attacks.known_nibbles import in_order
-from transforms.attacks.symmetries import arrangements
+from lpe.transforms.attacks import blocks
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import MisfitError, known_pairs
+from lpe.transforms.attacks.known_nibbles import in_order
+from lpe.transforms.attacks.symmetries import arrangements
 
 
 class KnownEtc(Attack):

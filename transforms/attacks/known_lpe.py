@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import lpe_lanes
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import MisfitError, known_pairs
+from lpe.transforms.attacks import lpe_lanes
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import MisfitError, known_pairs
 
 
 class KnownLpe(Attack):

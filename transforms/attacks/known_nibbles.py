@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import blocks
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.evidence import MisfitError, known_pairs
+from lpe.transforms.attacks import blocks
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.evidence import MisfitError, known_pairs
 
 
 class KnownNibbles(Attack):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.chosen_pbe import upright
-from transforms.attacks.evidence import MisfitError, known_pairs
-from transforms.ciphers.colour import ORDERS
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.chosen_pbe import upright
+from lpe.transforms.attacks.evidence import MisfitError, known_pairs
+from lpe.transforms.ciphers.colour import ORDERS
 
 
 class KnownPbe(Attack):

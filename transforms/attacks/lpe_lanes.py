@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Target
+from lpe.transforms.attacks.base import Target
 
 _T = np.arange(128, dtype=np.uint8)[:, None]
 G: np.ndarray = _T ^ (np.arange(256, dtype=np.uint8) + _T)

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import neighbours, photographs, relations
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.ciphers.colour import ORDERS
+from lpe.transforms.attacks import neighbours, photographs, relations
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.ciphers.colour import ORDERS
 
 _ROUNDS = 8
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import blocks, jigsaw
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.nibbles import place_nibbles, read_nibbles
+from lpe.transforms.attacks import blocks, jigsaw
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.nibbles import place_nibbles, read_nibbles
 
 
 class NibbleJigsaw(Attack):

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import assignment, blocks, photographs
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.symmetries import arrangements
-from transforms.ciphers import layout
+from lpe.transforms.attacks import assignment, blocks, photographs
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.symmetries import arrangements
+from lpe.transforms.ciphers import layout
 
 _MOST_SAMPLES = 1 << 15
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import candidates, neighbours
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks import candidates, neighbours
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 
 _SPREAD = 24.0
 _ROUNDS = 15

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
-from transforms.attacks.nibbles import NibbleStatistics
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks.nibbles import NibbleStatistics
 
 
 class OneImageLe(Attack):

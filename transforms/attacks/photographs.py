@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from transforms.ciphers.colour import ORDERS
+from lpe.transforms.ciphers.colour import ORDERS
 
 _PIXELS = 1 << 17
 """As many pixels are looked at, at most."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.attacks import candidates, lpe_lanes, neighbours, photographs, relations
-from transforms.attacks.base import Attack, Evidence, Recovery, Target
+from lpe.transforms.attacks import candidates, lpe_lanes, neighbours, photographs, relations
+from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 
 _SPREAD = 16.0
 _ROUNDS = 12

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.ciphers import layout
-from transforms.ciphers.colour import ORDERS
+from lpe.transforms.ciphers import layout
+from lpe.transforms.ciphers.colour import ORDERS
 
 
 def arrangements() -> np.ndarray:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
-from transforms.ciphers.base import Cipher, Shape
-from transforms.errors import CipherError, LpeError
+from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
+from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.errors import CipherError, LpeError
 
 __all__ = ["Cipher", "CipherError", "LpeError", "Shape", "create", "names", "resolve_params", "scheme"]
 

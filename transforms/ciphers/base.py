@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from transforms.errors import CipherError
+from lpe.transforms.errors import CipherError
 
 Shape = tuple[int, int, int]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from transforms.ciphers import layout
+from lpe.transforms.ciphers import layout
 
 _GROUP = 8  # positions: with any number of channels they are whole 64-bit words
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms.errors import CipherError
+from lpe.transforms.errors import CipherError
 
 
 def bits(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from transforms.ciphers.base import Shape
-from transforms.errors import CipherError
+from lpe.transforms.ciphers.base import Shape
+from lpe.transforms.errors import CipherError
 
 ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
 """With entry o, output channel j takes input channel ORDERS[o][j]."""

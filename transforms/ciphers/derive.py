@@ -1,6 +1,6 @@
 """From a 32-byte secret to key material: HKDF-SHA256-Expand (RFC 5869), read as bits, floats, permutations.
 
-Another implementation needs only this file and `tests/transforms/golden.json` to compare with. Each
+Another implementation needs only this file and `tests/transforms/ciphers/golden.json` to compare with. Each
 field of a scheme's key has a stream of its own, the concatenation of
 
     HKDF-Expand(secret, info = "lpe/v1/" + field + "/" + counter, 8160 bytes), counter = 0, 1, … in decimal
@@ -35,7 +35,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from transforms.errors import CipherError
+from lpe.transforms.errors import CipherError
 
 SECRET_BYTES = 32
 _BLOCK = 32

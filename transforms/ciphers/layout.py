@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from transforms.ciphers.base import Shape
-from transforms.errors import CipherError
+from lpe.transforms.ciphers.base import Shape
+from lpe.transforms.errors import CipherError
 
 CHANNELS = {"channels": ("shared", "independent")}
 """The public parameter of schemes with a keystream per plane."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transforms.ciphers import check, nibbles
-from transforms.ciphers.base import Shape
-from transforms.ciphers.derive import FieldStream
+from lpe.transforms.ciphers import check, nibbles
+from lpe.transforms.ciphers.base import Shape
+from lpe.transforms.ciphers.derive import FieldStream
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transforms.ciphers.derive import FieldStream
-from transforms.errors import CipherError
+from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.errors import CipherError
 
 MU_RANGE = (3.57, 4.0)
 """What the paper allows. One tenth of it is periodic windows, so derived keys use the next."""

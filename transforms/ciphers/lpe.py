@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transforms.ciphers import chain, check, layout, logistic
-from transforms.ciphers.base import Cipher, Shape
-from transforms.ciphers.derive import FieldStream
+from lpe.transforms.ciphers import chain, check, layout, logistic
+from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.derive import FieldStream
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from transforms.ciphers import layout
-from transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers import layout
+from lpe.transforms.ciphers.base import Cipher, Shape
 
 
 def block_nibbles(image_shape: Shape) -> int:

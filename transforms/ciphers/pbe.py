@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transforms.ciphers import check, layout
-from transforms.ciphers.base import Cipher, Shape
-from transforms.ciphers.colour import ORDERS, check_three_channels
-from transforms.ciphers.derive import FieldStream
-from transforms.errors import CipherError
+from lpe.transforms.ciphers import check, layout
+from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.colour import ORDERS, check_three_channels
+from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.errors import CipherError
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher, Shape
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,9 +18,10 @@ from typing import Any
 import apache_beam as beam
 import typer
 
-from pipeline import cli, storage
-from pipeline.options import beam_options
-from transforms.errors import UsageError
+from lpe.pipeline import storage
+from lpe.pipeline.cli import app
+from lpe.pipeline.engine.beam_options import beam_options
+from lpe.transforms.errors import UsageError
 
 IMAGE = "LPE_IMAGE"
 """The variable with the name of the image that this runs in, set when that is built."""
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     if os.environ.get(IMAGE) and not any(word.startswith("--sdk_container_image") for word in rest):
         # Workers run the very image that staged the job.
         rest.append(f"--sdk_container_image={os.environ[IMAGE]}")
-    code = cli.main([*words, *rest])
+    code = app.main([*words, *rest])
     location = _template_location(rest)
     if code == 0 and location and not storage.exists(location):
         # With nothing to do `lpe` starts no job, and a launch without one would be reported as failed.
@@ -81,7 +82,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 def _parameters(command: str) -> dict[str, Any]:
     """The command's parameters as the command itself describes them, by the names that a template gives them."""
-    described = typer.main.get_command(cli.app).commands[command].params  # type: ignore[attr-defined]
+    described = typer.main.get_command(app.app).commands[command].params  # type: ignore[attr-defined]
     found = {}
     for parameter in described:
         if parameter.param_type_name == "argument":

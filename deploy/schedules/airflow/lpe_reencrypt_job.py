@@ -12,7 +12,7 @@ import sys
 
 if __name__ == "__main__":
     # Airflow looks for DAGs in this file too, and has no lpe to import.
-    from pipeline.cli import entry_point
+    from lpe.pipeline.cli.app import entry_point
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dataset", action="append", required=True)

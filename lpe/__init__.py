@@ -1,0 +1,1 @@
+"""Learnable pixel-based encryption for image datasets."""

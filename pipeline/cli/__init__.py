@@ -1,0 +1,1 @@
+"""The `lpe` command."""

@@ -1,0 +1,122 @@
+"""The `lpe` command: wiring, and what a person sees when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+import warnings
+
+import typer
+
+from lpe.pipeline.cli import audit, compare, data, keys, reencrypt, run, schemes, training
+from lpe.pipeline.cli.options import BEAM
+from lpe.pipeline.cli.startup import collect_garbage_rarely, leave_out_google_cloud
+from lpe.transforms.errors import LpeError, UsageError
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="lpe",
+    help="Learnable pixel-based encryption for image datasets. It hides images from eyes, not from an analyst: "
+    "see README.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(context_settings=BEAM)(run.run)
+app.command(context_settings=BEAM)(data.ingest)
+app.command(context_settings=BEAM)(data.encrypt)
+app.command(context_settings=BEAM)(data.decrypt)
+app.command(context_settings=BEAM)(reencrypt.reencrypt)
+app.command(context_settings=BEAM)(data.verify)
+app.command(context_settings=BEAM)(data.unseal)
+app.command()(data.show)
+app.add_typer(keys.app, name="keys")
+app.command()(training.train)
+app.command()(training.evaluate)
+app.command()(training.predict)
+app.command()(audit.audit)
+app.command(context_settings=BEAM)(compare.compare)
+app.command("ciphers")(schemes.list_ciphers)
+app.command()(schemes.stats)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+      arguments: the command line without the program's name.
+
+    Returns:
+      0 done, 1 failed (one line on standard error), 2 wrong usage, 130 interrupted.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    _quieten(debug)
+    try:
+        code = int(app(given, standalone_mode=False) or 0)
+        if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
+            return _fail(
+                given, "interrupted; run the same command again to continue where it stopped", code, debug
+            )
+        return code
+    except UsageError as error:
+        return _fail(given, str(error), 2, debug)
+    except LpeError as error:
+        return _fail(given, str(error), 1, debug)
+    except typer.exceptions.TyperException as error:
+        return _fail(given, f"{error.format_message()} (see lpe {_command(given)} --help)", 2, debug)
+    except OSError as error:
+        from lpe.pipeline.storage import explain  # noqa: PLC0415
+
+        return _fail(given, str(explain(error)), 1, debug)
+    except Exception as error:
+        line = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _fail(given, f"internal error: {line} (--debug shows where)", 1, debug)
+
+
+def _fail(arguments: list[str], line: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    if "--json" in arguments:
+        value = {"command": _command(arguments), "status": "error", "error": line}
+        sys.stdout.write(json.dumps(value) + "\n")
+    else:
+        sys.stderr.write(f"lpe: {line}\n")
+    return code
+
+
+def _command(arguments: list[str]) -> str:
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return " ".join(words[: 2 if words[:1] == ["keys"] else 1])
+
+
+def _quieten(debug: bool) -> None:
+    """Libraries' chatter is for developers; what a person should know, `lpe` says itself."""
+    if debug:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+    # Beam logs the traceback of every error that it passes on, some of them to the root.
+    logging.basicConfig(level=logging.CRITICAL, format="%(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    logging.getLogger("lpe").setLevel(logging.WARNING)
+
+
+def entry_point() -> None:
+    """What the console script calls."""
+    # Not in `main`, which tests and programs call in a process of their own.
+    leave_out_google_cloud(sys.argv[1:])
+    collect_garbage_rarely()
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == _INTERRUPTED:
+        # Beam's worker threads would keep the process alive until their shard is done; what they
+        # leave behind is what a kill leaves behind, and the next run continues.
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,178 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lpe.transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    from lpe.pipeline.jobs.spec import JobResult, JobSpec
+    from lpe.pipeline.sources.plan import ReadSpec
+    from lpe.transforms.augment import Augmentation
+
+BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Context settings of commands that pass what they do not know to Beam."""
+
+
+class OnBadRecord(StrEnum):
+    fail = "fail"
+    skip = "skip"
+
+
+class KeyScope(StrEnum):
+    dataset = "dataset"
+    image = "image"
+
+
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+SOURCE = Annotated[
+    str,
+    typer.Option(
+        help="Where images come from: cifar10, tfds:NAME, cifar:PATH, folder:PATH, dataset:DIR, synthetic:N."
+    ),
+]
+HOME = Annotated[
+    str, typer.Option("--output", help="The dataset's home, ROOT/NAME; the next version goes there.")
+]
+KEYSTORE = Annotated[str, typer.Option(help="Directory of the key store.")]
+ANY_KEYSTORE = Annotated[str | None, typer.Option(help="Directory of the key store.")]
+BAD_RECORD = Annotated[OnBadRecord, typer.Option(help="What to do with an image that cannot be read.")]
+IMAGE_SIZE = Annotated[
+    str,
+    typer.Option(
+        help="For image files: `same` (all must have one size), `any` (keep all sizes), or HEIGHTxWIDTH."
+    ),
+]
+GREY = Annotated[bool, typer.Option("--grey", help="Read image files as one grey channel.")]
+VALIDATION = Annotated[
+    str | None, typer.Option(metavar="FRACTION", help="Cut a validation split from train, e.g. 0.1.")
+]
+KEEP_IDS = Annotated[
+    bool, typer.Option("--keep-ids", help="Use original file names as ids (they may tell much).")
+]
+DATA = Annotated[str, typer.Option(help="A dataset's home or version directory.")]
+MODEL = Annotated[str, typer.Option(help="The network: cnn, resnet18, pyramidnet-DEPTH-ALPHA (110-270).")]
+EPOCHS = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+SEED = Annotated[int, typer.Option(help="Same seed, same run on one machine.")]
+CIPHER = Annotated[str, typer.Option(help="The encryption scheme.")]
+WORKERS = Annotated[int, typer.Option(min=1, help="Processes that work at once on this machine.")]
+CIPHERS = Annotated[str, typer.Option(help="Schemes, comma-separated, or `all`.")]
+PARAM = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.")
+]
+SCOPE = Annotated[KeyScope, typer.Option(help="One key for the dataset, or one per image.")]
+SEAL = Annotated[
+    bool,
+    typer.Option(
+        "--seal",
+        help="Also wrap each encrypted image in AES-256-GCM, for storage and transport; see lpe unseal.",
+    ),
+]
+AUGMENT = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KINDS",
+        help="Add augmented copies of the training images, which a trainer cannot make of encrypted ones: flip, crop, "
+        "or flip,crop.",
+    ),
+]
+COPIES = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="With --augment: how many of each image; lpe train takes one an epoch. [default: 1]"
+    ),
+]
+AUGMENT_SEED = Annotated[int, typer.Option(help="With --augment: other seeds, other copies.")]
+HIDE_LABELS = Annotated[bool, typer.Option("--hide-labels", help="Replace class names by permuted numbers.")]
+
+
+def read_spec(
+    source: str, image_size: str, grey: bool, validation_fraction: str | None, keep_ids: bool
+) -> ReadSpec:
+    """What to read, from the options. Raises UsageError for an image size that is none."""
+    from lpe.pipeline.sources.base import ImageSize, ReadOptions  # noqa: PLC0415
+    from lpe.pipeline.sources.plan import ReadSpec  # noqa: PLC0415
+
+    size: ImageSize
+    if image_size in ("same", "any"):
+        size = "same" if image_size == "same" else "any"
+    elif match := re.fullmatch(r"(\d+)x(\d+)", image_size):
+        size = (int(match[1]), int(match[2]))
+    else:
+        raise UsageError(f"--image-size {image_size}: give same, any, or HEIGHTxWIDTH such as 224x224")
+    if isinstance(size, tuple) and min(size) < 1:
+        raise UsageError(f"--image-size {image_size}: at least 1x1")
+    return ReadSpec(source, ReadOptions(size, grey), validation_fraction, keep_ids)
+
+
+def run_job(
+    command: str,
+    work: Callable[[JobSpec], JobResult],
+    read: ReadSpec,
+    home: str,
+    arguments: list[str],
+    *,
+    policy: OnBadRecord = OnBadRecord.fail,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Runs a job with progress and prints its summary; `arguments` go to Beam."""
+    from lpe.pipeline.cli.console import Report, job_table  # noqa: PLC0415
+    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
+    from lpe.pipeline.engine.runners import JobStaged  # noqa: PLC0415
+    from lpe.pipeline.jobs.spec import JobSpec  # noqa: PLC0415
+
+    report = Report(command, as_json=as_json)
+    with report.progress(command) as progress:
+        spec = JobSpec(
+            read=read,
+            home=home,
+            beam=beam_options(arguments),
+            skip_bad_records=policy == OnBadRecord.skip,
+            progress=progress,
+            processes=workers,
+        )
+        try:
+            result = work(spec).to_json()
+        except JobStaged as staged:
+            report.staged(staged.template, home)
+            return
+    report.result(result, job_table(command, result))
+
+
+def cipher_params(pairs: list[str] | None) -> dict[str, str]:
+    """`NAME=VALUE` options as a dictionary."""
+    params = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--param {pair}: give NAME=VALUE, e.g. chain=row")
+        params[name] = value
+    return params
+
+
+def cipher_names(text: str) -> list[str]:
+    """`all`, or names separated by commas. Raises CipherError for an unknown one."""
+    from lpe.transforms import ciphers  # noqa: PLC0415
+
+    names = ciphers.names() if text == "all" else text.split(",")
+    for name in names:
+        ciphers.scheme(name)
+    return names
+
+
+def augmentation_of(kinds: str | None, copies: int | None, seed: int) -> Augmentation | None:
+    """The augmentation that the options ask for. Raises UsageError for unknown kinds, or copies of none."""
+    from lpe.transforms.augment import Augmentation  # noqa: PLC0415
+
+    if kinds is None:
+        if copies is not None:
+            raise UsageError("--copies goes with --augment, e.g. --augment flip,crop")
+        return None
+    return Augmentation(tuple(kinds.split(",")), copies or 1, seed)

@@ -1,0 +1,82 @@
+"""lpe ciphers, stats."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lpe.pipeline.cli.options import CIPHERS, GREY, IMAGE_SIZE, JSON, SOURCE, cipher_names, read_spec
+
+
+def list_ciphers(as_json: JSON = False) -> None:
+    """List the schemes: source, what is keyed, key space, demands, what is known to break each."""
+    from lpe.pipeline.cli.console import Report, columns  # noqa: PLC0415
+    from lpe.transforms import ciphers  # noqa: PLC0415
+
+    shape = (32, 32, 3)
+    listed = []
+    rows = []
+    for name in ciphers.names():
+        scheme = ciphers.scheme(name)
+        bits = scheme.key_bits(name, shape, ciphers.resolve_params(name, {}))
+        params = scheme.default_params()
+        about = {"source": scheme.source, "keyed": scheme.keyed, "demands": scheme.demands}
+        listed.append(
+            {
+                "name": name,
+                **about,
+                "key_bits": round(bits, 1),
+                "params": {key: list(values) for key, values in params.items()},
+                "broken_by": scheme.broken_by,
+            }
+        )
+        shown = "; ".join(f"{key}={'|'.join(values)}" for key, values in params.items())
+        rows.append([name, *about.values(), f"{bits:,.0f}", shown, scheme.broken_by])
+    head = ["cipher", "source", "what is keyed", "image shape", "key bits", "parameters", "known to break it"]
+    report = Report("ciphers", as_json=as_json)
+    report.result(
+        {"ciphers": listed},
+        columns("schemes (key bits for 32x32x3)", head, rows),
+        lines=("The size of a key space is no measure of security: see the last column.",),
+    )
+
+
+def stats(
+    source: SOURCE,
+    ciphers: CIPHERS = "all",
+    split: Annotated[str | None, typer.Option(help="Which split (default: test if there is one).")] = None,
+    images: Annotated[int, typer.Option(min=1, max=100_000, help="How many images.")] = 500,
+    image_size: IMAGE_SIZE = "same",
+    grey: GREY = False,
+    as_json: JSON = False,
+) -> None:
+    """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
+    from lpe.pipeline.cli.console import Report, columns  # noqa: PLC0415
+    from lpe.pipeline.jobs.stats import Change, measure  # noqa: PLC0415
+
+    def percent(change: Change | None) -> str:
+        return "" if change is None else f"{change.npcr:.2f} / {change.uaci:.2f}"
+
+    report = Report("stats", as_json=as_json)
+    read = read_spec(source, image_size, grey, None, False)
+    found = measure(read, cipher_names(ciphers), split, images)
+    rows = [
+        [
+            row.cipher,
+            f"{row.entropy:.2f}",
+            f"{row.chi_square:.0f}",
+            " ".join(f"{value:5.2f}" for value in (row.horizontal, row.vertical, row.diagonal)),
+            percent(row.plaintext_change),
+            percent(row.key_change),
+        ]
+        for row in found
+    ]
+    head = ["cipher", "entropy", "chi²", "corr. → ↓ ↘", "1 plain bit", "1 key bit"]
+    report.result(
+        {"images": images, "schemes": [row.to_json() for row in found]},
+        columns(f"{source}, means over {images} images", head, rows),
+        lines=(
+            "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
+        ),
+    )

@@ -1,0 +1,158 @@
+"""lpe train, evaluate, predict."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lpe.pipeline.cli.options import ANY_KEYSTORE, DATA, EPOCHS, JSON, MODEL, SEED
+from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
+from lpe.transforms.errors import DataError
+
+FRONT_END = Annotated[
+    str,
+    typer.Option(
+        help="Key-free steps before the network, joined by +: dechain, bit-planes, embedding, affine, adaptation, "
+        "adaptation-shared; or auto: what is meant for the scheme."
+    ),
+]
+RUN = Annotated[str, typer.Option(help="The run's directory, as given to lpe train.")]
+BATCH = Annotated[int, typer.Option(min=1, help="Images per step.")]
+
+
+def train(
+    data: DATA,
+    output: Annotated[str, typer.Option(help="The run's directory.")],
+    model: MODEL = "cnn",
+    front_end: FRONT_END = "none",
+    epochs: EPOCHS = 10,
+    train_images: TRAIN_IMAGES = None,
+    recipe: RECIPE = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd. [default: the recipe's]")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="cosine, one-cycle or step. [default: the recipe's]")
+    ] = None,
+    batch_size: BATCH_SIZE = None,
+    learning_rate: LEARNING_RATE = None,
+    warm_up: Annotated[
+        float | None,
+        typer.Option(help="Share of all steps with a rising learning rate. [default: the recipe's]"),
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Decoupled. [default: the recipe's]")] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="0 to 1. [default: the recipe's]")] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Shorten gradients to this norm. [default: the recipe's]")
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Average the weights with this decay per step. [default: the recipe's]"),
+    ] = None,
+    precision: PRECISION = "float32",
+    validation_fraction: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Of train, where the dataset has no validation split.")
+    ] = 0.1,
+    seed: SEED = 0,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start from the network of this finished run, e.g. after its dataset was re-encrypted. With hidden "
+            "labels the classes of the new version have other numbers: the classification layer relearns them.",
+        ),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Train a network on a dataset's shards, encrypted or plain; needs no key."""
+    from lpe.pipeline.cli.console import Report, facts  # noqa: PLC0415
+    from lpe.train.loop import TrainSpec, fit  # noqa: PLC0415
+
+    report = Report("train", as_json=as_json)
+    spec = TrainSpec(
+        data=data,
+        output=output,
+        model=model,
+        front_end=front_end,
+        epochs=epochs,
+        recipe=chosen_recipe(
+            model,
+            recipe,
+            optimizer=optimizer,
+            schedule=schedule,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            warm_up=warm_up,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            ema=ema,
+        ),
+        precision=precision,  # type: ignore[arg-type]
+        validation_fraction=validation_fraction,
+        seed=seed,
+        images=train_images,
+        init_from=init_from,
+    )
+    result = fit(spec, progress=report.epoch)
+    rows = {
+        "run": result["run"],
+        "model": result["model"],
+        "front end": result["front_end"],
+        "epochs": str(result["epochs"]),
+        "accuracy": f"{result['accuracy']['train']:.1%} train, {result['accuracy']['validation']:.1%} validation",
+        "time": "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.0f} s",
+    }
+    report.result(result, facts("train", rows))
+
+
+def evaluate(
+    run: RUN,
+    data: DATA,
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    batch_size: BATCH = 256,
+    as_json: JSON = False,
+) -> None:
+    """Measure a trained model on a split of a dataset under the same key."""
+    from lpe.pipeline.cli.console import Report, facts  # noqa: PLC0415
+    from lpe.train.evaluate import evaluate as measure  # noqa: PLC0415
+    from lpe.train.runs import load_run  # noqa: PLC0415
+
+    report = Report("evaluate", as_json=as_json)
+    result = measure(load_run(run), data, split=split, batch_size=batch_size)
+    rows = {
+        "images": f"{result['examples']:,} ({split})",
+        "accuracy": f"{result['accuracy']:.1%}",
+        "loss": f"{result['loss']:.3f}",
+    }
+    report.result(result, facts("evaluate", rows))
+
+
+def predict(
+    run: RUN,
+    images: Annotated[list[str], typer.Argument(help="Image files.")],
+    keystore: ANY_KEYSTORE = None,
+    as_json: JSON = False,
+) -> None:
+    """Encrypt the owner's images as the model's data was encrypted, and classify them."""
+    import dataclasses  # noqa: PLC0415
+
+    from lpe.pipeline.cli.console import Report, columns  # noqa: PLC0415
+    from lpe.pipeline.jobs.predict import predict as classify  # noqa: PLC0415
+    from lpe.train.predict import predict as ask  # noqa: PLC0415
+    from lpe.train.runs import load_run  # noqa: PLC0415
+
+    report = Report("predict", as_json=as_json)
+    trained = load_run(run)
+    if trained.image_shape is None:
+        raise DataError(f"{run}: this model takes no fixed image shape")
+    found = classify(
+        images,
+        image_shape=trained.image_shape,
+        class_names=trained.class_names,
+        encryption=trained.encryption,
+        keystore=keystore,
+        ask=lambda ciphertext: ask(trained, ciphertext),
+    )
+    rows = [[p.path, p.label, f"{p.probability:.1%}"] for p in found]
+    value = {"predictions": [dataclasses.asdict(prediction) for prediction in found]}
+    report.result(value, columns("predict", ["image", "class", "probability"], rows))

@@ -1,0 +1,154 @@
+"""What a comparison does: which schemes, and which networks are trained on what."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from lpe.pipeline import storage
+from lpe.pipeline.sources.plan import ReadSpec
+from lpe.train import front_ends
+from lpe.transforms.augment import Augmentation
+from lpe.transforms.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from lpe.train.backend import Precision
+    from lpe.train.recipes import Recipe
+
+SPEC_FILE = "spec.json"
+Kind = Literal["ciphertext", "front end", "restored"]
+KINDS: tuple[Kind, ...] = ("ciphertext", "front end", "restored")
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareSpec:
+    """What `lpe compare` is told.
+
+    Attributes:
+      read: the images; a validation split is cut from train unless the source has one.
+      work: the work directory.
+      ciphers: the schemes; `plain`, which the others are measured against, is always among them.
+      model, epochs, recipe, precision, images: see `TrainSpec`.
+      front_end: the key-free front end, or `auto` for the one that is meant for each scheme.
+      seeds: how many times each network is trained, with seeds 0, 1, …
+      audit_images: how many ciphertexts are sampled for the attacks; four of five are learnt from.
+      augmentation: copies that the owner adds before encryption; None for none.
+      beam: Beam's options.
+
+    Raises:
+      UsageError: no seeds, an unknown front end, or a work directory that is not on this machine.
+    """
+
+    read: ReadSpec
+    work: str
+    ciphers: tuple[str, ...]
+    model: str
+    front_end: str
+    epochs: int
+    recipe: Recipe
+    precision: Precision
+    seeds: int
+    images: int | None
+    audit_images: int
+    augmentation: Augmentation | None
+    beam: PipelineOptions
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise UsageError(f"a comparison needs at least one seed, not {self.seeds}")
+        front_ends.check(self.front_end)
+        if storage.is_remote(self.work):
+            raise UsageError(
+                f"{self.work}: networks are trained on local files; give a directory of this machine"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """What may not change between runs in one work directory; schemes and seeds can be added."""
+        return {
+            "source": self.read.source,
+            "options": dataclasses.asdict(self.read.options),
+            "validation_fraction": self.read.validation_fraction,
+            "model": self.model,
+            "front_end": self.front_end,
+            "epochs": self.epochs,
+            "recipe": dataclasses.asdict(self.recipe),
+            "precision": self.precision,
+            "images": self.images,
+            "audit_images": self.audit_images,
+            "augmentation": None
+            if self.augmentation is None
+            else {**dataclasses.asdict(self.augmentation), "kinds": list(self.augmentation.kinds)},
+        }
+
+    def claim(self, digest: str | None = None) -> None:
+        """Makes the work directory this comparison's.
+
+        Args:
+          digest: of the plain images; None before it is known.
+
+        Raises:
+          DataError: it is another comparison's, or one of other images.
+        """
+        path = storage.join(self.work, SPEC_FILE)
+        wanted = json.loads(json.dumps(self.settings()))
+        try:
+            found = (
+                json.loads(storage.read_bytes(path)) if storage.exists(path) else {**wanted, "digest": None}
+            )
+        except ValueError as error:
+            raise DataError(f"{path}: damaged ({error}); choose another --output") from error
+        known = found.get("digest")
+        differing = [key for key in wanted if found.get(key) != wanted[key]]
+        if digest is not None and known not in (None, digest):
+            differing.append("content of the source")
+        if differing:
+            raise DataError(
+                f"{self.work}: holds a comparison with another {', '.join(sorted(differing))}; choose another --output"
+            )
+        text = json.dumps({**wanted, "digest": known or digest}, indent=2) + "\n"
+        storage.write_atomic(path, text.encode())
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One network: a scheme, what of it is shown to the network, and a seed.
+
+    Attributes:
+      cipher: the scheme.
+      kind: the ciphertext as it is; the ciphertext behind a key-free front end; or images that a ciphertext-only
+        attack restored.
+      front_end: the front end's name; `none` but for the second kind.
+      seed: of weights and order.
+    """
+
+    cipher: str
+    kind: Kind
+    front_end: str
+    seed: int
+
+    @property
+    def place(self) -> str:
+        """Its directory, relative to the work directory."""
+        return f"runs/{self.cipher}/{self.kind.replace(' ', '-')}/{self.seed}"
+
+
+def trials(spec: CompareSpec, restored: frozenset[str]) -> list[Trial]:
+    """All networks, a whole table for one seed after the other.
+
+    Args:
+      restored: schemes that an attack restores images of which differ from the plain ones. Where they do not, the plain
+        network is the network, and is not trained again.
+    """
+    found = []
+    for seed in range(spec.seeds):
+        for cipher in spec.ciphers:
+            front_end = front_ends.resolve(spec.front_end, {"cipher": cipher})
+            found.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
+            if cipher != "plain" and front_end != front_ends.NONE:
+                found.append(Trial(cipher, "front end", front_end, seed))
+            if cipher in restored:
+                found.append(Trial(cipher, "restored", front_ends.NONE, seed))
+    return found

@@ -1,0 +1,112 @@
+"""The input side of one shard: a slice of a source, or a shard of a dataset, as image batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol, cast
+
+from lpe.pipeline import records, storage
+from lpe.pipeline.dataset.dataset import ShardInfo
+from lpe.pipeline.records import RecordFormat, tfrecord
+from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import DataError
+
+BATCH_SIZE = 1024
+
+
+class Reader(Protocol):
+    """A picklable description of a shard's input."""
+
+    def expected(self) -> int:
+        """Examples that it holds, bad ones included."""
+
+    def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
+        """Reads them in order. Raises DataError if the input is not whole."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardReader:
+    """A shard of a dataset; what was recorded of it when it was written is checked.
+
+    Attributes:
+      path: the file.
+      format: the dataset's record format.
+      examples: how many it must hold.
+      classes: labels must be below this.
+      recorded: its size and checksum, where known.
+    """
+
+    path: str
+    format: RecordFormat
+    examples: int
+    classes: int
+    recorded: ShardInfo | None = None
+
+    def expected(self) -> int:
+        return self.examples
+
+    def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
+        seen = bad = 0
+
+        def note(where: str, reason: str) -> None:
+            nonlocal bad
+            bad += 1
+            on_bad_record(BadRecord(where, reason))
+
+        try:
+            opened = storage.open_read(self.path)
+        except FileNotFoundError:
+            raise DataError(
+                f"{self.path}: this shard is missing; restore it or write the dataset again"
+            ) from None
+        with opened as file:
+            summed = _Summed(file)
+            for batch in records.decode(
+                cast(BinaryIO, summed), self.format, where=self.path, on_damage=note, batch_size=BATCH_SIZE
+            ):
+                if batch.labels.size and not 0 <= batch.labels.min() <= batch.labels.max() < self.classes:
+                    raise DataError(
+                        f"{self.path}: a label outside 0..{self.classes - 1} near record {seen}; the shard does "
+                        "not belong to this dataset: restore it or write the dataset again"
+                    )
+                seen += len(batch)
+                yield batch
+        if seen + bad != self.examples:
+            raise DataError(
+                f"{self.path}: {seen + bad} records, {self.examples} were written; restore it or write the dataset "
+                "again"
+            )
+        # A record that was skipped as damaged explains another checksum; nothing else does.
+        if self.recorded is not None and not bad and summed.crc32c != self.recorded.crc32c:
+            raise DataError(
+                f"{self.path}: checksum {summed.crc32c}, {self.recorded.crc32c} was recorded: another file has taken "
+                "its place; restore it or write the dataset again"
+            )
+
+
+def file_crc32c(path: str) -> str:
+    """CRC32C (8 hex digits) of a file's bytes."""
+    crc = 0
+    with storage.open_read(path) as file:
+        while piece := file.read(1 << 22):
+            crc = tfrecord.extend_crc32c(crc, piece)
+    return f"{crc:08x}"
+
+
+class _Summed:
+    """A file whose bytes are summed as they are read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._crc = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._crc = tfrecord.extend_crc32c(self._crc, piece)
+        return piece
+
+    @property
+    def crc32c(self) -> str:
+        return f"{self._crc:08x}"

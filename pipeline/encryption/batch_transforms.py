@@ -1,0 +1,103 @@
+"""What happens to a batch between reading and writing. Keys are fetched where the work is done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.keystore.data_key import DataKey, SealSpec, load_data_key
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.keyed import KeyedCipher
+
+BatchFunction = Callable[[ImageBatch], ImageBatch]
+
+
+class BatchTransform(Protocol):
+    """A picklable description of a function on batches."""
+
+    def open(self) -> BatchFunction:
+        """The function itself; called once per worker."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """The identity."""
+
+    def open(self) -> BatchFunction:
+        return lambda batch: batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Encrypt:
+    """Encrypts images, seals them if asked for and, where class names are hidden, permutes labels.
+
+    Attributes:
+      keystore: where the key is.
+      encryption: which key, which cipher.
+      classes: how many classes there are.
+    """
+
+    keystore: str
+    encryption: Encryption
+    classes: int
+
+    def open(self) -> BatchFunction:
+        cipher, order, data_key = _open(self.keystore, self.encryption, self.classes)
+        if data_key is None:
+            return lambda batch: _relabel(cipher.encrypt(batch), order)
+        return lambda batch: data_key.seal(_relabel(cipher.encrypt(batch), order))
+
+
+@dataclasses.dataclass(frozen=True)
+class Decrypt:
+    """The inverse of `Encrypt`, with the same attributes."""
+
+    keystore: str
+    encryption: Encryption
+    classes: int
+
+    def open(self) -> BatchFunction:
+        cipher, order, data_key = _open(self.keystore, self.encryption, self.classes)
+        inverse = np.argsort(order)
+        if data_key is None or self.encryption.seal is None:
+            return lambda batch: _relabel(cipher.decrypt(batch), inverse)
+        shape = self.encryption.seal.image_shape
+        return lambda batch: _relabel(cipher.decrypt(data_key.unseal(batch, shape)), inverse)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unseal:
+    """Opens sealed images with an exported data key, and leaves them encrypted.
+
+    Attributes:
+      data_key: the path of the exported key.
+      seal: what the dataset says of its seal.
+      where: the dataset, for the message if the key is another one's.
+    """
+
+    data_key: str
+    seal: SealSpec
+    where: str
+
+    def open(self) -> BatchFunction:
+        key = load_data_key(self.data_key)
+        key.verify(self.seal, self.where)
+        return lambda batch: key.unseal(batch, self.seal.image_shape)
+
+
+def _open(
+    keystore: str, encryption: Encryption, classes: int
+) -> tuple[KeyedCipher, np.ndarray, DataKey | None]:
+    """The cipher under the dataset's key; the order of classes: i becomes order[i]; the key of the seal."""
+    key = encryption.open_key(keystore)
+    order = np.array(encryption.label_order(key, classes), np.int64)
+    data_key = key.data_key(encryption.spec.salt) if encryption.seal is not None else None
+    return KeyedCipher(encryption.spec, key), order, data_key
+
+
+def _relabel(batch: ImageBatch, order: np.ndarray) -> ImageBatch:
+    return dataclasses.replace(batch, labels=order[batch.labels])

@@ -1,0 +1,1 @@
+"""How shards run: the only folder that builds a Beam pipeline."""

@@ -1,0 +1,1 @@
+"""The jobs, one file a verb, as on the command line."""

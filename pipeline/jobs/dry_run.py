@@ -1,0 +1,170 @@
+"""What an encryption would write and take, without doing it: `lpe encrypt --dry-run`.
+
+The plan is the real one. The speed is measured, here and now, on the first images of the source, under a key
+that is thrown away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pickle
+import resource
+import secrets
+import sys
+from typing import Any
+
+from lpe.pipeline import records
+from lpe.pipeline.engine.stopwatch import Stopwatch
+from lpe.pipeline.jobs.spec import CipherChoice
+from lpe.pipeline.jobs.write import stored_format
+from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
+from lpe.pipeline.records import RecordFormat, tfrecord
+from lpe.pipeline.records.bad_records import fail_on_bad_record
+from lpe.pipeline.sources import augmented
+from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
+from lpe.transforms.augment import Augmentation
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import DataError
+from lpe.transforms.keyed import CipherSpec, KeyedCipher
+
+_SAMPLE_IMAGES = 4096
+_SAMPLE_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitForecast:
+    """What a split would be: images, shards, bytes in all and in its largest shard."""
+
+    examples: int
+    shards: int
+    bytes: int
+    largest_shard: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What an encryption would write and take.
+
+    Attributes:
+      splits: by name.
+      plan_bytes: what all shards' descriptions take in the pipeline's graph.
+      sample: images that were read and encrypted to measure; none of them was written.
+      seconds: by stage (`read`, `transform`, `encode`), what the sample took on one core.
+      peak_memory: bytes that this process took at most, a batch at work and the whole plan included.
+    """
+
+    splits: dict[str, SplitForecast]
+    plan_bytes: int
+    sample: int
+    seconds: dict[str, float]
+    peak_memory: int
+
+    @property
+    def examples(self) -> int:
+        return sum(split.examples for split in self.splits.values())
+
+    @property
+    def bytes(self) -> int:
+        return sum(split.bytes for split in self.splits.values())
+
+    @property
+    def images_per_second(self) -> float:
+        """Of one core."""
+        return self.sample / sum(self.seconds.values())
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Of one core."""
+        return self.images_per_second * self.bytes / self.examples
+
+    @property
+    def core_seconds(self) -> float:
+        """Seconds that one core would take for everything but waiting for storage."""
+        return self.examples / self.images_per_second
+
+    def to_json(self) -> dict[str, Any]:
+        """The forecast's part of `--json`."""
+        return {
+            "dry_run": True,
+            "splits": {name: dataclasses.asdict(split) for name, split in self.splits.items()},
+            "plan_bytes": self.plan_bytes,
+            "sample": {"images": self.sample, "seconds": self.seconds},
+            "images_per_second": round(self.images_per_second, 1),
+            "bytes_per_second": round(self.bytes_per_second),
+            "core_seconds": round(self.core_seconds, 4),
+            "peak_memory": self.peak_memory,
+        }
+
+
+def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | None = None) -> Forecast:
+    """Plans an encryption and measures its first images; writes nothing.
+
+    Raises:
+      DataError: the source is missing, damaged or encrypted already, or its first images cannot be read.
+      CipherError, UsageError: the images do not go with the cipher or the options.
+    """
+    with open_plan(read, digest=False) as opened:
+        if opened.dataset is not None and opened.dataset.encrypted:
+            raise DataError(f"{read.source}: this dataset is encrypted already; decrypt it first")
+        source = augmented.with_copies(opened, augmentation)
+        fmt, _ = stored_format(source, choice)
+        sample, size, seconds = _measured(source, choice, fmt)
+        splits: dict[str, SplitForecast] = {}
+        plan_bytes = 0
+        for task in source.tasks:
+            images = task.reader.expected()
+            stored = images * size // sample
+            so_far = splits.get(task.split, SplitForecast(0, 0, 0, 0))
+            splits[task.split] = SplitForecast(
+                so_far.examples + images,
+                so_far.shards + 1,
+                so_far.bytes + stored,
+                max(so_far.largest_shard, stored),
+            )
+            plan_bytes += len(pickle.dumps(task))
+    return Forecast(splits, plan_bytes, sample, seconds, _peak_memory())
+
+
+def _measured(source: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[int, int, dict[str, float]]:
+    """Images, their bytes as records, and seconds by stage of the first images."""
+    cipher = KeyedCipher(CipherSpec(choice.name, "dry-run", choice.scope, choice.params), _ThrownAway())
+    seal = DataKey(secrets.token_bytes(KEY_BYTES), "dry-run") if choice.seal else None
+
+    def work(batch: ImageBatch) -> int:
+        with watch.measuring("transform"):
+            encrypted = cipher.encrypt(batch)
+            stored = encrypted if seal is None else seal.seal(encrypted)
+        with watch.measuring("encode"):
+            data = records.encode(stored, fmt)
+            tfrecord.extend_crc32c(0, data)
+        return len(data)
+
+    images = size = 0
+    task = max(source.tasks, key=lambda task: task.reader.expected())
+    watch = Stopwatch()
+    for batch in watch.each("read", task.reader.batches(fail_on_bad_record)):
+        if not images:
+            work(batch)  # what is done once for all images is done now
+            watch.seconds.pop("transform")
+            watch.seconds.pop("encode")
+        size += work(batch)
+        images += len(batch)
+        if images >= _SAMPLE_IMAGES or sum(watch.seconds.values()) > _SAMPLE_SECONDS:
+            break
+    return images, size, watch.seconds
+
+
+class _ThrownAway:
+    """A pseudo-random function under a key that nobody keeps."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def compute(self, context: bytes, length: int) -> bytes:
+        return hashlib.shake_256(self._key + context).digest(length)
+
+
+def _peak_memory() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,274 @@
+"""Scheduled re-encryption: what an owner's policy asks of a set of datasets, planned and carried out.
+
+For each dataset: rotate its keyset if the primary key has come of age, write the next version under the primary
+key, mark the versions before it as retired, delete those retired long enough ago. Then destroy the keys that
+nothing needs any more. Every step looks at what is there and can be killed: the next run does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lpe.pipeline import clock, storage
+from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset, retirement, writer
+from lpe.pipeline.dataset.layout import INFO_FILE
+from lpe.pipeline.dataset.retirement import OldVersion
+from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.jobs import reencrypt
+from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
+from lpe.pipeline.keystore import KeyStore, Registry
+from lpe.pipeline.keystore.uses import Use
+from lpe.transforms.errors import BusyError, DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What is asked for.
+
+    Attributes:
+      if_due: rotate where the keyset's period has passed; leave a dataset alone that another run holds.
+      retire_after: delete versions that have been retired for so long; None deletes none.
+      destroy_keys: destroy keys that nothing recorded needs any more.
+      change: another cipher, parameters or scope.
+    """
+
+    if_due: bool = False
+    retire_after: datetime.timedelta | None = None
+    destroy_keys: bool = False
+    change: CipherChange = dataclasses.field(default_factory=CipherChange)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the policy asks of one dataset now.
+
+    Attributes:
+      home: the dataset's.
+      current: its newest version.
+      encryption: how that is encrypted.
+      rotate: whether the keyset is rotated first.
+      reason: why the dataset is re-encrypted; None if it isn't.
+      retire: versions to be marked as retired.
+      delete: versions to be deleted.
+    """
+
+    home: str
+    current: Dataset
+    encryption: Encryption
+    rotate: bool
+    reason: str | None
+    retire: tuple[OldVersion, ...]
+    delete: tuple[OldVersion, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as `--dry-run` prints it; images and bytes are those to be re-encrypted."""
+        due = self.reason is not None
+        return {
+            "dataset": self.current.directory,
+            "key": {"name": self.encryption.key_name, "id": self.encryption.key_id},
+            "rotate": self.rotate,
+            "reencrypt": self.reason,
+            "images": sum(split.examples for split in self.current.splits.values()) if due else 0,
+            "bytes": self.current.num_bytes if due else 0,
+            "retire": [old.directory for old in self.retire],
+            "delete": [{"version": old.directory, "bytes": old.bytes} for old in self.delete],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What was done with one dataset.
+
+    Attributes:
+      result: its newest version, and whether this run wrote it.
+      reason: why it was re-encrypted, or was left alone.
+      rotated: the id of the new primary key, if there is one.
+      retired, deleted: versions that were marked, that were deleted.
+      stale_runs: registered training runs whose model does not fit the new version.
+    """
+
+    result: JobResult
+    reason: str
+    rotated: int | None = None
+    retired: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    stale_runs: tuple[str, ...] = ()
+
+    @property
+    def key_name(self) -> str:
+        """The dataset's keyset."""
+        return str((self.result.dataset.encryption or {})["key"]["name"])
+
+    def to_json(self) -> dict[str, Any]:
+        """`reencrypt`'s part of `--json` for one dataset."""
+        value = self.result.to_json()
+        if self.rotated is not None or self.retired or self.deleted:
+            value["status"] = "ok"
+        return {
+            **value,
+            "reason": self.reason,
+            "rotated": self.rotated,
+            "retired": list(self.retired),
+            "deleted": list(self.deleted),
+            "stale_runs": list(self.stale_runs),
+        }
+
+
+def plan(home: str, keystore: str, policy: Policy) -> Plan:
+    """Looks at a dataset and decides what is to be done; changes nothing.
+
+    Raises:
+      DataError: no encrypted dataset of ours is there.
+      KeyStoreError: the keyset cannot be opened.
+    """
+    if storage.exists(storage.join(home, INFO_FILE)):
+        raise DataError(f"{home}: this is a version of a dataset; name its home, ROOT/NAME")
+    current = open_dataset(home)
+    if current.encryption is None:
+        raise DataError(f"{home}: not an encrypted dataset of lpe's; encrypt it first")
+    encryption = Encryption.from_json(current.encryption, current.directory)
+    due = KeyStore(keystore).metadata(encryption.key_name).rotation_due()
+    rotate = policy.if_due and due is not None and due <= clock.now()
+    reason = _reason(encryption, keystore, policy.change, due if rotate else None)
+    old = retirement.old_versions(home)
+    if reason is not None:
+        old.append(OldVersion(current.directory, current.num_bytes, None))
+    after = policy.retire_after
+    return Plan(
+        home,
+        current,
+        encryption,
+        rotate,
+        reason,
+        retire=tuple(version for version in old if version.retired is None),
+        delete=tuple(version for version in old if after is not None and version.expired(after)),
+    )
+
+
+def keys_to_destroy(plans: Sequence[Plan], keystore: str) -> dict[str, list[int]]:
+    """By keyset, the keys that nothing would need once the plans were carried out."""
+    gone = {storage.absolute(version.directory) for each in plans for version in each.delete}
+    found = {}
+    for name in dict.fromkeys(each.encryption.key_name for each in plans):
+        rotated = any(each.rotate for each in plans if each.encryption.key_name == name)
+        found[name] = KeyStore(keystore).would_destroy(name, lambda use: use.place in gone, rotated=rotated)
+    return found
+
+
+def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcome:
+    """Does what the policy asks of one dataset.
+
+    Args:
+      spec: how the job reads `dataset:HOME` and writes HOME.
+
+    Raises:
+      BusyError: another run holds the dataset, and the policy does not say `if_due`.
+      DataError, KeyStoreError: as `plan`, and where a job fails.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(writer.locked(home))
+        except BusyError as error:
+            if not policy.if_due:
+                raise
+            return Outcome(JobResult(open_dataset(home), skipped=True, seconds=0.0), str(error))
+        due = plan(home, keystore, policy)
+        name = due.encryption.key_name
+        rotated = KeyStore(keystore).rotate_if_due(name) if due.rotate else None
+        result = reencrypt.reencrypt(spec, keystore, policy.change)
+        registry = Registry(keystore)
+        _log_reencryption(registry, name, result.dataset)
+        stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
+        lock.check()  # before anything is taken away
+        retired = _retire(registry, name, home)
+        deleted = _delete_expired(home, policy.retire_after)
+        registry.forget_versions(name, home, _keys_of_versions(home))
+    reason = due.reason if due.reason is not None else "under the primary key already"
+    return Outcome(result, reason, rotated, retired, deleted, tuple(stale))
+
+
+def destroy_unused_keys(names: Sequence[str], keystore: str) -> tuple[list[int], list[dict[str, Any]]]:
+    """Destroys the keys of these keysets that nothing needs.
+
+    Returns:
+      Their ids; and the old keys that stay, each with what needs it.
+    """
+    store, registry = KeyStore(keystore), Registry(keystore)
+    destroyed, kept = [], []
+    for name in names:
+        destroyed += store.destroy_unused(name)
+        needed: Mapping[int, list[Use]] = registry.uses(name, [])
+        kept += [
+            {"id": key.id, "needed_by": [str(use) for use in needed.get(key.id, [])]}
+            for key in store.keys(name)
+            if not key.primary and key.state != "destroyed"
+        ]
+    return destroyed, kept
+
+
+def _reason(
+    encryption: Encryption, keystore: str, change: CipherChange, came_of_age: datetime.datetime | None
+) -> str | None:
+    if came_of_age is not None:
+        return f"its keyset's rotation was due on {came_of_age:%Y-%m-%d %H:%M} UTC"
+    primary = reencrypt.primary_key(keystore, encryption)
+    if encryption.key_id != primary:
+        return f"it is under key {encryption.key_id}, the primary one is {primary}"
+    if reencrypt.changed_cipher(encryption, change) != reencrypt.changed_cipher(encryption, CipherChange()):
+        return "its cipher changes"
+    return None
+
+
+def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
+    """Logs how the version came to be, unless the run that made it did."""
+    encryption = dataset.encryption or {}
+    before = encryption.get("reencrypted_from")
+    if before is not None:
+        registry.log(
+            name,
+            "dataset re-encrypted",
+            dataset=storage.absolute(dataset.directory),
+            from_key=before["key"],
+            to_key=encryption["key"]["id"],
+        )
+
+
+def _retire(registry: Registry, name: str, home: str) -> tuple[str, ...]:
+    newest = committed_versions(home)[-1]
+    keys = _keys_of_versions(home)
+    marked = []
+    for old in retirement.old_versions(home):
+        if old.retired is None:
+            place = storage.absolute(old.directory)
+            registry.log(
+                name, "version retired", dataset=place, replaced_by=newest, key=keys.get(old.version)
+            )
+            retirement.retire(old, newest)
+            marked.append(old.directory)
+    return tuple(marked)
+
+
+def _delete_expired(home: str, after: datetime.timedelta | None) -> tuple[str, ...]:
+    if after is None:
+        return ()
+    retirement.finish_deletions(home)
+    deleted = []
+    for old in retirement.old_versions(home):
+        if old.expired(after):
+            retirement.delete(old)
+            deleted.append(old.directory)
+    return tuple(deleted)
+
+
+def _keys_of_versions(home: str) -> dict[str, int]:
+    """The key of every version that is there."""
+    found = {}
+    for version in committed_versions(home):
+        encryption = open_dataset(storage.join(home, version)).encryption
+        if encryption is not None:
+            found[version] = int(encryption["key"]["id"])
+    return found

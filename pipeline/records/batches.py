@@ -1,0 +1,299 @@
+"""tf.train.Example records in TFRecord files, a batch at a time.
+
+Records of one shard of fixed-shape images mostly have one length and differ only in
+their values, so a run of them is one 2-D array whose columns are the fields. What does not fit
+that pattern (encoded images, other features, mixed lengths) is parsed record by record through
+protobuf, with the same results.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Literal, cast
+
+import numpy as np
+from PIL import Image
+
+from lpe.pipeline.records import example_proto, tfrecord
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import DataError
+
+OnDamage = Callable[[str, str], None]
+"""Called with (where, reason) for a record that cannot be used; it raises or takes note."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordFormat:
+    """How an example is laid out in a record.
+
+    Attributes:
+      image_shape: (H, W, C) of every image, or None where shapes differ (then `encoding` is "png").
+      encoding: `raw`: the image's bytes row-major; `png`: an encoded image (any that Pillow reads;
+        PNG is written).
+      channels: channels of an encoded image, 1 or 3.
+      image_key, label_key, id_key: feature names; without `id_key`, ids are `PREFIX-NNNNNNN`.
+    """
+
+    image_shape: tuple[int, int, int] | None
+    encoding: Literal["raw", "png"] = "raw"
+    channels: int = 3
+    image_key: str = "image"
+    label_key: str = "label"
+    id_key: str | None = "id"
+
+    def __post_init__(self) -> None:
+        if self.encoding == "raw" and self.image_shape is None:
+            raise ValueError("raw images need a fixed image_shape")
+
+
+# ---------------------------------------------------------------- writing
+
+
+def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
+    """The batch as framed records, ready to be appended to a TFRecord file.
+
+    The bytes equal those of TensorFlow's writer for the same Examples, features in sorted order.
+    """
+    ids = [name.encode() for name in batch.ids]
+    labels = [_varint(int(label)) for label in batch.labels]
+    if fmt.encoding == "png":
+        payloads = [np.frombuffer(_to_png(image), np.uint8) for image in batch.images]
+        return b"".join(
+            _encode_run([ids[i]], [labels[i]], payload[None], fmt) for i, payload in enumerate(payloads)
+        )
+    flat = batch.images.reshape(len(batch), -1)
+    lengths = [(len(i), len(label)) for i, label in zip(ids, labels, strict=True)]
+    starts = [0] + [i for i in range(1, len(ids)) if lengths[i] != lengths[i - 1]] + [len(ids)]
+    runs = itertools.pairwise(starts)
+    return b"".join(_encode_run(ids[a:b], labels[a:b], flat[a:b], fmt) for a, b in runs if b > a)
+
+
+def _encode_run(ids: list[bytes], labels: list[bytes], payload: np.ndarray, fmt: RecordFormat) -> bytes:
+    """Frames records that all have ids, labels and payloads (uint8 [N, P]) of one length."""
+    count, size = payload.shape
+    fields: dict[str, tuple[bytes, np.ndarray]] = {
+        fmt.image_key: (_bytes_prefix(size), payload),
+        fmt.label_key: (_int64_prefix(len(labels[0])), _columns(labels)),
+    }
+    if fmt.id_key is not None:
+        fields[fmt.id_key] = (_bytes_prefix(len(ids[0])), _columns(ids))
+    pieces: list[tuple[bytes, np.ndarray]] = []
+    for key in sorted(fields):
+        prefix, values = fields[key]
+        feature_size = len(prefix) + values.shape[1]
+        name = key.encode()
+        entry = b"\x0a" + _varint(len(name)) + name + b"\x12" + _varint(feature_size) + prefix
+        pieces.append((b"\x0a" + _varint(len(entry) + values.shape[1]) + entry, values))
+    features_size = sum(len(prefix) + values.shape[1] for prefix, values in pieces)
+    start = b"\x0a" + _varint(features_size)
+    length = len(start) + features_size
+
+    rows = np.empty((count, tfrecord.HEADER + length + tfrecord.FOOTER), np.uint8)
+    column = 0
+    for constant, values in [(tfrecord.header(length) + start, payload[:, :0]), *pieces]:
+        rows[:, column : column + len(constant)] = np.frombuffer(constant, np.uint8)
+        column += len(constant)
+        rows[:, column : column + values.shape[1]] = values
+        column += values.shape[1]
+    rows[:, -tfrecord.FOOTER :] = tfrecord.checksums(rows).astype("<u4")[:, None].view(np.uint8)
+    return rows.tobytes()
+
+
+def _bytes_prefix(size: int) -> bytes:
+    value = b"\x0a" + _varint(size)
+    return b"\x0a" + _varint(len(value) + size) + value
+
+
+def _int64_prefix(size: int) -> bytes:
+    value = b"\x0a" + _varint(size)
+    return b"\x1a" + _varint(len(value) + size) + value
+
+
+def _columns(values: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
+
+
+@functools.lru_cache(1 << 12)
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _to_png(image: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    # Cipher noise does not compress: the lowest effort loses nothing.
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "png", compress_level=1)
+    return out.getvalue()
+
+
+# ---------------------------------------------------------------- reading
+
+
+def decode(
+    file: BinaryIO, fmt: RecordFormat, *, where: str, on_damage: OnDamage, batch_size: int = 1024
+) -> Iterator[ImageBatch]:
+    """Reads all examples of a TFRecord file, in order; memory is bounded by a few MB and one record.
+
+    Args:
+      file: the open file, at its start; a gzip-compressed one is recognised.
+      fmt: where image, label and id are in an example.
+      where: the file's name, for errors, and the prefix of ids where records have none.
+      on_damage: called for a record whose data is damaged or is not such an example.
+      batch_size: the most images in a batch.
+
+    Raises:
+      DataError: the framing is damaged, so that no later record can be found.
+    """
+    pending: list[tuple[int, str | None, np.ndarray, int]] = []
+    index = 0
+    for rows, sound in tfrecord.frames(file, where):
+        fields = _uniform_fields(rows, fmt) if sound.all() else None
+        if fields is not None:
+            if pending:
+                yield _to_batch(pending, where)
+                pending = []
+            for at in range(0, len(rows), batch_size):
+                part = slice(at, at + batch_size)
+                ids = fields.ids[part] if fields.ids else _numbered(where, index + at, len(rows[part]))
+                yield ImageBatch(ids, fields.images[part], fields.labels[part])
+            index += len(rows)
+            continue
+        for row, intact in zip(rows, sound, strict=True):
+            place = f"{where}: record {index}"
+            try:
+                if not intact:
+                    raise DataError("its checksum does not match")
+                parsed = _parse_example(row[tfrecord.HEADER : -tfrecord.FOOTER].tobytes(), fmt)
+            except DataError as error:
+                on_damage(place, str(error))
+            else:
+                if pending and (len(pending) >= batch_size or pending[0][2].shape != parsed[1].shape):
+                    yield _to_batch(pending, where)
+                    pending = []
+                pending.append((index, *parsed))
+            index += 1
+    if pending:
+        yield _to_batch(pending, where)
+
+
+def _numbered(where: str, first: int, count: int) -> list[str]:
+    prefix = where.rsplit("/", 1)[-1]
+    return [f"{prefix}-{i:07d}" for i in range(first, first + count)]
+
+
+def _to_batch(pending: list[tuple[int, str | None, np.ndarray, int]], where: str) -> ImageBatch:
+    ids = [_numbered(where, index, 1)[0] if name is None else name for index, name, _, _ in pending]
+    images = np.stack([image for _, _, image, _ in pending])
+    return ImageBatch(ids, images, np.array([label for *_, label in pending], np.int64))
+
+
+# ---------------------------------------------------------------- one run of alike records
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fields:
+    ids: list[str] | None
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def _uniform_fields(rows: np.ndarray, fmt: RecordFormat) -> _Fields | None:
+    """The fields of records (uint8 [N, L + 16]) as columns, or None where they are not all alike."""
+    if fmt.encoding != "raw" or fmt.image_shape is None:
+        return None
+    data = rows[:, tfrecord.HEADER : -tfrecord.FOOTER]
+    spans = example_proto.value_spans(data[0].tobytes())
+    if spans is None:
+        return None
+    wanted = {fmt.image_key: "bytes", fmt.label_key: "int64"}
+    if fmt.id_key is not None:
+        wanted[fmt.id_key] = "bytes"
+    if any(key not in spans or spans[key].kind != kind for key, kind in wanted.items()):
+        return None
+    image, label = spans[fmt.image_key], spans[fmt.label_key]
+    if image.stop - image.start != int(np.prod(fmt.image_shape)):
+        return None
+    # Everything between the values (tags, lengths, keys, other features) must be the same in all
+    # records: then the first one's layout is the layout of all.
+    edges = sorted((spans[key].start, spans[key].stop) for key in wanted)
+    gaps = zip(
+        [0] + [stop for _, stop in edges], [start for start, _ in edges] + [data.shape[1]], strict=True
+    )
+    if not all((data[:, a:b] == data[0, a:b]).all() for a, b in gaps):
+        return None
+    digits = data[:, label.start : label.stop]
+    if (digits[:, :-1] < 0x80).any() or (digits[:, -1] >= 0x80).any():
+        return None
+    labels = np.zeros(len(rows), np.uint64)
+    for place in range(digits.shape[1]):
+        labels |= (digits[:, place].astype(np.uint64) & np.uint64(0x7F)) << np.uint64(7 * place)
+    ids = None
+    if fmt.id_key is not None:
+        ids = _to_text(data[:, spans[fmt.id_key].start : spans[fmt.id_key].stop])
+        if ids is None:
+            return None
+    images = data[:, image.start : image.stop].reshape(len(rows), *fmt.image_shape)
+    return _Fields(ids, images, labels.view(np.int64))
+
+
+def _to_text(columns: np.ndarray) -> list[str] | None:
+    """Rows of ASCII (uint8 [N, S]) as strings; None for what NumPy's fixed strings cannot carry."""
+    if not columns.size or (columns == 0).any() or (columns >= 0x80).any():
+        return None
+    fixed = np.ascontiguousarray(columns).view(f"S{columns.shape[1]}")[:, 0]
+    return cast(list[str], fixed.astype(str).tolist())
+
+
+# ---------------------------------------------------------------- one record
+
+
+def _parse_example(data: bytes, fmt: RecordFormat) -> tuple[str | None, np.ndarray, int]:
+    """One record's id, image (uint8 [H, W, C]) and label. Raises DataError with the reason alone."""
+    features = example_proto.parse(data)
+    if features is None:
+        raise DataError("it is not a tf.train.Example")
+    labels = features.get(fmt.label_key)
+    if not (isinstance(labels, list) and len(labels) == 1 and isinstance(labels[0], int)):
+        raise DataError(f"it has no single integer {fmt.label_key!r}")
+    payload = _single_bytes(features, fmt.image_key)
+    name = None
+    if fmt.id_key is not None:
+        try:
+            name = _single_bytes(features, fmt.id_key).decode()
+        except UnicodeDecodeError:
+            raise DataError(f"its {fmt.id_key!r} is not UTF-8 text") from None
+    if fmt.encoding == "raw":
+        shape = fmt.image_shape
+        if shape is None or len(payload) != int(np.prod(shape)):
+            raise DataError(f"its image has {len(payload)} bytes, not those of shape {shape}")
+        return name, np.frombuffer(payload, np.uint8).reshape(shape), labels[0]
+    image = _from_encoded(payload, fmt.channels)
+    if fmt.image_shape is not None and image.shape != fmt.image_shape:
+        raise DataError(f"its image has shape {image.shape}, not {fmt.image_shape}")
+    return name, image, labels[0]
+
+
+def _single_bytes(features: example_proto.Features, key: str) -> bytes:
+    values = features.get(key)
+    if not (isinstance(values, list) and len(values) == 1 and isinstance(values[0], bytes)):
+        raise DataError(f"it has no single bytes value {key!r}")
+    return values[0]
+
+
+def _from_encoded(payload: bytes, channels: int) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(payload)) as image:
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except Exception as error:  # Pillow raises a dozen kinds for damaged images
+        raise DataError(f"its image cannot be decoded ({error})") from error
+    return pixels.reshape(*pixels.shape[:2], channels)

@@ -1,0 +1,138 @@
+"""TFRecord framing, and its checksums, on runs of records of one length.
+
+A frame is: length (uint64 LE), masked CRC32C of those 8 bytes, the data, masked CRC32C of the data.
+Framed records of one length are an array, uint8 [N, L + 16].
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+import google_crc32c
+import numpy as np
+
+from lpe.transforms.errors import DataError
+
+HEADER = 12
+"""Bytes before the data of a record."""
+FOOTER = 4
+"""Bytes after it."""
+_CHUNK = 1 << 22
+_PROBE = 32
+_LARGEST_RECORD = 1 << 30
+_REPLACE = "restore the file from a copy or write the dataset again"
+
+
+def masked_crc32c(data: bytes) -> int:
+    """TFRecord's checksum of `data`: CRC32C, rotated right by 15 bits, plus a constant."""
+    return int(_mask(np.array([google_crc32c.value(data)], np.uint32))[0])
+
+
+def extend_crc32c(crc: int, data: bytes) -> int:
+    """CRC32C of what `crc` is of, followed by `data`."""
+    return int(google_crc32c.extend(crc, data))
+
+
+def _mask(crc: np.ndarray) -> np.ndarray:
+    return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)
+
+
+def header(length: int) -> bytes:
+    """The 12 bytes before data of `length` bytes."""
+    size = length.to_bytes(8, "little")
+    return size + masked_crc32c(size).to_bytes(4, "little")
+
+
+def checksums(rows: np.ndarray) -> np.ndarray:
+    """Masked CRC32C (uint32 [N]) of the data of framed records (uint8 [N, L + 16], C-contiguous)."""
+    stride = rows.shape[1]
+    view = rows.reshape(-1).data
+    value = google_crc32c.value
+    starts = range(HEADER, len(view), stride)
+    size = stride - (HEADER + FOOTER)
+    return _mask(np.array([value(view[at : at + size].tobytes()) for at in starts], np.uint32))
+
+
+def frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Reads a TFRecord file: runs of framed records of one length, and which data checksums hold (bool [N]).
+
+    A gzip-compressed file is recognised. Memory is bounded by a few MB and one record.
+
+    Raises:
+      DataError: the framing is damaged, so that no later record can be found; `where` names the file.
+    """
+    stream = _decompressed(file)
+    buffer = b""
+    offset = 0
+    index = 0
+    while True:
+        if len(buffer) - offset < HEADER:
+            buffer, offset = _more(stream, buffer, offset, HEADER, where), 0
+            if not buffer:
+                return
+        if len(buffer) < HEADER:
+            raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
+        start = buffer[offset : offset + HEADER]
+        length = int.from_bytes(start[:8], "little")
+        if start != header(length) or length > _LARGEST_RECORD:
+            raise DataError(f"{where}: the length of record {index} is damaged; {_REPLACE}")
+        stride = length + (HEADER + FOOTER)
+        if len(buffer) - offset < stride:
+            buffer, offset = _more(stream, buffer, offset, stride, where), 0
+            if len(buffer) < stride:
+                raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
+        count = (len(buffer) - offset) // stride
+        rows = np.frombuffer(buffer, np.uint8, count * stride, offset).reshape(count, stride)
+        # Where lengths vary, runs are short: look a little ahead before looking at all.
+        for ahead in (_PROBE, count):
+            same = (rows[:ahead, :HEADER] == rows[0, :HEADER]).all(axis=1)
+            if not same.all():
+                rows = rows[: int(same.argmin())]
+                break
+        stored = np.ascontiguousarray(rows[:, -4:]).view("<u4")[:, 0]
+        yield rows, checksums(rows) == stored
+        offset += rows.size
+        index += len(rows)
+
+
+def _more(stream: BinaryIO, buffer: bytes, offset: int, needed: int, where: str) -> bytes:
+    """The unread rest of `buffer` and at least `needed` bytes in all, or everything to the end."""
+    parts = [buffer[offset:]]
+    size = len(parts[0])
+    while size < max(needed, _CHUNK):
+        try:
+            piece = stream.read(max(needed, _CHUNK) - size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{where}: damaged gzip stream ({error}); {_REPLACE}") from error
+        if not piece:
+            break
+        parts.append(piece)
+        size += len(piece)
+    return b"".join(parts)
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    """`file`, unpacked if it is gzip: its first bytes are then no valid frame header."""
+    start = file.read(HEADER)
+    whole = cast(BinaryIO, _Prefixed(start, file))
+    framed = len(start) == HEADER and start == header(int.from_bytes(start[:8], "little"))
+    if start[:2] == b"\x1f\x8b" and not framed:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=whole))
+    return whole
+
+
+class _Prefixed:
+    """A stream whose first bytes were already taken, and are given back."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        if self._start:
+            piece, self._start = self._start[:size], self._start[size:]
+            return piece
+        return self._rest.read(size)

@@ -1,0 +1,73 @@
+"""Augmented copies of a split as further splits: `train_augmented_1`, `train_augmented_2`, …"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lpe.pipeline.dataset.layout import copy_split
+from lpe.pipeline.dataset.reader import Reader
+from lpe.pipeline.records.bad_records import OnBadRecord
+from lpe.pipeline.sources.plan import Plan
+from lpe.pipeline.sources.task import ShardTask
+from lpe.transforms.augment import Augmentation
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import UsageError
+
+SPLIT = "train"
+"""The split that is augmented: what a network is measured on stays as it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentedReader:
+    """Another reader's images, augmented.
+
+    Attributes:
+      reader: reads plain images.
+      augmentation, copy: see `Augmentation`.
+    """
+
+    reader: Reader
+    augmentation: Augmentation
+    copy: int
+
+    def expected(self) -> int:
+        return self.reader.expected()
+
+    def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
+        for batch in self.reader.batches(on_bad_record):
+            yield self.augmentation.apply(batch, self.copy)
+
+
+def with_copies(source: Plan, augmentation: Augmentation | None) -> Plan:
+    """The input with augmented copies of its training images added.
+
+    Raises:
+      UsageError: it has no training images, or has such copies already.
+    """
+    if augmentation is None:
+        return source
+    if SPLIT not in source.splits:
+        raise UsageError(f"augmentation needs a split {SPLIT!r}; there is {', '.join(source.splits)}")
+    added = tuple(
+        ShardTask(name, task.index, task.count, AugmentedReader(task.reader, augmentation, copy))
+        for copy in range(1, augmentation.copies + 1)
+        if (name := copy_split(SPLIT, copy))
+        for task in source.tasks
+        if task.split == SPLIT
+    )
+    taken = {task.split for task in added} & set(source.splits)
+    if taken:
+        raise UsageError(f"the dataset has augmented copies already: {', '.join(sorted(taken))}")
+    return dataclasses.replace(source, tasks=source.tasks + added)
+
+
+def to_json(augmentation: Augmentation) -> dict[str, Any]:
+    """What encryption.json says of the copies."""
+    return {"split": SPLIT, **dataclasses.asdict(augmentation)}
+
+
+def from_json(value: Mapping[str, Any]) -> Augmentation:
+    """The inverse of `to_json`."""
+    return Augmentation(tuple(value["kinds"]), value["copies"], value["seed"])

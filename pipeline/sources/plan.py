@@ -1,0 +1,149 @@
+"""A job's input, planned: what it holds, its digest, and one task per shard."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.dataset.reader import ShardReader
+from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.sources import open_source, split_uri
+from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.pipeline.sources.splits import cut, shard_bounds
+from lpe.pipeline.sources.task import ShardTask, SliceReader
+from lpe.transforms.errors import DataError, UsageError
+
+RECORD_BYTES = 100  # of a record besides its image, at most, unless names are kept as ids
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadSpec:
+    """What to read and how.
+
+    Attributes:
+      source: a source URI.
+      options: how image files become arrays.
+      validation_fraction: cut a validation split from train, e.g. "0.1".
+      keep_ids: use original names as ids instead of neutral ones.
+    """
+
+    source: str
+    options: ReadOptions = dataclasses.field(default_factory=ReadOptions)
+    validation_fraction: str | None = None
+    keep_ids: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A planned input.
+
+    Attributes:
+      name: a name for the dataset.
+      class_names: class i is called class_names[i].
+      image_shape: (H, W, C), or None where shapes differ.
+      channels: 1 or 3, or what image_shape says.
+      tasks: one per shard, split after split.
+      digest: of the source's content.
+      origin: digest of the source where the images came from in the beginning.
+      dataset: the dataset that is read, if it is one.
+      temporary: whether the tasks read temporary files of this machine.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int] | None
+    channels: int
+    tasks: tuple[ShardTask, ...]
+    digest: str
+    origin: str
+    dataset: Dataset | None
+    temporary: bool = False
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(task.split for task in self.tasks))
+
+    @property
+    def examples(self) -> int:
+        return sum(task.reader.expected() for task in self.tasks)
+
+    def output_format(self) -> RecordFormat:
+        """Raw bytes where all images have one shape, PNG otherwise."""
+        encoding = "png" if self.image_shape is None else "raw"
+        return RecordFormat(self.image_shape, encoding, self.channels)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def open_plan(spec: ReadSpec, *, digest: bool = True) -> Iterator[Plan]:
+    """Opens and plans an input; its tasks can be read while the block lasts.
+
+    Args:
+      digest: without it a source's is empty: to compute it may take reading all that is there.
+
+    Raises:
+      UsageError: an option does not go with the source.
+      DataError: the kind of source is unknown, or it is missing, damaged or empty.
+    """
+    kind, place = split_uri(spec.source)
+    if kind == "dataset":
+        if spec.options != ReadOptions() or spec.keep_ids or spec.validation_fraction is not None:
+            raise UsageError(
+                f"{spec.source}: a dataset is read as it is; image size, ids and the validation split are "
+                "decided when it is ingested"
+            )
+        yield plan_dataset(open_dataset(place))
+        return
+    with open_source(spec.source, spec.options) as source:
+        yield _source_input(source, spec, source.digest() if digest else "")
+
+
+def plan_dataset(data: Dataset) -> Plan:
+    """The input that a dataset on disk is: a task for each of its shards."""
+    tasks = []
+    for split, info in data.splits.items():
+        recorded = data.shards(split)
+        paths = data.shard_paths(split)
+        for i, (path, examples) in enumerate(zip(paths, info.shard_lengths, strict=True)):
+            reader = ShardReader(
+                path, data.format, examples, len(data.class_names), recorded[i] if recorded else None
+            )
+            tasks.append(ShardTask(split, i, len(paths), reader))
+    if not any(task.reader.expected() for task in tasks):
+        raise DataError(f"{data.directory}: this dataset is empty")
+    return Plan(
+        name=data.name,
+        class_names=data.class_names,
+        image_shape=data.image_shape,
+        channels=data.format.channels if data.image_shape is None else data.image_shape[2],
+        tasks=tuple(tasks),
+        digest=data.digest(),
+        origin=data.origin,
+        dataset=data,
+    )
+
+
+def _source_input(source: Source, spec: ReadSpec, digest: str) -> Plan:
+    info = source.info
+    tasks = []
+    for split, part in cut(info.splits, spec.validation_fraction).items():
+        bounds = shard_bounds(len(part), info.bytes_per_image + RECORD_BYTES)
+        for i, (start, stop) in enumerate(bounds):
+            images = source.slice(part.source, part.positions(start, stop))
+            reader = SliceReader(images, split, start, spec.keep_ids)
+            tasks.append(ShardTask(split, i, len(bounds), reader))
+    if not tasks:
+        raise DataError(f"{spec.source}: no images there; check the path")
+    channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
+    return Plan(
+        info.name,
+        info.class_names,
+        info.image_shape,
+        channels,
+        tuple(tasks),
+        digest,
+        digest,
+        dataset=None,
+        temporary=source.temporary,
+    )

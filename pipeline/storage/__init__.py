@@ -1,0 +1,41 @@
+"""Bytes at a path, local or in an object store: each file is whole or absent."""
+
+from lpe.pipeline.storage.files import (
+    absolute,
+    base_name,
+    check_private,
+    delete,
+    delete_temporary_files,
+    exists,
+    explain,
+    is_remote,
+    join,
+    list_names,
+    open_atomic,
+    open_read,
+    parent,
+    publish_directory,
+    read_bytes,
+    withdraw_directory,
+    write_atomic,
+)
+
+__all__ = [
+    "absolute",
+    "base_name",
+    "check_private",
+    "delete",
+    "delete_temporary_files",
+    "exists",
+    "explain",
+    "is_remote",
+    "join",
+    "list_names",
+    "open_atomic",
+    "open_read",
+    "parent",
+    "publish_directory",
+    "read_bytes",
+    "withdraw_directory",
+    "write_atomic",
+]

@@ -1,0 +1,194 @@
+"""Files at a path: the local disk directly, anything with a scheme (gs://, s3://) through `remote`.
+
+A file written here is either whole or absent: it appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from lpe.pipeline.storage import objects
+from lpe.transforms.errors import DataError, KeyStoreError
+
+_TEMPORARY = ".tmp-"
+_SPOOLED_BYTES = 1 << 24  # larger uploads wait on the local disk
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` names a file system other than the local one."""
+    return "://" in path
+
+
+def absolute(path: str) -> str:
+    """The path as it is remembered: a local one from the root on, without links."""
+    return path if is_remote(path) else str(Path(path).resolve())
+
+
+def join(directory: str, *names: str) -> str:
+    """`directory` and the names below it, with single slashes."""
+    return "/".join([directory.rstrip("/") or "/", *names]).replace("//", "/", 1 if directory == "/" else 0)
+
+
+def base_name(path: str) -> str:
+    """The last component of `path`."""
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
+def parent(path: str) -> str:
+    """Everything before the last component of `path`."""
+    trimmed = path.rstrip("/")
+    return trimmed.rsplit("/", 1)[0] if "/" in trimmed else "."
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole file. Raises FileNotFoundError."""
+    with open_read(path) as file:
+        return file.read()
+
+
+def open_read(path: str) -> BinaryIO:
+    """Opens `path` for sequential reading. Raises FileNotFoundError."""
+    if not is_remote(path):
+        return Path(path).open("rb")
+    return objects.read(path)
+
+
+@contextlib.contextmanager
+def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Opens a new file that takes the name `path` when the block ends without an error.
+
+    Args:
+      path: what the file will be called; an existing file is replaced.
+      private: the local file can be read by its owner alone (mode 0600).
+    """
+    if is_remote(path):
+        # Not streamed: closing an upload after an error would publish its half, and it could not be repeated.
+        with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as spool:
+            yield cast(BinaryIO, spool)
+            objects.write(path, cast(BinaryIO, spool))
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{target.name}")
+    mode = 0o600 if private else 0o666
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as local:
+            yield cast(BinaryIO, local)
+            local.flush()
+            os.fsync(local.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.filename in (None, str(temporary)):
+            # A failed write names no file, a failed open one that nobody asked for.
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
+    """Writes a small file in one piece; see `open_atomic`."""
+    with open_atomic(path, private=private) as file:
+        file.write(data)
+
+
+def check_private(path: str) -> None:
+    """Raises KeyStoreError if a local file that holds a secret can be read by others than its owner."""
+    if not is_remote(path) and Path(path).exists() and stat.S_IMODE(Path(path).stat().st_mode) & 0o077:
+        raise KeyStoreError(f"{path}: others than its owner may access this key file; run chmod 600 {path}")
+
+
+def exists(path: str) -> bool:
+    """Whether a file (or, locally, a directory) of this name exists."""
+    return objects.exists(path) if is_remote(path) else Path(path).exists()
+
+
+def list_names(directory: str) -> list[str]:
+    """Names directly below `directory`, sorted; empty where there is no such directory."""
+    if not is_remote(directory):
+        place = Path(directory)
+        return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
+    prefix = directory.rstrip("/") + "/"
+    return sorted({path[len(prefix) :].split("/", 1)[0] for path in objects.list_objects(prefix)})
+
+
+def delete(path: str) -> None:
+    """Deletes a file or a whole directory; nothing happens where there is none."""
+    if not is_remote(path):
+        if Path(path).is_dir():
+            shutil.rmtree(path)
+        else:
+            Path(path).unlink(missing_ok=True)
+    else:
+        objects.delete([*objects.list_objects(path.rstrip("/") + "/"), *([path] if exists(path) else [])])
+
+
+def publish_directory(source: str, target: str, *, last: str) -> None:
+    """Moves a complete directory to its final place.
+
+    On the local disk that is one step. Elsewhere the files are copied, and `last` after all others, so
+    that its presence says that the rest is there; what a kill leaves half copied is copied again.
+    """
+    if not is_remote(target):
+        # A target without its last file is the rest of a publication that was cut off.
+        if Path(target).is_dir() and not exists(join(target, last)):
+            shutil.rmtree(target)
+        Path(source).rename(target)
+        return
+    copies = objects.list_objects(source.rstrip("/") + "/")
+    pairs = [(path, join(target, path[len(source.rstrip("/")) + 1 :])) for path in copies]
+    objects.copy([pair for pair in pairs if pair[1] != join(target, last)])
+    objects.copy([pair for pair in pairs if pair[1] == join(target, last)])
+    objects.delete(copies)
+
+
+def withdraw_directory(directory: str, *, last: str) -> None:
+    """Deletes a published directory, which is gone for readers at once; may be called again after a kill."""
+    if not is_remote(directory):
+        # A half deleted directory is out of sight, where the next job at this home tidies it away.
+        aside = Path(parent(directory), "_work", f"{base_name(directory)}-{uuid.uuid4().hex[:8]}")
+        aside.parent.mkdir(exist_ok=True)
+        Path(directory).rename(aside)
+        shutil.rmtree(aside)
+        return
+    delete(join(directory, last))
+    delete(directory)
+
+
+def delete_temporary_files(directory: str) -> None:
+    """Removes what killed writers left in a local `directory`; elsewhere they leave nothing."""
+    if is_remote(directory):
+        return
+    for name in list_names(directory):
+        if name.startswith(_TEMPORARY):
+            delete(join(directory, name))
+
+
+def explain(error: OSError) -> DataError:
+    """The one line that a person should see for a failed file operation."""
+    remedies = {
+        errno.ENOENT: "check the path",
+        errno.ENOSPC: "free some space and run the same command again: finished shards are kept",
+        errno.EDQUOT: "free some space and run the same command again: finished shards are kept",
+        errno.EACCES: "make it accessible or choose another place",
+        errno.EPERM: "make it accessible or choose another place",
+        errno.EROFS: "the file system is read-only: choose another place",
+        errno.ENOTDIR: "a file stands where a directory is needed: choose another place",
+        errno.EISDIR: "this is a directory: name a file",
+    }
+    reason = error.strerror or str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = remedies.get(error.errno or 0, "run the same command again when this is mended")
+    return DataError(f"{where}{reason}; {remedy}")

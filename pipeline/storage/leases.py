@@ -1,0 +1,255 @@
+"""Locks in an object store: an object that says who holds it until when, renewed while the holder lives.
+
+The object is JSON: `owner` (a random token), `user_name`, `expires` (ISO 8601, UTC). It is made, replaced and
+deleted only under conditions that the service checks (S3: If-None-Match and If-Match; Google: the object's
+generation), so that of two that try one succeeds. A thread renews it each third of the lease; when its process
+is killed or cut off, the lease runs out and the next one takes it over.
+
+Clocks of different machines differ: whoever wants the lock waits for another quarter of the lease (15 s) after
+it has run out by their own clock. Where clocks differ by more, a live lease can be taken; its holder learns that
+from `check`, which relies on no clock: it renews, and the service refuses what is not the holder's any more.
+What is done after a successful `check` should take less than a lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from lpe.pipeline.storage import objects
+from lpe.pipeline.storage.user import user_name
+from lpe.transforms.errors import BusyError, DataError
+
+LEASE = 60.0  # seconds
+_PAUSE = 1.0  # seconds between tries, shortened at random
+
+
+@contextlib.contextmanager
+def leased(path: str, what: str, *, wait: float = 0.0, lease: float = LEASE) -> Iterator[Lease]:
+    """Holds the lock object at `path` while the block runs.
+
+    Args:
+      path: s3://BUCKET/NAME or gs://BUCKET/NAME.
+      what: what is locked, for the message.
+      wait: for how many seconds to try.
+      lease: for how many seconds the lock outlives a killed holder, without the quarter for unequal clocks.
+
+    Raises:
+      BusyError: another process holds it.
+      DataError: no credentials, no permission, no answer, or the object is no lock.
+      FileNotFoundError: no such bucket.
+      UsageError: another scheme, or the service's client is not installed.
+    """
+    held = Lease(path, what, lease)
+    held.acquire(time.monotonic() + wait)
+    stop = threading.Event()
+    heartbeat = threading.Thread(target=held.keep, args=(stop,), daemon=True, name=f"lock {path}")
+    heartbeat.start()
+    try:
+        yield held
+    finally:
+        stop.set()
+        heartbeat.join()
+        held.release()
+
+
+class Lease:
+    """A lock object; `leased` takes, renews and releases it.
+
+    Args:
+      path, what: as for `leased`.
+      seconds: length of the lease.
+    """
+
+    def __init__(self, path: str, what: str, seconds: float) -> None:
+        self._path = path
+        self._what = what
+        self._seconds = seconds
+        self._owner = secrets.token_hex(16)
+        self._object = _open(path)
+        self._tag = ""
+        self._lost = False
+        self._renewing = threading.Lock()  # the heartbeat and `check` must not do so at once
+
+    def acquire(self, end: float) -> None:
+        """Takes the lock, or tries to until `time.monotonic()` is `end`. Raises BusyError."""
+        while (holder := objects.retrying(self._path, self._take)) is not None:
+            if time.monotonic() >= end:
+                raise BusyError(
+                    f"{self._what}: another job is writing here (of {holder['user']}, lock {self._path}, valid until "
+                    f"{holder['expires']}); wait for it to end"
+                )
+            time.sleep(min(_PAUSE, self._seconds / 4) * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def check(self) -> None:
+        """Renews the lease.
+
+        Raises:
+          BusyError: another process has taken it.
+          DataError: the service does not answer.
+        """
+        objects.retrying(self._path, self._renew)
+        if self._lost:
+            raise BusyError(
+                f"{self._what}: another job took the lock {self._path} while this one was cut off from it; run the "
+                "same command again"
+            )
+
+    def keep(self, stop: threading.Event) -> None:
+        """Renews the lease until `stop` is set or it is lost."""
+        pause = self._seconds / 3
+        while not self._lost and not stop.wait(pause):
+            try:
+                self._renew()
+                pause = self._seconds / 3
+            except Exception:
+                pause = self._seconds / 12  # the service may be back in time; `check` finds out if it is not
+
+    def release(self) -> None:
+        """Deletes the object if it is still ours."""
+        # The work is done: what cannot be deleted runs out.
+        with contextlib.suppress(Exception):
+            found = self._object.read()
+            if found is not None and self._parse(found[0])["owner"] == self._owner:
+                self._object.delete(found[1])
+
+    def _take(self) -> dict[str, str] | None:
+        """Tries to take the lock; returns what the object says if another process has it."""
+        while True:
+            if self._write(None):
+                return None
+            found = self._object.read()
+            if found is None:
+                continue  # released in this moment
+            content, tag = found
+            holder = self._parse(content)
+            if holder["owner"] == self._owner:
+                self._tag = tag  # taken by a request whose answer was lost
+                return None
+            grace = datetime.timedelta(seconds=self._seconds / 4)
+            if datetime.datetime.fromisoformat(holder["expires"]) + grace > _now():
+                return holder
+            if self._write(tag):
+                return None
+
+    def _renew(self) -> None:
+        with self._renewing:
+            if self._lost or self._write(self._tag):
+                return
+            found = self._object.read()
+            if found is not None and self._parse(found[0])["owner"] == self._owner:
+                self._tag = found[1]  # renewed by a request whose answer was lost
+            else:
+                self._lost = True
+
+    def _write(self, tag: str | None) -> bool:
+        """Makes the object (tag None) or replaces that version of it; whether that was what there is."""
+        expires = _now() + datetime.timedelta(seconds=self._seconds)
+        value = {"owner": self._owner, "user": user_name(), "expires": expires.isoformat()}
+        written = self._object.write(json.dumps(value).encode(), tag)
+        if written is None:
+            return False
+        self._tag = written
+        return True
+
+    def _parse(self, content: bytes) -> dict[str, str]:
+        try:
+            value = json.loads(content)
+            if datetime.datetime.fromisoformat(value["expires"]).tzinfo is None:
+                raise ValueError("no time zone")
+            return {name: str(value[name]) for name in ("owner", "user", "expires")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self._path}: no lock of lpe ({type(error).__name__}); if nothing is running, delete it"
+            ) from error
+
+
+class _Object(Protocol):
+    """One object of a store; a tag names one version of it."""
+
+    def read(self) -> tuple[bytes, str] | None:
+        """Content and tag; None where there is no object."""
+
+    def write(self, content: bytes, tag: str | None) -> str | None:
+        """Makes the object (tag None) or replaces that version; the new tag, None if something else is there."""
+
+    def delete(self, tag: str) -> None:
+        """Deletes that version; an error where something else is there."""
+
+
+class _S3:
+    def __init__(self, bucket: str, name: str) -> None:
+        import botocore.exceptions  # noqa: PLC0415  (an extra)
+
+        self._client = objects.s3_client()
+        self._refused = botocore.exceptions.ClientError
+        self._place = {"Bucket": bucket, "Key": name}
+
+    def read(self) -> tuple[bytes, str] | None:
+        try:
+            found = self._client.get_object(**self._place)
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return found["Body"].read(), found["ETag"]
+
+    def write(self, content: bytes, tag: str | None) -> str | None:
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        try:
+            return str(self._client.put_object(**self._place, Body=content, **condition)["ETag"])
+        except self._refused as error:
+            code = error.response["Error"]["Code"]
+            if code in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
+                return None
+            raise
+
+    def delete(self, tag: str) -> None:
+        self._client.delete_object(**self._place, IfMatch=tag)
+
+
+class _Gcs:
+    def __init__(self, bucket: str, name: str) -> None:
+        from google.api_core import exceptions  # noqa: PLC0415  (an extra)
+
+        self._missing, self._refused = exceptions.NotFound, exceptions.PreconditionFailed
+        self._bucket = objects.gcs_client().bucket(bucket)
+        self._name = name
+        self._patience: dict[str, Any] = {"timeout": 20, "retry": None}
+
+    def read(self) -> tuple[bytes, str] | None:
+        blob = self._bucket.get_blob(self._name, **self._patience)
+        if blob is None:
+            return None
+        generation = blob.generation
+        try:
+            return blob.download_as_bytes(if_generation_match=generation, **self._patience), str(generation)
+        except (self._missing, self._refused):
+            return None  # gone or replaced in between
+
+    def write(self, content: bytes, tag: str | None) -> str | None:
+        blob = self._bucket.blob(self._name)
+        try:
+            blob.upload_from_string(content, if_generation_match=int(tag or 0), **self._patience)
+        except self._refused:
+            return None
+        return str(blob.generation)
+
+    def delete(self, tag: str) -> None:
+        self._bucket.blob(self._name).delete(if_generation_match=int(tag), **self._patience)
+
+
+def _open(path: str) -> _Object:
+    scheme = objects.check_bucket(path)
+    bucket, _, name = path.partition("://")[2].partition("/")
+    return _S3(bucket, name) if scheme == "s3" else _Gcs(bucket, name)
+
+
+def _now() -> datetime.datetime:
+    """The real time: processes do not share a pretended one."""
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,186 @@
+"""lpe audit: reports that say what is true, with figures that machines read and pages that people do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lpe.pipeline.audit import quality
+from lpe.pipeline.audit.attacking import Audited, Result
+from lpe.pipeline.audit.quality import Quality
+from lpe.pipeline.audit.verdict import verdict
+from lpe.pipeline.cli.app import main
+from lpe.transforms.attacks import Target
+from tests.pipeline.running import encrypt, refused
+from tests.pipeline.sources.images import encoded, pixels, write
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> str:
+    home = tmp_path_factory.mktemp("plain") / "shapes"
+    assert main(["ingest", "--source", "synthetic:120", "--output", str(home), "--json"]) == 0
+    return f"dataset:{home}"
+
+
+def test_the_report_of_a_broken_scheme(lpe, plain, tmp_path):
+    words = ("audit", "--source", plain, "--cipher", "cpbe-100", "--images", 60, "--output", tmp_path)
+    done = lpe(*words, "--scope", "dataset", "--json")
+    assert done.code == 0, done.out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert done.json["schemes"] == report["schemes"]
+    (scheme,) = report["schemes"]
+    assert (scheme["cipher"], scheme["scope"]) == ("cpbe-100", "dataset")
+    assert "Broken with 1 known image, in" in scheme["verdict"]
+    assert "Broken with 1 chosen image, in" in scheme["verdict"]
+    by_name = {attack["name"]: attack for attack in scheme["attacks"]}
+    chosen = by_name["chosen-cpbe"]
+    assert (chosen["adversary"], chosen["images"], chosen["exact"]) == ("chosen-plaintext", 1, 1.0)
+    assert (chosen["mae"], chosen["psnr"], chosen["ssim"]) == (0.0, 100.0, 1.0)
+    assert chosen["floor"].keys() == {"mae", "psnr", "ssim", "exact"}
+    assert chosen["floor"]["psnr"] < 20
+    # 48 of 60 are attacked, and the curve shows how many it takes.
+    assert by_name["smoothness"]["images"] == 48
+    assert [point["images"] for point in by_name["smoothness"]["curve"]] == [1, 3, 10, 30, 48]
+
+
+def test_a_key_per_image_and_nothing_found_is_never_called_secure(lpe, plain, tmp_path):
+    words = ("audit", "--source", plain, "--ciphers", "cpbe-100,etc", "--images", 40, "--output", tmp_path)
+    schemes = lpe(*words, "--scope", "image", "--json").json["schemes"]
+    assert [scheme["verdict"] for scheme in schemes] == ["Not broken by these attacks."] * 2
+    page = (tmp_path / "report.html").read_text()
+    assert "not broken by these attacks" in page
+    assert not re.search(r"\b(is|are) secure", page)
+
+
+def test_one_adversary_alone(lpe, plain, tmp_path):
+    words = ("audit", "--source", plain, "--cipher", "lpe-100", "--images", 40, "--output", tmp_path)
+    (scheme,) = lpe(*words, "--scope", "image", "--adversary", "ciphertext-only", "--json").json["schemes"]
+    assert [attack["name"] for attack in scheme["attacks"]] == ["one-image"]
+    assert len(scheme["attacks"][0]["curve"]) == 1
+
+
+def test_an_encrypted_dataset_of_ones_own(lpe, keystore, plain, tmp_path):
+    home = tmp_path / "enc" / "shapes"
+    encrypt(lpe, keystore, plain, home, "--cipher", "pbe", "--param", "colour=true", "--hide-labels")
+    words = ("audit", home, "--images", 60, "--output", tmp_path / "audit")
+    refused(lpe(*words), "--keystore", code=2)
+    (scheme,) = lpe(*words, "--keystore", keystore, "--json").json["schemes"]
+    assert (scheme["cipher"], scheme["params"], scheme["scope"]) == ("pbe", {"colour": "true"}, "dataset")
+    chosen = next(attack for attack in scheme["attacks"] if attack["name"] == "chosen-pbe")
+    assert (chosen["images"], chosen["exact"]) == (1, 1.0)
+
+
+def test_what_cannot_be_audited(lpe, keystore, plain, tmp_path):
+    out = ("--output", tmp_path / "audit")
+    refused(lpe("audit", *out), "--source", code=2)
+    refused(lpe("audit", "x", "--source", plain, *out), "--source", code=2)
+    refused(lpe("audit", "--source", plain, "--cipher", "rot13", *out), "unknown cipher")
+    write(tmp_path / "few", {f"cat/{i}.png": encoded(pixels(i)) for i in range(3)})
+    refused(
+        lpe("audit", "--source", f"folder:{tmp_path}/few", *out), "only 3 images; an audit needs 10 or more"
+    )
+    refused(lpe("audit", "--source", plain, "--images", 5, *out), code=2)
+    sealed = tmp_path / "enc" / "sealed"
+    encrypt(lpe, keystore, plain, sealed, "--seal")
+    refused(lpe("audit", sealed, "--keystore", keystore, *out), "is sealed")
+    assert not (tmp_path / "audit").exists()
+
+
+def test_the_page_needs_no_network(lpe, plain, tmp_path):
+    lpe("audit", "--source", plain, "--cipher", "pbe", "--images", 40, "--output", tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']*""", page)
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 3  # two galleries; one curve, since with a key per image nothing is learnt
+    assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the page is not looked at")
+def test_the_page_as_a_browser_shows_it(lpe, plain, tmp_path):
+    lpe("audit", "--source", plain, "--cipher", "lpe-100", "--images", 40, "--output", tmp_path)
+    shot = tmp_path / "page.png"
+    words = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,2400"]
+    where = [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--screenshot={shot}",
+        f"file://{tmp_path / 'report.html'}",
+    ]
+    subprocess.run([str(CHROMIUM), *words, *where], check=True, capture_output=True, timeout=90)
+    pixels = np.asarray(Image.open(shot).convert("RGB"))
+    assert pixels.shape == (2400, 1000, 3)
+    # Text, and the colours of the gallery: a page that did not render is white.
+    assert (pixels.min(axis=2) < 100).mean() > 0.02
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 1000
+    dumped = subprocess.run(
+        [str(CHROMIUM), *words, where[0], "--dump-dom", where[2]],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert "What the encryption gives away" in dumped.stdout
+    assert dumped.stdout.count("<img") == 3
+
+
+def fake(psnr: float, ssim: float, exact: float, adversary: str = "ciphertext-only") -> Audited:
+    found = Quality(1.0, psnr, ssim, exact)
+    nothing = np.zeros((1, 4, 4, 3), np.uint8)
+    result = Result("x", adversary, 10, 1.0, found, ((10, found),), nothing)
+    target = Target("lpe-100", {"chain": "raster", "channels": "shared"}, "dataset", (4, 4, 3))
+    low = Quality(60.0, 12.0, 0.2, 0.01)
+    return Audited(target, (result,), low, low, nothing, nothing)
+
+
+@pytest.mark.parametrize(
+    ("audited", "said"),
+    [
+        (fake(100.0, 1.0, 1.0), "Broken from ciphertexts alone with 10 images, in 1.0 s: every byte"),
+        (fake(31.0, 0.95, 0.2), "Broken from ciphertexts alone"),
+        (fake(20.0, 0.8, 0.2), "Partly broken"),
+        (fake(20.0, 0.3, 0.2), "Not broken by these attacks."),
+        (fake(13.0, 0.9, 0.2), "Not broken by these attacks."),
+        (fake(12.0, 0.2, 0.01), "Not broken by these attacks."),
+        (fake(100.0, 1.0, 1.0, "chosen-plaintext"), "Broken with 10 chosen images"),
+        (fake(20.0, 0.8, 0.2, "chosen-plaintext"), "Not broken by these attacks."),
+    ],
+)
+def test_verdicts(audited, said):
+    assert verdict(audited).startswith(said)
+
+
+def test_measures_by_hand():
+    plain = np.zeros((2, 8, 8, 3), np.uint8)
+    same = quality.quality(plain, plain)
+    assert (same.mae, same.psnr, same.ssim, same.exact) == (0.0, quality.MOST_PSNR, 1.0, 1.0)
+    other = plain.copy()
+    other[0] = 10
+    found = quality.quality(other, plain)
+    assert (found.mae, found.exact) == (5.0, 0.5)
+    assert found.psnr == pytest.approx(10 * np.log10(255**2 / 50))
+
+
+@pytest.mark.slow
+def test_networks_and_a_classifier(lpe, plain, tmp_path):
+    run = tmp_path / "run"
+    words = ("--output", run, "--epochs", 2, "--batch-size", 32)
+    assert lpe("train", "--data", plain.removeprefix("dataset:"), *words).code == 0
+    words = ("audit", "--source", plain, "--cipher", "lpe-50", "--scope", "dataset", "--images", 100)
+    done = lpe(*words, "--output", tmp_path / "audit", "--learned", "--classifier", run, "--json")
+    assert done.code == 0, done.out
+    (scheme,) = done.json["schemes"]
+    learned = [attack for attack in scheme["attacks"] if attack["adversary"] == "learned"]
+    assert [attack["name"] for attack in learned] == ["network, own keys", "network, known pairs"]
+    for attack in learned:
+        assert attack["psnr"] > attack["floor"]["psnr"]
+    assert all(0 <= attack["agreement"] <= 1 for attack in scheme["attacks"])
+    chosen = next(attack for attack in scheme["attacks"] if attack["adversary"] == "chosen-plaintext")
+    assert chosen["agreement"] == 1

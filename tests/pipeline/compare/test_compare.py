@@ -1,0 +1,173 @@
+"""`lpe compare`: one network for everything there is to train, resumable, and a table that says what was measured."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from PIL import Image
+
+from lpe.pipeline.compare import report, table
+from lpe.pipeline.compare.comparison import Compared
+from lpe.pipeline.compare.restoring import Breach
+from lpe.pipeline.compare.trials import CompareSpec, trials
+from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.sources.plan import ReadSpec
+from lpe.train.recipes import RECIPES
+from lpe.transforms.errors import DataError, UsageError
+from tests.pipeline.running import refused
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+ACCURACY = {
+    ("plain", "ciphertext"): 0.60,
+    ("pbe", "ciphertext"): 0.40,
+    ("pbe", "front end"): 0.55,
+    ("lpe-100", "ciphertext"): 0.45,
+    ("lpe-100", "front end"): 0.57,
+    ("lpe-100", "restored"): 0.59,
+}
+
+
+def spec_of(place, **changes):
+    spec = CompareSpec(
+        read=ReadSpec("synthetic:100"),
+        work=str(place),
+        ciphers=("plain", "pbe", "lpe-100"),
+        model="cnn",
+        front_end="auto",
+        epochs=1,
+        recipe=RECIPES["small"],
+        precision="float32",
+        seeds=2,
+        images=None,
+        audit_images=50,
+        augmentation=None,
+        beam=PipelineOptions([]),
+    )
+    return dataclasses.replace(spec, **changes)
+
+
+def compared(place, plain, class_names=CIFAR10):
+    """A comparison as it would have come out, with accuracies of our making."""
+    spec = spec_of(place)
+    results = [
+        {**dataclasses.asdict(trial), "accuracy": ACCURACY[trial.cipher, trial.kind] + 0.01 * trial.seed}
+        for trial in trials(spec, frozenset({"lpe-100"}))
+    ]
+    breaches = {
+        "pbe": Breach("negatives", 10, 100.0, 1.0, 1.0, 12.0),
+        "lpe-100": Breach("smoothness", 40, 31.5, 0.97, 0.7, 12.0),
+    }
+    data = dataclasses.replace(open_dataset(str(plain)), class_names=class_names)
+    return Compared(spec, data, {"train": 100, "test": 20}, results, breaches, frozenset({"pbe"}))
+
+
+def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
+    planned = trials(spec_of(tmp_path), frozenset({"lpe-100"}))
+    assert [trial.seed for trial in planned] == [0] * 6 + [1] * 6
+    assert [(trial.cipher, trial.kind, trial.front_end) for trial in planned[:6]] == [
+        ("plain", "ciphertext", "none"),
+        ("pbe", "ciphertext", "none"),
+        ("pbe", "front end", "embedding"),
+        ("lpe-100", "ciphertext", "none"),
+        ("lpe-100", "front end", "dechain+embedding"),
+        ("lpe-100", "restored", "none"),
+    ]
+    assert len({trial.place for trial in planned}) == 12
+    chosen = trials(spec_of(tmp_path, front_end="dechain"), frozenset())
+    assert {trial.front_end for trial in chosen if trial.kind == "front end"} == {"dechain"}
+
+
+def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
+    rows = {row.cipher: row for row in table.rows(compared(tmp_path, plain))}
+    assert str(rows["plain"].accuracies["ciphertext"]) == "60.5 ± 0.7 %"
+    lpe = rows["lpe-100"]
+    assert (lpe.front_end, lpe.attack, lpe.psnr, lpe.exact) == (
+        "dechain+embedding",
+        "smoothness",
+        31.5,
+        False,
+    )
+    assert (lpe.gap, lpe.best_gap) == (pytest.approx(15), pytest.approx(3))
+    assert lpe.accuracies["restored"].mean == pytest.approx(0.595)
+    # Restored without a difference: the plain network is the network.
+    assert rows["pbe"].accuracies["restored"] == rows["plain"].accuracies["ciphertext"]
+    assert lpe.published.accuracy == pytest.approx(89.59)
+    assert rows["pbe"].published is None
+    others = table.rows(compared(tmp_path, plain, class_names=tuple("abcdefghij")))
+    assert all(row.published is None for row in others)
+
+
+def test_the_page_stands_by_itself(plain, tmp_path):
+    value = report.write(compared(tmp_path, plain))
+    assert json.loads((tmp_path / "report.json").read_text()) == value
+    scheme = next(scheme for scheme in value["schemes"] if scheme["cipher"] == "lpe-100")
+    assert scheme["accuracy"]["front end"] == {
+        "mean": pytest.approx(0.575),
+        "spread": pytest.approx(0.0071, abs=1e-4),
+        "seeds": 2,
+    }
+    page = (tmp_path / "report.html").read_text()
+    assert table.LEAKAGE in page
+    assert "100 training images, no augmentation, 20 test images" in page
+    assert "60.5 ± 0.7 %" in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert min(Image.open(io.BytesIO(base64.b64decode(picture))).size) > 200
+
+
+def test_a_work_directory_is_one_comparison(tmp_path):
+    spec_of(tmp_path).claim()
+    spec_of(tmp_path, seeds=5, ciphers=("plain", "le")).claim()  # more of the same may be added
+    with pytest.raises(DataError, match="with another epochs, model; choose another --output"):
+        spec_of(tmp_path, epochs=2, model="resnet18").claim()
+    spec_of(tmp_path).claim("12ab")
+    spec_of(tmp_path).claim("12ab")
+    with pytest.raises(DataError, match="another content of the source"):
+        spec_of(tmp_path).claim("34cd")
+    (tmp_path / "spec.json").write_text("{")
+    with pytest.raises(DataError, match=r"spec\.json: damaged"):
+        spec_of(tmp_path).claim()
+
+
+def test_nonsense_is_refused(lpe, tmp_path):
+    with pytest.raises(UsageError, match="at least one seed"):
+        spec_of(tmp_path, seeds=0)
+    with pytest.raises(UsageError, match="directory of this machine"):
+        spec_of("s3://bucket/compare")
+    with pytest.raises(UsageError, match="unknown front end"):
+        spec_of(tmp_path, front_end="magic")
+    words = ("compare", "--source", "synthetic:50", "--output", tmp_path / "w")
+    refused(lpe(*words, "--ciphers", "rot13"), "rot13")
+    refused(lpe(*words, "--recipe", "secret"), "recipes are small, fast, madono", code=2)
+
+
+@pytest.mark.slow
+def test_the_command_end_to_end_and_again(lpe, tmp_path):
+    work = tmp_path / "compare"
+    words = ("compare", "--source", "synthetic:150", "--output", work, "--ciphers", "lpe-100", "--epochs", 1)
+    settings = ("--audit-images", 60, "--augment", "flip", "--json")
+    first = lpe(*words, *settings, "--seeds", 1)
+    assert first.code == 0, first.err
+    found = {scheme["cipher"]: scheme for scheme in first.json["schemes"]}
+    assert set(found) == {"plain", "lpe-100"}
+    assert set(found["lpe-100"]["accuracy"]) == {"ciphertext", "front end", "restored"}
+    assert found["lpe-100"]["psnr"] > 20
+    lines = (work / "results.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    # Killed after its third network, and with one more seed: nothing is trained twice.
+    (work / "results.jsonl").write_text("\n".join(lines[:3]) + "\n")
+    trained = {path: path.stat().st_mtime_ns for path in work.glob("runs/**/run.json")}
+    second = lpe(*words, *settings, "--seeds", 2)
+    assert second.code == 0, second.err
+    assert (work / "results.jsonl").read_text().splitlines()[:4] == lines
+    assert all(path.stat().st_mtime_ns == then for path, then in trained.items())
+    assert {scheme["accuracy"]["ciphertext"]["seeds"] for scheme in second.json["schemes"]} == {2}
+    assert open_dataset(str(work / "restored" / "lpe-100" / "synthetic")).copies("train") == (
+        "train_augmented_1",
+    )

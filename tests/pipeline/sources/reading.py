@@ -1,0 +1,34 @@
+"""Reading a source as a job does."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NoReturn
+
+import numpy as np
+
+from lpe.pipeline.records.bad_records import BadRecord
+from lpe.pipeline.sources.base import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    names: list[str]
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def failing(record: BadRecord) -> NoReturn:
+    raise record.error()
+
+
+def everything(source: Source, split: str) -> Everything:
+    """All images of a split, of one shape."""
+    count = source.info.splits[split]
+    batches = list(source.slice(split, np.arange(count)).batches(7, failing))
+    assert np.concatenate([batch.offsets for batch in batches]).tolist() == list(range(count))
+    return Everything(
+        [name for batch in batches for name in batch.names],
+        np.concatenate([batch.images for batch in batches]),
+        np.concatenate([batch.labels for batch in batches]),
+    )

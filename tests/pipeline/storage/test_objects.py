@@ -1,0 +1,340 @@
+"""Every job on s3:// and gs://, as on the local disk; and what happens when the service fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lpe.pipeline import storage
+from lpe.pipeline.dataset import committed_versions
+from lpe.pipeline.keystore import KeyStore
+from lpe.pipeline.storage import objects
+from tests.pipeline.running import contents, encrypt, files, refused
+from tests.pipeline.sources import images
+from tests.servers.faults import Faults, at_random, spoiled
+from tests.servers.gcs import gcs_server, make_bucket, metadata_service
+from tests.servers.moto import ENVIRONMENT, moto_server
+
+SERVICES = ["s3", "gs"]
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Faults]:
+    with (
+        moto_server() as url,
+        spoiled(url) as faults,
+        _environment({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
+    ):
+        objects.s3_client().create_bucket(Bucket="bucket")
+        yield faults
+
+
+@pytest.fixture(scope="module")
+def gs() -> Iterator[Faults]:
+    with gcs_server() as url, spoiled(url) as faults, metadata_service() as host:
+        where = {"STORAGE_EMULATOR_HOST": faults.url, "GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
+        with _environment(where):
+            make_bucket(url, "bucket")
+            yield faults
+
+
+@pytest.fixture(params=SERVICES)
+def service(request) -> Iterator[tuple[str, Faults]]:
+    """A root in the service's bucket, and what spoils it."""
+    faults: Faults = request.getfixturevalue(request.param)
+    faults.seen.clear()
+    name = "".join(letter for letter in request.node.name if letter.isalnum())
+    yield f"{request.param}://bucket/{name}", faults
+    faults.choose = lambda method, path: "none"
+
+
+@pytest.fixture
+def s3_root(s3, request) -> str:
+    """A root in a bucket of S3, for what does not depend on the service."""
+    return f"s3://bucket/{request.node.name}"
+
+
+def download(directory: str, to: Path) -> Path:
+    for path in objects.list_objects(directory.rstrip("/") + "/"):
+        storage.write_atomic(str(to / path.removeprefix(directory).lstrip("/")), storage.read_bytes(path))
+    return to
+
+
+@pytest.mark.slow
+def test_every_job_on_an_object_store(lpe, keystore, plain, service, tmp_path):
+    root, _ = service
+    local = tmp_path / "local"
+    workers = 2 if root.startswith("s3") else 1
+
+    def same(name: str) -> None:
+        assert files(download(f"{root}/{name}", tmp_path / "got" / name)) == files(local / name)
+
+    assert lpe("ingest", "--source", "synthetic:100", "--output", f"{root}/plain/shapes").code == 0
+    assert lpe("ingest", "--source", "synthetic:100", "--output", local / "plain" / "shapes").code == 0
+    same("plain")
+    for place in (root, local):
+        made = encrypt(
+            lpe, keystore, f"dataset:{place}/plain/shapes", f"{place}/enc/shapes", "--workers", workers
+        )
+        assert made.code == 0, made.out
+    same("enc")
+    home = f"{root}/enc/shapes"
+    assert lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{root}/plain/shapes").code == 0
+    KeyStore(keystore).rotate("patients")
+    again = lpe("reencrypt", home, "--keystore", keystore, "--retire-after", "7d", "--json")
+    assert (again.code, again.json["retired"]) == (0, [f"{home}/1.0.0"]), again.out
+    done = lpe(
+        "reencrypt", home, "--keystore", keystore, "--retire-after", "0d", "--destroy-keys", "--json"
+    ).json
+    assert done["deleted"] == [f"{home}/1.0.0"]
+    # The local dataset is still under the old key.
+    assert [key["needed_by"] for key in done["kept_keys"]] == [[f"dataset {local}/enc/shapes/1.0.0"]]
+    assert committed_versions(home) == ["1.0.1"]
+    assert storage.list_names(home) == ["1.0.1"]
+    back = tmp_path / "back" / "shapes"
+    assert lpe("decrypt", "--source", f"dataset:{home}", "--output", back, "--keystore", keystore).code == 0
+    assert contents(back) == contents(plain)
+    assert lpe("show", home, "--keystore", keystore, "--output", tmp_path / "grid.png").code == 0
+
+
+@pytest.mark.slow
+def test_a_key_store_in_an_object_store(lpe, service, plain, tmp_path):
+    root, _ = service
+    keys = f"{root}/keys"
+    refused(lpe("keys", "create", "patients", "--keystore", keys), "--kek")
+    kek = tmp_path / "kek.json"
+    KeyStore(str(tmp_path / "local")).create("other", kek=str(kek))
+    assert lpe("keys", "create", "patients", "--keystore", keys, "--kek", kek).code == 0
+    assert storage.list_names(keys) == ["patients.json", "patients.log.jsonl", "patients.meta.json"]
+    home = tmp_path / "enc" / "shapes"
+    assert encrypt(lpe, keys, f"dataset:{plain}", home).code == 0
+    assert lpe("keys", "rotate", "patients", "--keystore", keys).code == 0
+    assert lpe("reencrypt", home, "--keystore", keys).code == 0
+    listed = lpe("keys", "list", "patients", "--keystore", keys, "--json").json
+    assert [use["place"] for uses in listed["needed_by"].values() for use in uses] == [
+        f"{home}/1.0.0",
+        f"{home}/1.0.1",
+    ]
+    log = lpe("keys", "log", "patients", "--keystore", keys, "--json").json
+    assert (log["ok"], len(log["events"])) == (True, 5)
+
+
+IMAGES = {
+    f"{split}/{'ab'[i % 2]}/{i}.png": images.encoded(images.pixels(i))
+    for split in ("train", "test")
+    for i in range(12)
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tar",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("directory", "tar.gz", "cifar.tar", "cifar directory")
+        ),
+    ],
+)
+def test_images_in_an_object_store_are_read_as_local_ones(lpe, service, tmp_path, kind):
+    """The digest too is that of the local source: the datasets are equal."""
+    root, faults = service
+    found = images.cifar10(python=False, count=20) if "cifar" in kind else IMAGES
+    if kind.endswith("directory"):
+        local, far = images.write(tmp_path / "pictures", found), f"{root}/pictures"
+        for name, data in found.items():
+            storage.write_atomic(f"{far}/{name}", data)
+    else:
+        local = images.pack(found, tmp_path / f"pictures.{kind.removeprefix('cifar.')}")
+        far = f"{root}/{local.name}"
+        storage.write_atomic(far, local.read_bytes())
+    scheme = "cifar" if "cifar" in kind else "folder"
+    faults.choose = at_random(0.03, seed=5)
+    made = lpe("ingest", "--source", f"{scheme}:{far}", "--output", tmp_path / "far" / "shapes", "--json")
+    assert made.code == 0, made.out
+    assert lpe("ingest", "--source", f"{scheme}:{local}", "--output", tmp_path / "near" / "shapes").code == 0
+    assert files(tmp_path / "far") == files(tmp_path / "near")
+
+
+def test_images_that_are_not_in_the_object_store_are_one_line(lpe, s3_root, tmp_path):
+    home = tmp_path / "far" / "shapes"
+    for far in (f"folder:{s3_root}/none", f"folder:{s3_root}/none.tar", f"cifar:{s3_root}/none.tar.gz"):
+        refused(lpe("ingest", "--source", far, "--output", home), "none", "no such")
+    whole = images.pack(IMAGES, tmp_path / "d.tar").read_bytes()
+    for cut in (len(whole) // 2, len(whole) // 3 + 100):
+        storage.write_atomic(f"{s3_root}/cut.tar", whole[:cut])
+        refused(
+            lpe("ingest", "--source", f"folder:{s3_root}/cut.tar", "--output", home), "damaged or cut off"
+        )
+
+
+def test_faults_that_pass_are_outlived(lpe, keystore, plain, service, tmp_path):
+    root, faults = service
+    home = f"{root}/enc/shapes"
+    faults.choose = at_random(0.1, seed=3)
+    made = encrypt(lpe, keystore, f"dataset:{plain}", home)
+    assert made.code == 0, made.out
+    assert lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{plain}").code == 0
+    assert min(faults.seen.get(kind, 0) for kind in ("error", "reset", "cut")) > 0, faults.seen
+    faults.choose = lambda method, path: "none"
+    encrypt(lpe, keystore, f"dataset:{plain}", tmp_path / "local" / "shapes")
+    assert files(download(home, tmp_path / "got")) == files(tmp_path / "local" / "shapes")
+
+
+def test_training_asks_for_local_files(lpe, s3_root, tmp_path):
+    home = f"{s3_root}/shapes"
+    assert lpe("ingest", "--source", "synthetic:100", "--output", home).code == 0
+    refused(lpe("train", "--data", home, "--output", tmp_path / "run"), "local files", "copy the dataset")
+
+
+def test_slow_answers_are_waited_for(service):
+    root, faults = service
+    storage.write_atomic(f"{root}/x", b"1234")
+    faults.choose = lambda method, path: "slow"
+    assert storage.read_bytes(f"{root}/x") == b"1234"
+    assert faults.seen["slow"] > 0
+
+
+def test_a_service_that_stays_down_is_one_line_and_no_half_dataset(
+    lpe, keystore, plain, service, tmp_path, monkeypatch
+):
+    """From the middle of the job on, no shard can be written; the next run writes the missing ones."""
+    root, faults = service
+    home = f"{root}/enc/shapes"
+    monkeypatch.setattr(objects, "_FIRST_PAUSE", 0.01)
+    real = objects.write
+
+    def down(path, content):
+        if "test.tfrecord" in path:
+            objects.retrying(path, lambda: (_ for _ in ()).throw(ConnectionResetError("connection reset")))
+        real(path, content)
+
+    monkeypatch.setattr(objects, "write", down)
+    failed = encrypt(lpe, keystore, f"dataset:{plain}", home)
+    assert failed.code == 1
+    assert (
+        "connection reset; when the service can be reached, run the same command again"
+        in failed.json["error"]
+    )
+    assert committed_versions(home) == []
+    refused(lpe("verify", home), "no dataset here")
+    finished = [path for path in objects.list_objects(f"{home}/") if "/receipts/train" in path]
+    assert finished
+    monkeypatch.undo()
+    faults.seen.clear()
+    written: list[str] = []
+    faults.choose = lambda method, path: written.append(path) or "none"
+    assert encrypt(lpe, keystore, f"dataset:{plain}", home).code == 0
+    assert not [path for path in written if "receipts%2Ftrain" in path and "uploadType" in path]
+    encrypt(lpe, keystore, f"dataset:{plain}", tmp_path / "local" / "shapes")
+    assert files(download(home, tmp_path / "got")) == files(tmp_path / "local" / "shapes")
+
+
+@pytest.mark.parametrize("last", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_a_publication_cut_in_the_middle_is_finished_by_the_next_run(
+    lpe, keystore, plain, s3_root, monkeypatch, last
+):
+    home = f"{s3_root}/enc/shapes"
+    real = objects.copy
+
+    def cut(pairs):
+        real(pairs[: len(pairs) // 2] if not last or len(pairs) > 1 else pairs)
+        if not last or len(pairs) == 1:
+            raise KeyboardInterrupt
+
+    def cut_before_the_end(pairs):
+        real(pairs)
+        if len(pairs) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(objects, "copy", cut_before_the_end if last else cut)
+    assert encrypt(lpe, keystore, f"dataset:{plain}", home).code == 130
+    # Without its last file it is none; with it, it is whole.
+    assert committed_versions(home) == (["1.0.0"] if last else [])
+    monkeypatch.undo()
+    assert encrypt(lpe, keystore, f"dataset:{plain}", home).code == 0
+    assert lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{plain}").code == 0
+    assert storage.list_names(home) == ["1.0.0"]
+
+
+@pytest.mark.slow
+def test_a_deletion_cut_in_the_middle_is_finished_by_the_next_run(lpe, keystore, plain, s3_root, monkeypatch):
+    home = f"{s3_root}/enc/shapes"
+    encrypt(lpe, keystore, f"dataset:{plain}", home)
+    KeyStore(keystore).rotate("patients")
+    real = objects.delete
+
+    def cut(paths):
+        if len(paths) > 3 and "_work" not in paths[0]:
+            real(paths[:2])
+            raise KeyboardInterrupt
+        real(paths)
+
+    words = ("reencrypt", home, "--keystore", keystore, "--retire-after", "0d", "--json")
+    monkeypatch.setattr(objects, "delete", cut)
+    assert lpe(*words).code == 130
+    assert committed_versions(home) == ["1.0.1"]
+    monkeypatch.undo()
+    assert "1.0.0" in storage.list_names(home)
+    assert lpe(*words).code == 0
+    assert storage.list_names(home) == ["1.0.1"]
+
+
+def test_what_cannot_be_reached_is_one_line(lpe, service, tmp_path, monkeypatch):
+    root, _ = service
+    words = ("ingest", "--source", "synthetic:20", "--output")
+    scheme = root.partition("://")[0]
+    refused(
+        lpe(*words, f"{scheme}://nobodys-bucket/home"),
+        f"{scheme}://nobodys-bucket",
+        "no such object or bucket",
+    )
+    refused(lpe("verify", f"{root}/nothing"), "no dataset here")
+    refused(lpe(*words, "ftp://host/home"), "gs:// or s3://", code=2)
+    monkeypatch.setattr(objects, "_FIRST_PAUSE", 0.01)
+    name = "AWS_ENDPOINT_URL" if scheme == "s3" else "STORAGE_EMULATOR_HOST"
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    refused(lpe(*words, f"{scheme}://another/home"), f"{scheme}://another", "when the service can be reached")
+
+
+def test_s3_without_credentials_is_one_line_at_once(lpe, s3, monkeypatch):
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", "/nonexistent")
+    refused(lpe("ingest", "--source", "synthetic:20", "--output", "s3://unknown/home"), "no credentials")
+
+
+def test_a_refusal_is_not_tried_again():
+    tries = []
+
+    class RefusalError(Exception):
+        code = 403
+
+    def refuse():
+        tries.append(1)
+        raise RefusalError
+
+    with pytest.raises(Exception, match="s3://b/k: the service refuses access"):
+        objects.retrying("s3://b/k", refuse)
+    assert len(tries) == 1
+
+
+def test_the_manifest_names_no_place(lpe, keystore, plain, service):
+    """A dataset can be moved from one store to another."""
+    root, _ = service
+    encrypt(lpe, keystore, f"dataset:{plain}", f"{root}/enc/shapes")
+    manifest = json.loads(storage.read_bytes(f"{root}/enc/shapes/1.0.0/encryption.json"))
+    assert "bucket" not in json.dumps(manifest)

@@ -1,0 +1,365 @@
+"""Every scheme: known answers, the literal reference, inverse, independence, refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lpe.transforms import ciphers
+from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe
+from tests.transforms.ciphers import reference
+
+GOLDEN = Path(__file__).with_name("golden.json")
+ENCRYPTING = [name for name in ciphers.names() if name != "plain"]
+secrets = st.binary(min_size=32, max_size=32)
+
+
+@st.composite
+def schemes(draw, encrypting: bool = False):
+    """(name, all its parameters, an image shape that it admits)."""
+    name = draw(st.sampled_from(ENCRYPTING if encrypting else ciphers.names()))
+    params = {k: draw(st.sampled_from(v)) for k, v in ciphers.scheme(name).default_params().items()}
+    size = st.integers(1, 9)
+    channels = draw(st.integers(1, 4))
+    if name in ("le", "ele", "etc"):
+        size = st.integers(1, 3).map(lambda blocks: 4 * blocks)
+    if name == "etc" or params.get("colour") == "true":
+        channels = 3
+    return name, params, (draw(size), draw(size), channels)
+
+
+def batches(shape: tuple[int, int, int]) -> st.SearchStrategy[np.ndarray]:
+    return st.integers(1, 4).flatmap(lambda n: hnp.arrays(np.uint8, (n, *shape)))
+
+
+def derived(name: str, secret: bytes, shape: tuple[int, int, int], params: dict[str, str]):
+    return ciphers.scheme(name).derive_keys([secret], shape, params)[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), schemes(), secrets)
+def test_decrypt_inverts_encrypt_for_any_shape_key_and_parameters(data, scheme, secret):
+    name, params, shape = scheme
+    images = data.draw(batches(shape))
+    cipher = ciphers.create(name, secret=secret, image_shape=shape, **params)
+    assert np.array_equal(cipher.decrypt(cipher.encrypt(images)), images)
+    assert np.array_equal(cipher.encrypt(cipher.decrypt(images)), images)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), schemes(), secrets)
+def test_every_scheme_equals_its_formulas(data, scheme, secret):
+    name, params, shape = scheme
+    key = derived(name, secret, shape, params)
+    images = data.draw(batches(shape))
+    cipher = ciphers.create(name, key=key, image_shape=shape, **params)
+    expected = [reference.SCHEMES[name](name, key, image, params) for image in images]
+    assert np.array_equal(cipher.encrypt(images), np.stack(expected))
+    derived_alike = ciphers.create(name, secret=secret, image_shape=shape, **params)
+    assert np.array_equal(derived_alike.encrypt(images), np.stack(expected))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), schemes(encrypting=True), st.lists(secrets, min_size=2, max_size=2, unique=True))
+def test_another_secret_is_another_cipher(data, scheme, two):
+    """Shown on an image that is large enough to tell keys apart, of bytes that every scheme changes."""
+    name, params, (_, _, channels) = scheme
+    shape = (8, 8, channels)
+    image = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
+    one, other = (ciphers.create(name, secret=secret, image_shape=shape, **params) for secret in two)
+    assert not np.array_equal(one.encrypt(image), other.encrypt(image))
+    assert not np.array_equal(other.decrypt(one.encrypt(image)), image)
+
+
+def test_lpe_by_hand():
+    # mu = 4, d0 = 0.3: d1 = 4·0.3·0.7 = 0.84, d2 = 0.5376, ...; s from equation 3.
+    key = lpe.Key(4.0, 0.3, np.array([1, 0, 1, 1], np.uint8))
+    s = reference.keystream(4.0, 0.3, 4)
+    p = [10, 20, 30, 255]
+    c0 = s[0] ^ ((10 + s[0]) % 256)
+    c1 = 20 ^ c0
+    c2 = s[2] ^ ((30 + s[2]) % 256) ^ c1
+    c3 = s[3] ^ ((255 + s[3]) % 256) ^ c2
+    cipher = ciphers.create("lpe-100", key=key, image_shape=(2, 2, 1))
+    assert cipher.encrypt(np.array(p, np.uint8).reshape(1, 2, 2, 1)).ravel().tolist() == [c0, c1, c2, c3]
+    half = ciphers.create("lpe-50", key=key, image_shape=(2, 2, 1))
+    h2 = s[2] ^ ((30 + s[2]) % 256) ^ 20
+    h3 = s[3] ^ ((255 + s[3]) % 256) ^ h2
+    assert half.encrypt(np.array(p, np.uint8).reshape(1, 2, 2, 1)).ravel().tolist() == [c0, 20, h2, h3]
+    rows = ciphers.create("lpe-100", key=key, image_shape=(2, 2, 1), chain="row")
+    r2 = s[2] ^ ((30 + s[2]) % 256)
+    r3 = s[3] ^ ((255 + s[3]) % 256) ^ r2
+    assert rows.encrypt(np.array(p, np.uint8).reshape(1, 2, 2, 1)).ravel().tolist() == [c0, c1, r2, r3]
+
+
+def test_cpbe_by_hand():
+    s = reference.keystream(4.0, 0.3, 4)
+    key = cpbe.Key(4.0, 0.3, np.array([2, 0, 3, 1]), np.array([1, 0, 0, 1], np.uint8))
+    image = np.array([10, 20, 30, 255], np.uint8).reshape(1, 2, 2, 1)
+    full = ciphers.create("cpbe-100", key=key, image_shape=(2, 2, 1)).encrypt(image).ravel().tolist()
+    assert full == [10 ^ s[2], 20 ^ s[0], 30 ^ s[3], 255 ^ s[1]]
+    half = ciphers.create("cpbe-50", key=key, image_shape=(2, 2, 1)).encrypt(image).ravel().tolist()
+    assert half == [10 ^ s[2], 20, 30, 255 ^ s[1]]
+
+
+def test_pbe_by_hand():
+    mask = np.array([[[1, 0, 0], [0, 1, 1]]])
+    image = np.array([[[[1, 2, 3], [4, 5, 6]]]], np.uint8)
+    plain_order = ciphers.create("pbe", key=pbe.Key(mask), image_shape=(1, 2, 3))
+    assert plain_order.encrypt(image).tolist() == [[[[254, 2, 3], [4, 250, 249]]]]
+    # Entry 3 is (1, 2, 0), entry 5 is (2, 1, 0); applied after the mask.
+    key = pbe.Key(mask, np.array([[3, 5]]))
+    shuffled = ciphers.create("pbe", key=key, image_shape=(1, 2, 3), colour=True)
+    assert shuffled.encrypt(image).tolist() == [[[[2, 3, 254], [249, 250, 4]]]]
+
+
+def test_le_by_hand():
+    """One grey block. Nibble 0 (low of byte 0) goes to place 16 (high of byte 0), and back, reversed once."""
+    order = np.arange(32)
+    order[[0, 16]] = [16, 0]
+    reverse = np.zeros(32, bool)
+    reverse[0] = True
+    image = np.zeros((1, 4, 4, 1), np.uint8)
+    image[0, 0, 0, 0] = 0x3A
+    image[0, 3, 3, 0] = 0x51
+    out = ciphers.create("le", key=le.Key(order, reverse), image_shape=(4, 4, 1)).encrypt(image)
+    # v[0] = 15 − 10 = 5 moves to the high nibble; v[16] = 3 moves to place 0 and becomes 15 − 3 = 12.
+    assert out[0, 0, 0, 0] == 0x5C
+    assert out[0, 3, 3, 0] == 0x51
+
+
+def test_ele_by_hand():
+    """Two blocks under the identity, swapped."""
+    key = ele.Key(np.tile(np.arange(32), (2, 1)), np.zeros((2, 32), bool), np.array([1, 0]))
+    image = np.arange(32, dtype=np.uint8).reshape(1, 4, 8, 1)
+    out = ciphers.create("ele", key=key, image_shape=(4, 8, 1)).encrypt(image)
+    assert np.array_equal(out[:, :, :4], image[:, :, 4:])
+    assert np.array_equal(out[:, :, 4:], image[:, :, :4])
+
+
+def test_etc_by_hand():
+    """One block: a quarter turn counter-clockwise, mirrored left-right, inverted, channels 2, 0, 1."""
+    one = np.array
+    key = etc.Key(one([0]), one([1]), one([2]), one([1]), one([4]))
+    image = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
+    out = ciphers.create("etc", key=key, image_shape=(4, 4, 3)).encrypt(image)[0]
+    # Turned, the first row is the last column from top to bottom; mirrored, from bottom to top.
+    expected = [(255 - image[0, 3 - x, 3])[[2, 0, 1]].tolist() for x in range(4)]
+    assert out[0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(GOLDEN.read_text()), ids=lambda case: f"{case['cipher']} {case['params']}"
+)
+def test_golden_key_material_and_ciphertexts(case):
+    """Pins derivation and cipher: another implementation must give the same.
+
+    The secret is bytes 0 … 31, the image bytes 0 … 95; floats are in C99's hexadecimal form.
+    """
+    name, shape = case["cipher"], tuple(case["image_shape"])
+    key = derived(name, bytes(range(32)), shape, ciphers.resolve_params(name, case["params"]))
+    for field, expected in case["key"].items():
+        value = getattr(key, field)
+        if isinstance(expected, str):
+            assert value.hex() == expected
+        else:
+            assert np.array_equal(value, expected)
+    cipher = ciphers.create(name, secret=bytes(range(32)), image_shape=shape, **case["params"])
+    image = np.arange(96, dtype=np.uint8).reshape(1, *shape)
+    assert cipher.encrypt(image).tobytes().hex() == case["ciphertext"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(ciphers.names()), secrets, st.integers(0, 2**32 - 1))
+def test_an_image_does_not_depend_on_its_neighbours_in_the_batch(name, secret, seed):
+    shape = (8, 8, 3)
+    images = np.random.default_rng(seed).integers(0, 256, (7, *shape), dtype=np.uint8)
+    cipher = ciphers.create(name, secret=secret, image_shape=shape)
+    alone = np.concatenate([cipher.encrypt(images[i : i + 1]) for i in range(len(images))])
+    assert np.array_equal(cipher.encrypt(images), alone)
+
+
+@pytest.mark.parametrize("name", ENCRYPTING)
+def test_one_secret_per_image_equals_that_secret_alone(name):
+    shape = (8, 12, 3)
+    images = np.random.default_rng(0).integers(0, 256, (5, *shape), dtype=np.uint8)
+    each = [bytes([i]) * 32 for i in range(5)]
+    together = ciphers.create(name, secrets=each, image_shape=shape)
+    encrypted = together.encrypt(images)
+    for i, secret in enumerate(each):
+        alone = ciphers.create(name, secret=secret, image_shape=shape)
+        assert np.array_equal(encrypted[i], alone.encrypt(images[i : i + 1])[0])
+    assert np.array_equal(together.decrypt(encrypted), images)
+    assert len({image.tobytes() for image in together.encrypt(np.repeat(images[:1], 5, axis=0))}) == 5
+
+
+def test_more_images_than_fit_in_one_piece_of_work():
+    shape = (32, 32, 3)
+    images = np.random.default_rng(1).integers(0, 256, (700, *shape), dtype=np.uint8)
+    each = ciphers.create("lpe-50", secrets=[i.to_bytes(32, "big") for i in range(700)], image_shape=shape)
+    assert np.array_equal(each.decrypt(each.encrypt(images)), images)
+    assert np.array_equal(
+        each.encrypt(images)[650],
+        ciphers.create("lpe-50", secret=(650).to_bytes(32, "big"), image_shape=shape).encrypt(
+            images[650:651]
+        )[0],
+    )
+
+
+@pytest.mark.parametrize("shape", [(33, 35, 3), (64, 64, 1), (50, 41, 4), (8, 300, 2)])
+@pytest.mark.parametrize("name", ["lpe-50", "lpe-100"])
+def test_the_chain_of_large_images_of_any_size(name, shape):
+    """Large enough for every level of the prefix-XOR, with and without a rest."""
+    images = np.random.default_rng(3).integers(0, 256, (2, *shape), dtype=np.uint8)
+    params = ciphers.resolve_params(name, {})
+    key = derived(name, bytes(range(32)), shape, params)
+    cipher = ciphers.create(name, key=key, image_shape=shape)
+    encrypted = cipher.encrypt(images)
+    assert np.array_equal(encrypted[1], reference.lpe(name, key, images[1], params))
+    assert np.array_equal(cipher.decrypt(encrypted), images)
+
+
+def test_input_is_left_alone_and_may_be_a_strided_view():
+    wide = np.random.default_rng(2).integers(0, 256, (6, 80), dtype=np.uint8)
+    images = wide[:, 5:53].reshape(6, 4, 4, 3)
+    before = images.copy()
+    cipher = ciphers.create("lpe-100", secret=bytes(32), image_shape=(4, 4, 3))
+    assert np.array_equal(cipher.encrypt(images), cipher.encrypt(before))
+    assert np.array_equal(images, before)
+
+
+def test_empty_batch():
+    cipher = ciphers.create("lpe-100", secret=bytes(32), image_shape=(4, 4, 3))
+    assert cipher.encrypt(np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 4, 4, 3)
+
+
+def test_a_keystream_in_a_period_three_window_is_refused():
+    k = np.ones(1024, np.uint8)
+    with pytest.raises(ciphers.CipherError, match="cycle"):
+        ciphers.create("lpe-100", key=lpe.Key(3.83, 0.4, k), image_shape=(32, 32, 1))
+    # 0.5 goes to 1, then to 0 for ever.
+    with pytest.raises(ciphers.CipherError, match="cycle"):
+        ciphers.create("lpe-100", key=lpe.Key(4.0, 0.5, k), image_shape=(32, 32, 1))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ciphers.create("rot13", secret=bytes(32), image_shape=(4, 4, 3)), "unknown cipher 'rot13'"),
+        (lambda: ciphers.create("lpe-100", secret=bytes(31), image_shape=(4, 4, 3)), "32 bytes"),
+        (lambda: ciphers.create("lpe-100", secret=bytes(32), image_shape=(0, 4, 3)), "at least 1"),
+        (
+            lambda: ciphers.create("lpe-100", secret=bytes(32), image_shape=(4, 4, 3), chain="zigzag"),
+            "raster or row",
+        ),
+        (
+            lambda: ciphers.create("lpe-100", secret=bytes(32), image_shape=(4, 4, 3), speed="fast"),
+            "no parameter",
+        ),
+        (lambda: ciphers.create("lpe-100", image_shape=(4, 4, 3)), "exactly one"),
+        (
+            lambda: ciphers.create("lpe-100", key=lpe.Key(3.0, 0.4, np.ones(16)), image_shape=(4, 4, 1)),
+            "mu in",
+        ),
+        (
+            lambda: ciphers.create("lpe-100", key=lpe.Key(4.0, 0.3, np.ones(15)), image_shape=(4, 4, 1)),
+            r"\(16,\)",
+        ),
+        (
+            lambda: ciphers.create("lpe-100", key=lpe.Key(4.0, 0.3, np.full(16, 2)), image_shape=(4, 4, 1)),
+            r"0\.\.1",
+        ),
+        (
+            lambda: ciphers.create(
+                "cpbe-100", key=cpbe.Key(4.0, 0.3, np.zeros(16, int), np.ones(16)), image_shape=(4, 4, 1)
+            ),
+            "permutations",
+        ),
+        (lambda: ciphers.create("pbe", key=pbe.Key(np.zeros((4, 4))), image_shape=(4, 4, 3)), "mask"),
+        (
+            lambda: ciphers.create(
+                "pbe", key=pbe.Key(np.zeros((4, 4, 3))), image_shape=(4, 4, 3), colour=True
+            ),
+            "colour",
+        ),
+        (
+            lambda: ciphers.create("pbe", secret=bytes(32), image_shape=(4, 4, 1), colour=True),
+            "3 channels.*RGB",
+        ),
+        (lambda: ciphers.create("etc", secret=bytes(32), image_shape=(4, 4, 1)), "3 channels"),
+        (lambda: ciphers.create("le", secret=bytes(32), image_shape=(30, 33, 3)), "multiples of 4.*32x32"),
+        (lambda: ciphers.create("ele", secret=bytes(32), image_shape=(30, 32, 3)), "multiples of 4"),
+        (lambda: ciphers.create("etc", secret=bytes(32), image_shape=(32, 31, 3)), "multiples of 4"),
+    ],
+)
+def test_what_is_refused(call, message):
+    with pytest.raises(ciphers.CipherError, match=message):
+        call()
+
+
+def test_other_images_than_the_cipher_is_for_are_refused():
+    cipher = ciphers.create("lpe-100", secret=bytes(32), image_shape=(4, 4, 3))
+    with pytest.raises(ciphers.CipherError, match=r"shape \(4, 4, 3\)"):
+        cipher.encrypt(np.zeros((1, 4, 5, 3), np.uint8))
+    with pytest.raises(ciphers.CipherError, match="float32"):
+        cipher.encrypt(np.zeros((1, 4, 4, 3), np.float32))
+    each = ciphers.create("lpe-100", secrets=[bytes(32)] * 2, image_shape=(4, 4, 3))
+    with pytest.raises(ciphers.CipherError, match="keys for 2 images, got 3"):
+        each.encrypt(np.zeros((3, 4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("name", ENCRYPTING)
+def test_ciphers_and_keys_refuse_to_be_pickled_and_show_nothing(name):
+    key = derived(name, bytes(32), (4, 4, 3), ciphers.resolve_params(name, {}))
+    cipher = ciphers.create(name, key=key, image_shape=(4, 4, 3))
+    for thing in (cipher, key):
+        with pytest.raises(TypeError, match="pickled"):
+            pickle.dumps(thing)
+    shown = repr(cipher) + repr(key)
+    for field in dataclasses.fields(key):
+        value = getattr(key, field.name)
+        assert value is None or str(value) not in shown
+
+
+@pytest.mark.parametrize("name", ciphers.names())
+def test_each_scheme_describes_itself(name):
+    made = ciphers.scheme(name)
+    assert all(len(text) > 5 for text in (made.source, made.keyed, made.demands, made.broken_by))
+    bits = made.key_bits(name, (32, 32, 3), ciphers.resolve_params(name, {}))
+    assert bits == 0 if name == "plain" else bits > 200
+
+
+def test_key_spaces():
+    def bits(name, shape, **params):
+        return ciphers.scheme(name).key_bits(name, shape, ciphers.resolve_params(name, params))
+
+    assert bits("pbe", (32, 32, 3)) == 3072
+    assert bits("pbe", (2, 2, 3), colour="true") == pytest.approx(12 + 4 * np.log2(6))
+    assert bits("lpe-100", (32, 32, 3)) == 105 + 1024
+    assert bits("lpe-100", (32, 32, 3), channels="independent") == 105 + 3072
+    # A block of 4×4×3 bytes has 96 nibbles: 96! orders, and 2^96 choices of reversed ones.
+    assert bits("le", (4, 4, 3)) == pytest.approx(sum(np.log2(range(1, 97))) + 96)
+    assert bits("ele", (8, 4, 3)) == pytest.approx(2 * bits("le", (4, 4, 3)) + 1)
+    assert bits("etc", (8, 4, 3)) == pytest.approx(2 * np.log2(4 * 3 * 2 * 6) + 1)
+    assert bits("cpbe-100", (2, 2, 3)) == pytest.approx(105 + np.log2(24))
+    assert bits("cpbe-50", (2, 2, 3)) == pytest.approx(105 + np.log2(24) + 4)
+
+
+def test_ciphers_need_numpy_alone():
+    code = (
+        "import sys; before = set(sys.modules); import lpe.transforms.ciphers; "  # site packages may preload some
+        "ours = {m.split('.')[0] for m in set(sys.modules) - before}; "
+        "print(sorted(ours & {'apache_beam', 'tensorflow', 'tink', 'PIL', 'pyarrow', 'google'}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,99 @@
+"""Domain-separation labels: every context under which `lpe` derives, checks, seals or hashes something.
+
+A label keeps what is computed for one purpose apart from what is computed for another under the same key. Their
+bytes are part of the format: another implementation needs this table, and a change makes old data unreadable.
+
+    label                                              used as
+    lpe/v1|CIPHER|PARAMETERS|SALT|HxWxC[|IMAGE-ID]     PRF context of a cipher's secret
+    lpe/v1/FIELD/COUNTER                               HKDF-Expand info of a field of key material
+    lpe/v1|check|SALT                                  PRF context of a key's check value
+    lpe/v1|labels|SALT                                 PRF context of the order of hidden classes
+    lpe/v1|data-key|SALT                               PRF context of a dataset's data key
+    lpe/v1|data-key-check|SALT                         HMAC message of a data key's check value
+    lpe/v1|seal|SALT                                   PRF context of the AES-SIV key that hides class names
+    lpe/v1/seal                                        associated data of hidden class names
+    lpe/v1/sealed|SALT|IMAGE-ID                        associated data of a sealed image
+    lpe/v1/keyset/NAME                                 associated data of a wrapped keyset
+    lpe/v1/log/NAME                                    SHA-256 preimage that starts a keyset's audit log
+    lpe/v1/salt|NAME|VERSION|SOURCE-DIGEST             SHA-256 preimage of a dataset's salt
+    lpe/v1/augment|SEED|COPY|IMAGE-ID                  BLAKE2b preimage of an augmented copy's random numbers
+
+PARAMETERS are sorted and joined by commas, `name=value`; texts are UTF-8, numbers decimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
+"""Associated data of class names that are hidden under a dataset's key (AES-SIV)."""
+
+
+def cipher_secret(
+    cipher: str,
+    params: Mapping[str, str],
+    salt: str,
+    image_shape: tuple[int, int, int],
+    image_id: str | None = None,
+) -> bytes:
+    """The PRF context of a cipher's secret, for a dataset, or for one image where `image_id` is given."""
+    settings = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
+    parts = ["lpe/v1", cipher, settings, salt, "x".join(map(str, image_shape))]
+    if image_id is not None:
+        parts.append(image_id)
+    return "|".join(parts).encode()
+
+
+def key_field(field: str) -> str:
+    """The HKDF info of a field of key material, to be followed by a decimal counter."""
+    return f"lpe/v1/{field}/"
+
+
+def key_check(salt: str) -> bytes:
+    """The PRF context of a key's check value for the dataset with this salt."""
+    return f"lpe/v1|check|{salt}".encode()
+
+
+def label_order(salt: str) -> bytes:
+    """The PRF context of the order of a dataset's hidden classes."""
+    return f"lpe/v1|labels|{salt}".encode()
+
+
+def data_key(salt: str) -> bytes:
+    """The PRF context of the data key that seals a dataset."""
+    return f"lpe/v1|data-key|{salt}".encode()
+
+
+def data_key_check(salt: str) -> bytes:
+    """The HMAC message of a data key's check value."""
+    return f"lpe/v1|data-key-check|{salt}".encode()
+
+
+def class_names_key(salt: str) -> bytes:
+    """The PRF context of the AES-SIV key that hides a dataset's class names."""
+    return f"lpe/v1|seal|{salt}".encode()
+
+
+def sealed_image(salt: str, image_id: str) -> bytes:
+    """The associated data of a sealed image."""
+    return f"lpe/v1/sealed|{salt}|{image_id}".encode()
+
+
+def keyset(name: str) -> bytes:
+    """The associated data of a wrapped keyset."""
+    return f"lpe/v1/keyset/{name}".encode()
+
+
+def audit_log(name: str) -> bytes:
+    """The SHA-256 preimage that a keyset's audit log starts from."""
+    return f"lpe/v1/log/{name}".encode()
+
+
+def dataset_salt(name: str, version: str, source_digest: str) -> bytes:
+    """The SHA-256 preimage of a dataset's salt."""
+    return f"lpe/v1/salt|{name}|{version}|{source_digest}".encode()
+
+
+def augmented_copy(seed: int, copy: int, image_id: str) -> bytes:
+    """The BLAKE2b preimage of the random numbers of an image's augmented copy."""
+    return f"lpe/v1/augment|{seed}|{copy}|{image_id}".encode()
