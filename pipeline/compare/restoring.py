@@ -11,10 +11,11 @@ import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.audit import attacking, scene
-from lpe.pipeline.dataset import Dataset, open_dataset
-from lpe.pipeline.encryption.batch_transforms import BatchFunction, Identity
+from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.batch_transforms import BatchFunction
 from lpe.pipeline.jobs.spec import JobSpec
-from lpe.pipeline.jobs.write import Product, Work, run_job
+from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms import attacks
 
@@ -81,9 +82,9 @@ def restore(spec: JobSpec, keystore: str, images: int, breach: Breach) -> Datase
         chosen = next(each for each in attacks.against(setting.target) if each.name == breach.attack)
         recovery = chosen.learn(setting.evidence(_ADVERSARY, breach.images))
         settings = {"command": "restore", "attack": breach.attack, "images": breach.images}
-        work = Work(Restore(recovery.restore), Identity())
-        product = Product(settings, source.class_names, False, lambda _: work)
-        return open_dataset(run_job(spec, source, product).dataset.directory)
+        identity = version_identity(spec, source, settings, class_names=source.class_names, encrypted=False)
+        with new_version(spec.home, identity) as version:
+            return write_version(spec, source, version, restore=Restore(recovery.restore)).dataset
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 from lpe.pipeline import records
 from lpe.pipeline.engine.stopwatch import Stopwatch
+from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
-from lpe.pipeline.jobs.write import stored_format
 from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import fail_on_bad_record
@@ -143,7 +143,7 @@ def _measured(source: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[in
     images = size = 0
     task = max(source.tasks, key=lambda task: task.reader.expected())
     watch = Stopwatch()
-    for batch in watch.each("read", task.reader.batches(fail_on_bad_record)):
+    for batch in watch.measuring_each("read", task.reader.batches(fail_on_bad_record)):
         if not images:
             work(batch)  # what is done once for all images is done now
             watch.seconds.pop("transform")
