@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol, cast
 
 from lpe.pipeline import records, storage
-from lpe.pipeline.dataset.dataset import ShardInfo
+from lpe.pipeline.dataset.metadata import ShardInfo
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
@@ -50,10 +50,10 @@ class ShardReader:
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
         seen = bad = 0
 
-        def note(where: str, reason: str) -> None:
+        def count(record: BadRecord) -> None:
             nonlocal bad
             bad += 1
-            on_bad_record(BadRecord(where, reason))
+            on_bad_record(record)
 
         try:
             opened = storage.open_read(self.path)
@@ -63,9 +63,14 @@ class ShardReader:
             ) from None
         with opened as file:
             summed = _Summed(file)
-            for batch in records.decode(
-                cast(BinaryIO, summed), self.format, where=self.path, on_damage=note, batch_size=BATCH_SIZE
-            ):
+            batches = records.decode(
+                cast(BinaryIO, summed),
+                self.format,
+                where=self.path,
+                on_bad_record=count,
+                batch_size=BATCH_SIZE,
+            )
+            for batch in batches:
                 if batch.labels.size and not 0 <= batch.labels.min() <= batch.labels.max() < self.classes:
                     raise DataError(
                         f"{self.path}: a label outside 0..{self.classes - 1} near record {seen}; the shard does "

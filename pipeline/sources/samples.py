@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lpe.pipeline.records.bad_records import fail_on_bad_record
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.sources.plan import Plan
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
@@ -24,7 +24,7 @@ def examples(source: Plan, split: str | None) -> Iterator[ImageBatch]:
         raise DataError(f"no split {wanted!r}; there is {', '.join(source.splits)}")
     for task in source.tasks:
         if task.split == wanted:
-            for batch in task.reader.batches(fail_on_bad_record):
+            for batch in task.reader.batches(fail(REPLACE_OR_SKIP)):
                 for i in range(len(batch)):
                     part = slice(i, i + 1)
                     yield ImageBatch(batch.ids[part], batch.images[part], batch.labels[part])
