@@ -49,16 +49,6 @@ def fail(remedy: str) -> OnBadRecord:
     return raise_error
 
 
-_REMEDY = "remove or replace it, or pass --on-bad-record skip"
-
-
-def fail(remedy: str = _REMEDY) -> OnBadRecord:
-    def raise_error(record: BadRecord) -> NoReturn:
-        raise DataError(f"{record.where}: {record.reason}; {remedy}")
-
-    return raise_error
-
-
 def fail_on_bad_record(record: BadRecord) -> NoReturn:
     """The policy `fail(REPLACE_OR_SKIP)`."""
     raise record.error()

@@ -75,10 +75,6 @@ class Plan:
         """Examples of all tasks, bad ones included."""
         return sum(task.reader.expected() for task in self.tasks)
 
-    def require_plain(self, remedy: str) -> None:
-        if self.dataset is not None and self.dataset.encrypted:
-            raise DataError(f"{self.dataset.directory}: this dataset is encrypted already; {remedy}")
-
     def output_format(self) -> RecordFormat:
         """The format to store its images in: raw bytes where all have one shape, PNG otherwise."""
         return RecordFormat(self.image_shape, "png" if self.image_shape is None else "raw", self.channels)
