@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from lpe.transforms.ciphers.base import Shape
 from lpe.transforms.errors import CipherError
+from lpe.transforms.image_shape import ImageShape
 
 ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
 """With entry o, output channel j takes input channel ORDERS[o][j]."""
 
 
-def check_three_channels(name: str, image_shape: Shape) -> None:
+def check_three_channels(name: str, image_shape: ImageShape) -> None:
     """Raises CipherError unless the image has 3 channels."""
     if image_shape[2] != 3:
         raise CipherError(

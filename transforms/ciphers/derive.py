@@ -36,6 +36,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lpe.transforms.errors import CipherError
+from lpe.transforms.not_picklable import NotPicklable
 
 SECRET_BYTES = 32
 _BLOCK = 32
@@ -52,7 +53,7 @@ def _hkdf_blocks(secret: bytes, prefix: str) -> Iterator[bytes]:
             yield block
 
 
-class FieldStream:
+class FieldStream(NotPicklable):
     """The bytes of one named field of key material, in order.
 
     Args:
@@ -68,9 +69,6 @@ class FieldStream:
             raise CipherError(f"a secret has {SECRET_BYTES} bytes, this one {len(secret)}")
         self._blocks = _hkdf_blocks(secret, f"lpe/v1/{field}/")
         self._unread = b""
-
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""

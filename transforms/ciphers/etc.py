@@ -14,16 +14,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.transforms.ciphers import check, layout
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.ciphers.colour import ORDERS, check_three_channels
 from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.not_picklable import NotPicklable
 
 _TURNS = 4
 _FLIPS = 3
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Key:
+class Key(NotPicklable):
     """Key material of etc; B = (H/b)·(W/b) blocks in raster order, each array int [B].
 
     Attributes:
@@ -40,9 +42,6 @@ class Key:
     negative: np.ndarray
     colour: np.ndarray
 
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
-
 
 class Etc(Cipher):
     """etc, block size 4."""
@@ -52,8 +51,10 @@ class Etc(Cipher):
     demands = f"H and W multiples of {layout.BLOCK}, C = 3"
     broken_by = "some 10 to 100 ciphertexts; 1 chosen image"
 
-    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
-        super().__init__(name, image_shape, params, len(keys))
+    def __init__(
+        self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
+    ) -> None:
+        super().__init__(name, image_shape, params, keys)
         place = layout.block_positions(image_shape)
         shape = (len(place),)
         blocks = check.permutations("blocks", [key.blocks for key in keys], shape)
@@ -74,19 +75,19 @@ class Etc(Cipher):
         self._inverse = layout.inverse(self._index)
 
     @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+    def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
         check_three_channels("etc", image_shape)
         layout.check_blocks("EtC", image_shape)
 
     @classmethod
-    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+    def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
         blocks = len(layout.block_positions(image_shape))
         each = math.log2(_TURNS * _FLIPS * 2 * len(ORDERS))
         return blocks * each + math.lgamma(blocks + 1) / math.log(2)
 
     @classmethod
     def derive_keys(
-        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+        cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
         blocks = len(layout.block_positions(image_shape))
         return [

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lpe.transforms.ciphers.base import Shape
 from lpe.transforms.errors import CipherError
+from lpe.transforms.image_shape import ImageShape
 
 CHANNELS = {"channels": ("shared", "independent")}
 """The public parameter of schemes with a keystream per plane."""
@@ -19,7 +19,7 @@ BLOCK = 4
 """The block size of LE, ELE and EtC, in pixels."""
 
 
-def values(image_shape: Shape, params: Mapping[str, str]) -> int:
+def values(image_shape: ImageShape, params: Mapping[str, str]) -> int:
     """How many keystream values an image takes: H·W, or C·H·W with independent channels."""
     height, width, channels = image_shape
     return height * width * (channels if params["channels"] == "independent" else 1)
@@ -31,7 +31,7 @@ def interleave(planes: np.ndarray, channels: int) -> np.ndarray:
     return np.ascontiguousarray(every.transpose(0, 2, 1)).reshape(len(planes), -1)
 
 
-def check_blocks(name: str, image_shape: Shape) -> None:
+def check_blocks(name: str, image_shape: ImageShape) -> None:
     """Raises CipherError unless height and width are multiples of the block size."""
     height, width, _ = image_shape
     if height % BLOCK or width % BLOCK:
@@ -42,7 +42,7 @@ def check_blocks(name: str, image_shape: Shape) -> None:
         )
 
 
-def block_positions(image_shape: Shape) -> np.ndarray:
+def block_positions(image_shape: ImageShape) -> np.ndarray:
     """int64 [B, b·b·C]: where the bytes of each block are; blocks in raster order, bytes by row, column, channel."""
     height, width, channels = image_shape
     at = np.arange(height * width * channels)

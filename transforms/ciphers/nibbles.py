@@ -16,15 +16,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from lpe.transforms.ciphers import layout
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
+from lpe.transforms.image_shape import ImageShape
 
 
-def block_nibbles(image_shape: Shape) -> int:
+def block_nibbles(image_shape: ImageShape) -> int:
     """2·b·b·C, the nibbles of a block."""
     return 2 * layout.BLOCK * layout.BLOCK * image_shape[2]
 
 
-def block_key_bits(image_shape: Shape) -> float:
+def block_key_bits(image_shape: ImageShape) -> float:
     """Key bits of one block: an order of its nibbles and a choice of reversed ones."""
     nibbles = block_nibbles(image_shape)
     return math.lgamma(nibbles + 1) / math.log(2) + nibbles
@@ -44,13 +45,13 @@ class NibbleCipher(Cipher):
     def __init__(
         self,
         name: str,
-        image_shape: Shape,
+        image_shape: ImageShape,
         params: Mapping[str, str],
         orders: np.ndarray,
         reverses: np.ndarray,
         blocks: np.ndarray | None,
     ) -> None:
-        super().__init__(name, image_shape, params, len(orders))
+        super().__init__(name, image_shape, params, orders)
         place = layout.block_positions(image_shape)
         size = place.size
         # Nibble i of block j lies at nibbles[j, i] in the image's low nibbles, then high nibbles.
@@ -71,7 +72,7 @@ class NibbleCipher(Cipher):
         self._inverse = layout.inverse(self._index)
 
     @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+    def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
         layout.check_blocks(cls.__name__.upper(), image_shape)
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
