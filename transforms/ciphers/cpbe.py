@@ -61,14 +61,17 @@ class Cpbe(Cipher):
         if name == "cpbe-50":
             t *= k
         height, width, channels = image_shape
+        # Laid out as the pixels are, channels interleaved: uint8 [keys, H·W·C].
         self._t = layout.interleave(t.reshape(len(keys), -1, height * width), channels)
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """`channels`."""
         return layout.CHANNELS
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """The map's two numbers, the shuffle and, in cpbe-50, one bit for each keystream value."""
         length = layout.values(image_shape, params)
         return (
             logistic.KEY_BITS + math.lgamma(length + 1) / math.log(2) + (length if name == "cpbe-50" else 0)
@@ -78,6 +81,7 @@ class Cpbe(Cipher):
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `mu`, `d0`, `shuffle` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
         mu, d0 = logistic.derive(list(secrets), length)
         return [

@@ -55,6 +55,7 @@ class Ele(nibbles.NibbleCipher):
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """Each block's nibbles, and the order of the blocks."""
         blocks = len(layout.block_positions(image_shape))
         return blocks * nibbles.block_key_bits(image_shape) + math.lgamma(blocks + 1) / math.log(2)
 
@@ -62,6 +63,7 @@ class Ele(nibbles.NibbleCipher):
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `orders`, `reverses` and `blocks` of each secret, as `derive` describes."""
         count = nibbles.block_nibbles(image_shape)
         blocks = len(layout.block_positions(image_shape))
         keys = []

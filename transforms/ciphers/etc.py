@@ -1,4 +1,4 @@
-"""Block scrambling as in encryption-then-compression, EtC, which [4] compares with.
+"""Block scrambling as in encryption-then-compression, EtC, with which the paper's [4] compares.
 
 Each 4×4 block is rotated, flipped, inverted, and its channels put in another order; then the blocks
 move. (The published code for [4] overwrites channels while it swaps them and loses data; these are
@@ -76,19 +76,22 @@ class Etc(Cipher):
 
     @classmethod
     def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
+        """H and W must be multiples of the block size, and C must be 3."""
         check_three_channels("etc", image_shape)
         layout.check_blocks("EtC", image_shape)
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """Each block's rotation, flip, inversion and channel order, and the order of the blocks."""
         blocks = len(layout.block_positions(image_shape))
-        each = math.log2(_TURNS * _FLIPS * 2 * len(ORDERS))
-        return blocks * each + math.lgamma(blocks + 1) / math.log(2)
+        block_bits = math.log2(_TURNS * _FLIPS * 2 * len(ORDERS))
+        return blocks * block_bits + math.lgamma(blocks + 1) / math.log(2)
 
     @classmethod
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `blocks`, `rotate`, `flip`, `negative` and `colour` of each secret, as `derive` describes."""
         blocks = len(layout.block_positions(image_shape))
         return [
             Key(

@@ -1,4 +1,7 @@
-"""Learnable encryption (Tanaka, arXiv 1804.00490; paper, [2]): see `nibbles`; all blocks use one key."""
+"""Learnable encryption (Tanaka, arXiv 1804.00490; paper, [2]): nibbles are scrambled, in all blocks alike.
+
+The scrambling of a block is that of `nibbles`.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +47,14 @@ class Le(nibbles.NibbleCipher):
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """One block's nibbles."""
         return nibbles.block_key_bits(image_shape)
 
     @classmethod
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `order` and `reverse` of each secret, as `derive` describes."""
         count = nibbles.block_nibbles(image_shape)
         return [
             Key(

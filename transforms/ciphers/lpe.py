@@ -1,4 +1,4 @@
-"""The proposed scheme of Ahmad and Shin, at 100 % and 50 % (paper, equations 1 to 4).
+"""The scheme that Ahmad and Shin propose, learnable and chained, at 100 % and 50 % (paper, equations 1 to 4).
 
 Per plane, with c_(−1) = 0:
 
@@ -75,16 +75,19 @@ class Lpe(Cipher):
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """`chain` and `channels`."""
         return {"chain": ("raster", "row"), **layout.CHANNELS}
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """The map's two numbers, and one bit for each keystream value."""
         return logistic.KEY_BITS + layout.values(image_shape, params)
 
     @classmethod
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `mu`, `d0` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
         mu, d0 = logistic.derive(list(secrets), length)
         return [

@@ -1,4 +1,4 @@
-"""What LE and ELE share: the nibbles of an image are permuted within 4×4 blocks, and some reversed.
+"""The nibble scrambling that LE and ELE share: within 4×4 blocks nibbles are permuted, and some reversed.
 
 A block of b×b×C is flattened by (row, column, channel) to d bytes; v is its 2d nibbles, all low ones
 (p & 15), then all high ones (p >> 4). v = 15 − v where `reverse`; v = v[order]; v = 15 − v where
@@ -21,7 +21,7 @@ from lpe.transforms.image_shape import ImageShape
 
 
 def block_nibbles(image_shape: ImageShape) -> int:
-    """2·b·b·C, the nibbles of a block."""
+    """The number of nibbles of a block, 2·b·b·C."""
     return 2 * layout.BLOCK * layout.BLOCK * image_shape[2]
 
 
@@ -38,6 +38,8 @@ class NibbleCipher(Cipher):
       orders: int64 [K, B, 2d], permutations; B may be 1 where all blocks use one.
       reverses: uint8 [K, B, 2d] of 0 and 1; likewise.
       blocks: int64 [K, B], output block j is scrambled block blocks[j]; None leaves them in place.
+
+    The other arguments are those of `Cipher`.
     """
 
     demands = f"H and W multiples of {layout.BLOCK}"
@@ -73,6 +75,7 @@ class NibbleCipher(Cipher):
 
     @classmethod
     def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
+        """H and W must be multiples of the block size."""
         layout.check_blocks(cls.__name__.upper(), image_shape)
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
@@ -84,7 +87,7 @@ class NibbleCipher(Cipher):
 
 
 def _gather_nibbles(images: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
-    """out's nibbles (uint8 [M, L]) are images' nibbles at `index` (int64 [M or 1, 2L])."""
+    """Fills `out` (uint8 [M, L]) with the images' nibbles at `index` (int64 [M or 1, 2L])."""
     size = images.shape[1]
     nibbles = np.empty((len(images), 2 * size), np.uint8)
     np.bitwise_and(images, 0x0F, out=nibbles[:, :size])

@@ -59,15 +59,18 @@ class Pbe(Cipher):
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """`colour`."""
         return {"colour": ("false", "true")}
 
     @classmethod
     def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
+        """With colour=true C must be 3."""
         if params["colour"] == "true":
             check_three_channels("pbe with colour=true", image_shape)
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """One bit for each byte and, with colour=true, one of six orders for each pixel."""
         height, width, channels = image_shape
         colour = math.log2(len(ORDERS)) if params["colour"] == "true" else 0.0
         return height * width * (channels + colour)
@@ -76,6 +79,7 @@ class Pbe(Cipher):
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `mask` and, with colour=true, `colour` of each secret, as `derive` describes."""
         height, width, _ = image_shape
         keys = []
         for secret in secrets:

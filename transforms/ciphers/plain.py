@@ -1,4 +1,4 @@
-"""The identity: no encryption, for baselines."""
+"""The identity, for baselines: no encryption."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ class Plain(Cipher):
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """0: there is one key."""
         return 0.0
 
     @classmethod
     def derive_keys(
         cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """A `Key` for each secret, of which nothing is used."""
         return [Key() for _ in secrets]
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
