@@ -109,7 +109,7 @@ def _between(c: np.ndarray, axis: int) -> relations.Relation:
 
 
 def _log_probabilities() -> np.ndarray:
-    """The values ln P(p ⊕ q), float32 [256], of neighbours p and q whose difference is a Laplace variable of scale 10."""
+    """Values ln P(p ⊕ q), float32 [256], of neighbours p and q whose difference is a Laplace variable of scale 10."""
     p, difference = np.arange(256)[:, None], np.arange(-80, 81)
     weight = np.broadcast_to(np.exp(-np.abs(difference) / _DIFFERENCE), (256, len(difference)))
     q = p + difference
