@@ -216,19 +216,6 @@ def test_more_images_than_fit_in_one_piece_of_work():
     )
 
 
-@pytest.mark.parametrize("shape", [(33, 35, 3), (64, 64, 1), (50, 41, 4), (8, 300, 2)])
-@pytest.mark.parametrize("name", ["lpe-50", "lpe-100"])
-def test_the_chain_of_large_images_of_any_size(name, shape):
-    """Large enough for every level of the prefix-XOR, with and without a rest."""
-    images = np.random.default_rng(3).integers(0, 256, (2, *shape), dtype=np.uint8)
-    params = ciphers.resolve_params(name, {})
-    key = derived(name, bytes(range(32)), shape, params)
-    cipher = ciphers.create(name, key=key, image_shape=shape)
-    encrypted = cipher.encrypt(images)
-    assert np.array_equal(encrypted[1], reference.lpe(name, key, images[1], params))
-    assert np.array_equal(cipher.decrypt(encrypted), images)
-
-
 def test_input_is_left_alone_and_may_be_a_strided_view():
     wide = np.random.default_rng(2).integers(0, 256, (6, 80), dtype=np.uint8)
     images = wide[:, 5:53].reshape(6, 4, 4, 3)
