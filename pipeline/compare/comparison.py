@@ -147,7 +147,7 @@ def _train(spec: CompareSpec, progress: Progress, trial: Trial, data: Dataset, s
         ),
         progress=progress.epoch,
     )
-    accuracy = evaluate(load_run(directory), data.directory, split)["accuracy"]
-    result = TrialResult(trial, accuracy, spec.epochs, trained["seconds"], trial.directory)
+    accuracy = evaluate(load_run(directory), data.directory, split).accuracy
+    result = TrialResult(trial, accuracy, spec.epochs, trained.seconds, trial.directory)
     results.write(path, [*known, result])
     return result
