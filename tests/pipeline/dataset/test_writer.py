@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -42,6 +43,15 @@ def write(version: NewVersion, split: str, index: int, count: int, *, ids: bool 
 
 def commit(version: NewVersion, receipts: list[ShardReceipt], splits: list[str]) -> None:
     version.commit(receipts, {"job": version.identity.job, "origin": version.identity.origin}, splits)
+
+
+def killed(home: str, identity: VersionIdentity = IDENTITY, *, shards: int = 1) -> NewVersion:
+    """A job that was killed when it had finished some shards of two."""
+    with contextlib.suppress(KeyboardInterrupt), new_version(home, identity) as version:
+        for index in range(shards):
+            write(version, "train", index, 2)
+        raise KeyboardInterrupt
+    return version
 
 
 def make(home: str, identity: VersionIdentity = IDENTITY) -> None:
@@ -92,9 +102,7 @@ def test_versions_of_one_home_have_one_origin_and_kind(home, change):
 
 
 def test_finished_shards_are_found_again(home):
-    with pytest.raises(RuntimeError), new_version(home, IDENTITY) as version:
-        write(version, "train", 0, 2)
-        raise RuntimeError("killed")
+    killed(home)
     with new_version(home, IDENTITY) as again:
         finished = again.finished("train", 0)
         assert finished is not None
@@ -104,16 +112,12 @@ def test_finished_shards_are_found_again(home):
 
 
 def test_work_without_a_finished_shard_goes(home):
-    with pytest.raises(RuntimeError), new_version(home, IDENTITY):
-        raise RuntimeError("killed")
+    killed(home, shards=0)
     assert not Path(home).exists()
 
 
 def test_an_unfinished_other_job_stays_unless_both_are_restartable(home):
-    restartable = dataclasses.replace(IDENTITY, restartable=True)
-    with pytest.raises(RuntimeError), new_version(home, restartable) as version:
-        write(version, "train", 0, 2)
-        raise RuntimeError("killed")
+    version = killed(home, dataclasses.replace(IDENTITY, restartable=True))
     other = dataclasses.replace(IDENTITY, job="b" * 64)
     with pytest.raises(DataError, match="unfinished job with other settings"), new_version(home, other):
         pass
