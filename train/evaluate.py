@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,14 +16,30 @@ from lpe.transforms.errors import DataError
 _BINDING = ("cipher", "params", "scope", "salt")
 
 
-def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A network measured on a split.
+
+    Attributes:
+      accuracy: share of the images whose most probable class is the right one, 0..1.
+      loss: mean cross-entropy, in nats.
+      examples: how many images it was measured on.
+    """
+
+    accuracy: float
+    loss: float
+    examples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What `lpe evaluate --json` prints of it."""
+        return dataclasses.asdict(self)
+
+
+def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> Evaluation:
     """Accuracy and mean cross-entropy of the run's network on all images of a split.
 
     Args:
       dataset_path: a dataset's home or one of its versions, encrypted as the training images were.
-
-    Returns:
-      `accuracy` (0..1), `loss`, `examples`.
 
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
@@ -41,11 +58,7 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
         batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
         with batches.failing_clearly():
             metrics = model.evaluate(batches, verbose=0, return_dict=True)
-    return {
-        "accuracy": float(metrics["accuracy"]),
-        "loss": float(metrics["loss"]),
-        "examples": dataset.splits[split].examples,
-    }
+    return Evaluation(float(metrics["accuracy"]), float(metrics["loss"]), dataset.splits[split].examples)
 
 
 def check_fits(run: Run, dataset: Dataset) -> None:

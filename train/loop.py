@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,55 @@ class TrainSpec:
             raise UsageError(f"the validation fraction must be in (0, 0.5], not {self.validation_fraction}")
 
 
-def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a training run ended in.
+
+    Attributes:
+      run: the run directory.
+      model: the `.keras` file, with the weights of the best epoch.
+      front_end: the front end's name, `auto` resolved.
+      epochs: how many there were.
+      accuracy: `train` and `validation` of the best epoch, 0..1.
+      seconds: training time of all epochs, interruptions left out.
+      skipped: whether the run was finished before, so that nothing was trained.
+    """
+
+    run: str
+    model: str
+    front_end: str
+    epochs: int
+    accuracy: Mapping[str, float]
+    seconds: float
+    skipped: bool
+
+    @classmethod
+    def of(cls, run: Run, *, skipped: bool) -> TrainResult:
+        """The result that a finished run stands for."""
+        return cls(
+            run=run.directory,
+            model=run.model_path,
+            front_end=run.spec["front_end"],
+            epochs=run.epochs,
+            accuracy=run.accuracy,
+            seconds=run.seconds,
+            skipped=skipped,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `lpe train --json` prints of it; `status` is `ok` or `skipped`."""
+        return {
+            "status": "skipped" if self.skipped else "ok",
+            "run": self.run,
+            "model": self.model,
+            "front_end": self.front_end,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            "accuracy": dict(self.accuracy),
+        }
+
+
+def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     """Trains, or goes on where a killed run of the same spec stopped: at the end of its last epoch.
 
     Sets seeds, precision and determinism for the whole process (`backend.prepare`).
@@ -95,10 +144,6 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     Args:
       progress: called after each epoch with (epoch from 1, epochs, metrics, training images per
         second); metrics are `loss`, `accuracy`, `val_loss`, `val_accuracy`.
-
-    Returns:
-      `status` (`ok`, or `skipped` where the run was finished before), `run`, `model` (the .keras file), `front_end`,
-      `epochs`, `seconds` (of training in all), `accuracy` {`train`, `validation`} of the best epoch.
 
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
@@ -114,7 +159,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
     settings = _settings(spec, dataset, origin)
     directory = Path(spec.output)
     if _claim(directory, settings):
-        return _result(load_run(spec.output), "skipped")
+        return TrainResult.of(load_run(spec.output), skipped=True)
     backend.prepare(spec.seed, spec.precision)
     shape = image_shape(dataset)
     model = models.build(spec.model, shape, len(dataset.class_names), spec.front_end, dataset.encryption)
@@ -133,7 +178,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> dict[str, Any]:
         count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(shape)))
         front_ends.adapt(model, sample(dataset, source.split, source.selection, count))
     _train(model, source, state, finished, spec, progress)
-    return _result(_finish(model, state, spec, dataset, settings), "ok")
+    return TrainResult.of(_finish(model, state, spec, dataset, settings), skipped=False)
 
 
 def _check_origin(origin: Run, spec: TrainSpec, dataset: Dataset) -> None:
@@ -286,15 +331,3 @@ def _finish(
     storage.write_atomic(str(directory / RUN_FILE), (json.dumps(run.to_json(), indent=2) + "\n").encode())
     shutil.rmtree(directory / CHECKPOINTS)
     return run
-
-
-def _result(run: Run, status: str) -> dict[str, Any]:
-    return {
-        "status": status,
-        "run": run.directory,
-        "model": run.model_path,
-        "front_end": run.spec["front_end"],
-        "epochs": run.epochs,
-        "seconds": run.seconds,
-        "accuracy": dict(run.accuracy),
-    }

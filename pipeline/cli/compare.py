@@ -65,8 +65,8 @@ def compare(
     from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
 
     console = Report("compare", as_json=as_json)
-    beam = beam_options(ctx.args)
-    runners.check_waited_for(beam, "compare")
+    beam = tuple(ctx.args)
+    runners.check_waited_for(beam_options(beam), "compare")
     names = cipher_names(ciphers)
     spec = CompareSpec(
         read=read_spec(source, image_size, grey, validation_fraction, False),

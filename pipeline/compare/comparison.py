@@ -155,12 +155,12 @@ def _train(spec: CompareSpec, report: Report, trial: Trial, data: Dataset, split
         ),
         progress=report.epoch,
     )
-    accuracy = evaluate(load_run(directory), data.directory, split)["accuracy"]
+    accuracy = evaluate(load_run(directory), data.directory, split).accuracy
     result = {
         **asked,
         "accuracy": accuracy,
         "epochs": spec.epochs,
-        "seconds": run["seconds"],
+        "seconds": run.seconds,
         "run": trial.place,
     }
     lines = [*_lines(path), result]

@@ -6,8 +6,6 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from apache_beam.options.pipeline_options import PipelineOptions
-
 from lpe.pipeline import storage
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train import front_ends
@@ -54,7 +52,7 @@ class CompareSpec:
     images: int | None
     audit_images: int
     augmentation: Augmentation | None
-    beam: PipelineOptions
+    beam: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if self.seeds < 1:

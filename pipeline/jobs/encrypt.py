@@ -25,7 +25,7 @@ def encrypt(
     with open_plan(spec.read) as source:
         if source.dataset is not None and source.dataset.encrypted:
             raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
-        runners.check_no_temporary(spec.beam, spec.read.source, source.temporary)
+        runners.check_no_temporary(spec.options(), spec.read.source, source.temporary)
         described = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
         with_copies = augmented.with_copies(source, augmentation)
         return encrypt_as(spec, with_copies, choice, key, source.class_names, None, described)

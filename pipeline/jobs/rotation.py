@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lpe.pipeline import clock, storage
@@ -18,10 +18,11 @@ from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset, reti
 from lpe.pipeline.dataset.layout import INFO_FILE
 from lpe.pipeline.dataset.retirement import OldVersion
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.jobs import reencrypt
+from lpe.pipeline.jobs.reencrypt import changed_cipher, primary_key
+from lpe.pipeline.jobs.reencrypt import reencrypt as write_reencrypted
 from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
 from lpe.pipeline.keystore import KeyStore, Registry
-from lpe.pipeline.keystore.uses import Use
+from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.errors import BusyError, DataError
 
 
@@ -43,7 +44,7 @@ class Policy:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class DueActions:
     """What the policy asks of one dataset now.
 
     Attributes:
@@ -118,7 +119,7 @@ class Outcome:
         }
 
 
-def plan(home: str, keystore: str, policy: Policy) -> Plan:
+def due_actions(home: str, keystore: str, policy: Policy) -> DueActions:
     """Looks at a dataset and decides what is to be done; changes nothing.
 
     Raises:
@@ -138,7 +139,7 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
     if reason is not None:
         old.append(OldVersion(current.directory, current.num_bytes, None))
     after = policy.retire_after
-    return Plan(
+    return DueActions(
         home,
         current,
         encryption,
@@ -149,17 +150,17 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
     )
 
 
-def keys_to_destroy(plans: Sequence[Plan], keystore: str) -> dict[str, list[int]]:
-    """By keyset, the keys that nothing would need once the plans were carried out."""
-    gone = {storage.absolute(version.directory) for each in plans for version in each.delete}
+def keys_to_destroy(actions: Sequence[DueActions], keystore: str) -> dict[str, list[int]]:
+    """By keyset, the keys that nothing would need once the actions were carried out."""
+    gone = {storage.absolute(version.directory) for each in actions for version in each.delete}
     found = {}
-    for name in dict.fromkeys(each.encryption.key_name for each in plans):
-        rotated = any(each.rotate for each in plans if each.encryption.key_name == name)
+    for name in dict.fromkeys(each.encryption.key_name for each in actions):
+        rotated = any(each.rotate for each in actions if each.encryption.key_name == name)
         found[name] = KeyStore(keystore).would_destroy(name, lambda use: use.place in gone, rotated=rotated)
     return found
 
 
-def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcome:
+def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = None) -> Outcome:
     """Does what the policy asks of one dataset.
 
     Args:
@@ -167,8 +168,9 @@ def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcom
 
     Raises:
       BusyError: another run holds the dataset, and the policy does not say `if_due`.
-      DataError, KeyStoreError: as `plan`, and where a job fails.
+      DataError, KeyStoreError: as `due_actions`, and where a job fails.
     """
+    spec = spec or JobSpec(ReadSpec(f"dataset:{home}"), home)
     with contextlib.ExitStack() as stack:
         try:
             lock = stack.enter_context(writer.locked(home))
@@ -176,10 +178,10 @@ def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcom
             if not policy.if_due:
                 raise
             return Outcome(JobResult(open_dataset(home), skipped=True, seconds=0.0), str(error))
-        due = plan(home, keystore, policy)
+        due = due_actions(home, keystore, policy)
         name = due.encryption.key_name
         rotated = KeyStore(keystore).rotate_if_due(name) if due.rotate else None
-        result = reencrypt.reencrypt(spec, keystore, policy.change)
+        result = write_reencrypted(spec, keystore, policy.change)
         registry = Registry(keystore)
         _log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
@@ -191,23 +193,51 @@ def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcom
     return Outcome(result, reason, rotated, retired, deleted, tuple(stale))
 
 
-def destroy_unused_keys(names: Sequence[str], keystore: str) -> tuple[list[int], list[dict[str, Any]]]:
-    """Destroys the keys of these keysets that nothing needs.
+@dataclasses.dataclass(frozen=True)
+class KeptKey:
+    """An old key that stays.
 
-    Returns:
-      Their ids; and the old keys that stay, each with what needs it.
+    Attributes:
+      id: the key's.
+      needed_by: what needs it, one line each.
     """
+
+    id: int
+    needed_by: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DestroyedKeys:
+    """The keys of some keysets after those that nothing needs were destroyed.
+
+    Attributes:
+      destroyed: the ids of the keys that this run destroyed.
+      kept: the old keys that stay.
+    """
+
+    destroyed: tuple[int, ...] = ()
+    kept: tuple[KeptKey, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """`reencrypt`'s part of `--json` about keys."""
+        kept = [{"id": key.id, "needed_by": list(key.needed_by)} for key in self.kept]
+        return {"destroyed_keys": list(self.destroyed), "kept_keys": kept}
+
+
+def destroy_unused_keys(names: Sequence[str], keystore: str) -> DestroyedKeys:
+    """Destroys the keys of these keysets that nothing needs."""
     store, registry = KeyStore(keystore), Registry(keystore)
-    destroyed, kept = [], []
+    destroyed: list[int] = []
+    kept: list[KeptKey] = []
     for name in names:
         destroyed += store.destroy_unused(name)
-        needed: Mapping[int, list[Use]] = registry.uses(name, [])
+        uses = registry.uses(name, [])
         kept += [
-            {"id": key.id, "needed_by": [str(use) for use in needed.get(key.id, [])]}
+            KeptKey(key.id, tuple(str(use) for use in uses.get(key.id, [])))
             for key in store.keys(name)
             if not key.primary and key.state != "destroyed"
         ]
-    return destroyed, kept
+    return DestroyedKeys(tuple(destroyed), tuple(kept))
 
 
 def _reason(
@@ -215,10 +245,10 @@ def _reason(
 ) -> str | None:
     if came_of_age is not None:
         return f"its keyset's rotation was due on {came_of_age:%Y-%m-%d %H:%M} UTC"
-    primary = reencrypt.primary_key(keystore, encryption)
+    primary = primary_key(keystore, encryption)
     if encryption.key_id != primary:
         return f"it is under key {encryption.key_id}, the primary one is {primary}"
-    if reencrypt.changed_cipher(encryption, change) != reencrypt.changed_cipher(encryption, CipherChange()):
+    if changed_cipher(encryption, change) != changed_cipher(encryption, CipherChange()):
         return "its cipher changes"
     return None
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine import runners
+from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.metrics import JobMetrics
+from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.keyed import Scope
-
-Progress = Callable[[int, int], None]
-"""Called with images done and images in all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +33,17 @@ class JobSpec:
 
     read: ReadSpec
     home: str
-    beam: PipelineOptions
+    beam: Sequence[str] = ()
     skip_bad_records: bool = False
-    progress: Progress | None = None
+    progress: Update | None = None
     processes: int = 1
+
+    def __post_init__(self) -> None:
+        self.options()
+
+    def options(self) -> PipelineOptions:
+        """Beam's options, parsed."""
+        return beam_options(self.beam)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,4 +112,4 @@ def reached(spec: JobSpec) -> JobSpec:
 
 def reached_place(spec: JobSpec, place: str) -> str:
     """The same for one path, such as a key store's; see `runners.on_workers`."""
-    return runners.on_workers(spec.beam, place)
+    return runners.on_workers(spec.options(), place)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import Reader
@@ -16,6 +15,7 @@ from lpe.pipeline.dataset.writer import ShardReceipt
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform, Decrypt, Identity
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.engine import runners, shard_pipeline
+from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.failures import ShardsFailedError
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.engine.stopwatch import Stopwatch
@@ -51,7 +51,9 @@ class Verification:
         }
 
 
-def verify(path: str, keystore: str | None, against: str | None, beam: PipelineOptions) -> Verification:
+def verify(
+    path: str, keystore: str | None = None, against: str | None = None, beam: Sequence[str] = ()
+) -> Verification:
     """Reads every record of a dataset and checks what can be checked.
 
     Always: metadata, sizes, checksums, counts, labels, unique ids within a shard. With a key store:
@@ -68,9 +70,10 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
       KeyStoreError: the key store or the key cannot be opened.
     """
     started = time.monotonic()
-    runners.check_waited_for(beam, "verify")
-    path = runners.on_workers(beam, path)
-    keystore, against = (each and runners.on_workers(beam, each) for each in (keystore, against))
+    options = beam_options(beam)
+    runners.check_waited_for(options, "verify")
+    path = runners.on_workers(options, path)
+    keystore, against = (each and runners.on_workers(options, each) for each in (keystore, against))
     data = open_dataset(path)
     stage: BatchTransform = Identity()
     if data.encryption is not None:
@@ -91,7 +94,7 @@ def verify(path: str, keystore: str | None, against: str | None, beam: PipelineO
     examples = source.examples
     try:
         counted = shard_pipeline.run(
-            source.tasks, CheckShard(stage, plain), shard_pipeline.fail_if_any, options=beam
+            source.tasks, CheckShard(stage, plain), shard_pipeline.fail_if_any, options=options
         )
     except ShardsFailedError as error:
         problems, examples = tuple(error.reasons), error.images

@@ -84,7 +84,7 @@ def write_dataset(spec: JobSpec, source: Plan, product: Product) -> JobResult:
         source.tasks,
         WriteShard(work.restore, work.conceal, work.check, begun, spec.skip_bad_records),
         shard_pipeline.Commit(begun, manifest, source.splits),
-        spec.beam,
+        spec.options(),
         processes=spec.processes,
         watch=_watcher(spec.progress, begun, source) if spec.progress is not None else None,
     )

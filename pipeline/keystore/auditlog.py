@@ -28,6 +28,21 @@ class Head:
     hash: str
 
 
+@dataclasses.dataclass(frozen=True)
+class AuditTrail:
+    """A keyset's audit trail, read and checked.
+
+    Attributes:
+      events: the lines that can be read, oldest first.
+      problems: what is wrong with it (a broken chain, an unlogged key), one line of text each; empty if nothing is.
+      last_hash: SHA-256 (hex) of the last line; whoever keeps it elsewhere can tell a log that was computed anew.
+    """
+
+    events: tuple[Mapping[str, Any], ...]
+    problems: tuple[str, ...]
+    last_hash: str
+
+
 class AuditLog:
     """The log of one keyset.
 

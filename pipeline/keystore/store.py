@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any
 
 from tink.proto import tink_pb2
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore import keyset as keysets
-from lpe.pipeline.keystore.auditlog import key_states
+from lpe.pipeline.keystore.auditlog import AuditTrail, key_states
 from lpe.pipeline.keystore.files import Change, KeysetFiles
 from lpe.pipeline.keystore.kek import create_local_kek
 from lpe.pipeline.keystore.key import DatasetKey
@@ -174,7 +173,7 @@ class KeyStore(KeysetFiles):
         self.check_enabled(keyset, name, wanted)
         return DatasetKey(name, wanted, keysets.primitive(keyset).all()[wanted])
 
-    def audit_log(self, name: str) -> tuple[list[dict[str, Any]], list[str], str]:
+    def audit_log(self, name: str) -> AuditTrail:
         """The audit trail, oldest first; what is wrong with it (a broken chain, an unlogged key); its last hash."""
         keyset, meta = self.read(name)
         log = self.audit_file(name)
@@ -184,7 +183,7 @@ class KeyStore(KeysetFiles):
             state, said = STATES[key.status], logged.get(key.key_id, "nothing")
             if said != state:
                 problems.append(f"key {key.key_id} is {state} and the log says {said}")
-        return log.events, problems, log.head.hash
+        return AuditTrail(tuple(log.events), tuple(problems), log.head.hash)
 
     def _rotate(self, change: Change) -> int:
         key = keysets.new_key(taken={old.key_id for old in change.keyset.key})
