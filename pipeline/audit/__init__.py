@@ -1,1 +1,1 @@
-"""audit: attacks a dataset's encryption as adversaries would, and says what they got back."""
+"""Attacks on a dataset's encryption, how much they restore, and the report of both."""

@@ -1,19 +1,24 @@
-"""The extra that the audit needs."""
+"""Optional dependencies: modules that only an extra of the distribution brings."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import importlib
+from types import ModuleType
 
 from lpe.transforms.errors import UsageError
 
 
-@contextlib.contextmanager
-def audit_extra() -> Iterator[None]:
-    """For imports: raises UsageError, which names the extra, where one fails."""
+def require(module: str, extra: str) -> ModuleType:
+    """Imports a module that an extra brings, e.g. `require("matplotlib.figure", "audit")`.
+
+    Raises:
+      UsageError: it cannot be imported; the message names the extra.
+    """
     try:
-        yield
+        return importlib.import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise UsageError(
-            "the audit needs the extra audit: pip install 'learnable-pixel-encryption[audit]'"
+            f"this needs {package} ({error}), which comes with the extra {extra}: "
+            f"pip install 'learnable-pixel-encryption[{extra}]'"
         ) from error

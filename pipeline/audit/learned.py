@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lpe.pipeline.audit.scene import Scene, fresh_cipher
+from lpe.pipeline.audit.experiment import Experiment, fresh_cipher
 from lpe.train import backend
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 
@@ -23,60 +23,84 @@ _KEYS = 6
 _BATCH = 32
 
 
-class Inversion(Attack):
-    """A trained inverse; `own_keys` says whether its pairs are the attacker's own or the owner's."""
+class _Inversion(Attack):
+    """An inverse of the encryption, trained on images and their ciphertexts.
+
+    Args:
+      plain: uint8 [N, H, W, C].
+      encrypted: their ciphertexts under the attacked key.
+    """
 
     adversary = "learned"
     source = "inverse transformation networks"
     learns = False
 
-    def __init__(self, plain: np.ndarray, cipher: np.ndarray, *, own_keys: bool) -> None:
-        self._pairs = (plain, cipher)
-        self._own_keys = own_keys
-        self.name = "network, own keys" if own_keys else "network, known pairs"  # type: ignore[misc]
+    def __init__(self, plain: np.ndarray, encrypted: np.ndarray) -> None:
+        self._plain = plain
+        self._encrypted = encrypted
+
+
+class KnownPairs(_Inversion):
+    """A network trained on the owner's images and their ciphertexts under the attacked key."""
+
+    name = "network, known pairs"
 
     def applies_to(self, target: Target) -> bool:
-        return target.cipher != "plain" and (self._own_keys or target.scope == "dataset")
+        """Whether there is a key that the network can learn."""
+        return target.cipher != "plain" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
-        plain, cipher = self._pairs
-        if self._own_keys:
-            cipher = np.concatenate(
-                [fresh_cipher(evidence.target, len(plain)).encrypt(plain) for _ in range(_KEYS)]
-            )
-            plain = np.concatenate([plain] * _KEYS)
-        return Recovery(_trained(cipher, plain))
+        """Trains the network."""
+        return Recovery(_trained(self._encrypted, self._plain))
 
 
-def attacks_on(scene: Scene) -> list[Attack]:
-    """The learned attacks that are meant for an encryption. Raises UsageError if Keras is not installed."""
-    both = [Inversion(scene.plain, scene.cipher, own_keys=own_keys) for own_keys in (True, False)]
-    return [attack for attack in both if attack.applies_to(scene.target)]
+class OwnKeys(_Inversion):
+    """A network trained on images that the attacker encrypted under keys of their own."""
+
+    name = "network, own keys"
+
+    def applies_to(self, target: Target) -> bool:
+        """Whether there is an encryption at all."""
+        return target.cipher != "plain"
+
+    def learn(self, evidence: Evidence) -> Recovery:
+        """Encrypts the images under fresh keys and trains the network."""
+        encrypted = [
+            fresh_cipher(evidence.target, len(self._plain)).encrypt(self._plain) for _ in range(_KEYS)
+        ]
+        return Recovery(_trained(np.concatenate(encrypted), np.concatenate([self._plain] * _KEYS)))
 
 
-def _trained(cipher: np.ndarray, plain: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A network that was trained to give `plain` for `cipher`, as a function of uint8 [N,H,W,C]."""
+def attacks_on(experiment: Experiment) -> list[Attack]:
+    """The learned attacks that are meant for an encryption; their `learn` raises UsageError without Keras."""
+    both = [attack(experiment.plain, experiment.encrypted) for attack in (OwnKeys, KnownPairs)]
+    return [attack for attack in both if attack.applies_to(experiment.target)]
+
+
+def _trained(encrypted: np.ndarray, plain: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A network that was trained to give `plain` for `encrypted`, as a function of uint8 [N, H, W, C]."""
     keras = backend.load()
     keras.utils.set_random_seed(0)
-    shape = plain.shape[1:]
-    image = keras.Input(shape, dtype="uint8")
+    height, width, channels = plain.shape[1:]
+    image = keras.Input((height, width, channels), dtype="uint8")
     # All eight bits of every byte, and of the byte before it: to undo a XOR chain takes no more.
-    x = keras.layers.Lambda(_bits, output_shape=(*shape[:2], 16 * shape[2]))(image)
+    x = keras.layers.Lambda(_bits, output_shape=(height, width, 16 * channels))(image)
     for _ in range(3):
         x = keras.layers.Conv2D(_WIDTH, 3, padding="same", activation="relu")(x)
-    out = keras.layers.Conv2D(shape[2], 1, activation="sigmoid")(x)
+    out = keras.layers.Conv2D(channels, 1, activation="sigmoid")(x)
     model = keras.Model(image, out)
     model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="mae")
-    model.fit(cipher, plain.astype(np.float32) / 255, batch_size=_BATCH, epochs=_EPOCHS, verbose=0)
+    model.fit(encrypted, plain.astype(np.float32) / 255, batch_size=_BATCH, epochs=_EPOCHS, verbose=0)
 
     def restore(ciphertexts: np.ndarray) -> np.ndarray:
-        found = model.predict(ciphertexts, batch_size=_BATCH, verbose=0)
-        return np.asarray(found * 255 + 0.5, np.uint8)
+        estimate = model.predict(ciphertexts, batch_size=_BATCH, verbose=0)
+        return np.asarray(estimate * 255 + 0.5, np.uint8)
 
     return restore
 
 
 def _bits(images: Any) -> Any:
+    """Tensors of uint8 [N, H, W, C] -> the bits of each byte and of its XOR with the one before, [N, H, W, 16·C]."""
     ops = backend.load().ops
     values = ops.cast(images, "int32")
     values = ops.concatenate([values, ops.bitwise_xor(values, ops.roll(values, 1, axis=2))], axis=-1)

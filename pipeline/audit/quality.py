@@ -1,27 +1,26 @@
-"""How good a reconstruction is, by the usual measures."""
+"""Quality of a reconstruction, by the usual measures of image similarity."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
-from lpe.pipeline.audit.extra import audit_extra
+from lpe.pipeline.audit.extra import require
 
-MOST_PSNR = 100.0
-"""What stands for the PSNR of images that do not differ at all."""
+MAX_PSNR = 100.0
+"""The PSNR, in dB, that is given for images that do not differ at all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """An estimate of images, compared with them.
+    """Estimates of images, compared with the images.
 
     Attributes:
       mae: mean absolute error, 0..255.
-      psnr: in dB, over all images together; at most `MOST_PSNR`.
-      ssim: structural similarity, mean over images; 1 for equal ones.
+      psnr: peak signal-to-noise ratio in dB, over all images together; at most `MAX_PSNR`.
+      ssim: structural similarity (Wang et al. 2004), mean over images; 1 for equal ones.
       exact: fraction of bytes that are right.
       agreement: fraction of images that a classifier puts where it puts the original; None without one.
     """
@@ -32,18 +31,22 @@ class Quality:
     exact: float
     agreement: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Rounded, without what was not measured."""
+    def to_json(self) -> dict[str, float]:
+        """The figures, rounded, without what was not measured."""
         return {
             name: round(value, 4) for name, value in dataclasses.asdict(self).items() if value is not None
         }
 
 
-def quality(estimate: np.ndarray, plain: np.ndarray, agreement: float | None = None) -> Quality:
-    """Compares estimates with the images, both uint8 [N,H,W,C]."""
+def measure(estimate: np.ndarray, plain: np.ndarray, agreement: float | None = None) -> Quality:
+    """Compares estimates with the images, both uint8 [N, H, W, C].
+
+    Raises:
+      UsageError: scikit-image is not installed.
+    """
     difference = estimate.astype(np.float64) - plain
     squares = float((difference**2).mean())
-    psnr = MOST_PSNR if squares == 0 else min(MOST_PSNR, 10 * math.log10(255**2 / squares))
+    psnr = MAX_PSNR if squares == 0 else min(MAX_PSNR, 10 * math.log10(255**2 / squares))
     return Quality(
         mae=float(np.abs(difference).mean()),
         psnr=psnr,
@@ -54,15 +57,14 @@ def quality(estimate: np.ndarray, plain: np.ndarray, agreement: float | None = N
 
 
 def _ssim(estimate: np.ndarray, plain: np.ndarray) -> float:
-    with audit_extra():
-        from skimage.metrics import structural_similarity  # noqa: PLC0415
+    metrics = require("skimage.metrics", "audit")
     # Windows of 7×7 as usual, smaller for images that do not hold one.
     side = min(7, *plain.shape[1:3])
     side -= 1 - side % 2
     if side < 3:
         return float((estimate == plain).mean())
     values = [
-        structural_similarity(one, other, channel_axis=-1, data_range=255, win_size=side)  # type: ignore[no-untyped-call]
+        metrics.structural_similarity(one, other, channel_axis=-1, data_range=255, win_size=side)
         for one, other in zip(estimate, plain, strict=True)
     ]
     return float(np.mean(values))

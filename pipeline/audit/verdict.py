@@ -1,52 +1,63 @@
-"""What the figures mean, in plain words. A scheme that nothing here breaks is never called secure."""
+"""The verdict on an encryption, in plain words. A scheme that nothing here breaks is never called secure."""
 
 from __future__ import annotations
 
-from lpe.pipeline.audit.attacking import Audited, Result
+from typing import TYPE_CHECKING
+
 from lpe.pipeline.audit.quality import Quality
+
+if TYPE_CHECKING:
+    from lpe.pipeline.audit.results import AttackResult, SchemeAudit
+    from lpe.transforms.attacks.base import Adversary
 
 _BROKEN_EXACT = 0.99
 _BROKEN_PSNR, _BROKEN_SSIM = 30.0, 0.9
-_SEEN_DB, _SEEN_SSIM = 2.0, 0.2
+_VISIBLE_DB, _VISIBLE_SSIM = 2.0, 0.2
 """How far above the floor what is restored must be for a person to see something in it."""
+_LEARN_FROM_PLAINTEXT: tuple[tuple[Adversary, str], ...] = (
+    ("known-plaintext", "known"),
+    ("chosen-plaintext", "chosen"),
+)
 
 
-def verdict(audited: Audited) -> str:
+def verdict(scheme: SchemeAudit) -> str:
     """One or two sentences on an encryption."""
-    if audited.target.cipher == "plain":
+    if scheme.target.cipher == "plain":
         return "No encryption: the images are there for all to see."
     sentences = []
-    alone = audited.best("ciphertext-only")
+    alone = scheme.best("ciphertext-only")
     if alone is not None and _broken(alone.quality):
-        sentences.append(f"Broken from ciphertexts alone {_with(alone)}.")
-    elif alone is not None and _seen(alone.quality, audited):
-        each = "each image by itself" if alone.images == 1 else f"{_images(alone.images)}"
-        sentences.append(f"Partly broken from ciphertexts alone ({each}, no key): {_figures(alone.quality)}.")
-    learned = audited.best("learned")
-    if learned is not None and _seen(learned.quality, audited):
+        sentences.append(f"Broken from ciphertexts alone {_effort_and_figures(alone)}.")
+    elif alone is not None and _visible(alone.quality, scheme):
+        evidence = "each image by itself" if alone.images == 1 else _images(alone.images)
+        sentences.append(
+            f"Partly broken from ciphertexts alone ({evidence}, no key): {_figures(alone.quality)}."
+        )
+    learned = scheme.best("learned")
+    if learned is not None and _visible(learned.quality, scheme):
         sentences.append(f"A trained network gives {_figures(learned.quality)}.")
-    for adversary, kind in (("known-plaintext", "known"), ("chosen-plaintext", "chosen")):
-        found = audited.best(adversary)
-        if found is not None and _broken(found.quality):
-            sentences.append(f"Broken {_with(found, kind)}.")
+    for adversary, kind in _LEARN_FROM_PLAINTEXT:
+        best = scheme.best(adversary)
+        if best is not None and _broken(best.quality):
+            sentences.append(f"Broken {_effort_and_figures(best, kind)}.")
     return " ".join(sentences) or "Not broken by these attacks."
 
 
-def _broken(found: Quality) -> bool:
-    return found.exact >= _BROKEN_EXACT or (found.psnr >= _BROKEN_PSNR and found.ssim >= _BROKEN_SSIM)
+def _broken(quality: Quality) -> bool:
+    return quality.exact >= _BROKEN_EXACT or (quality.psnr >= _BROKEN_PSNR and quality.ssim >= _BROKEN_SSIM)
 
 
-def _seen(found: Quality, audited: Audited) -> bool:
-    floors = (audited.floor, audited.ciphertext)
+def _visible(quality: Quality, scheme: SchemeAudit) -> bool:
+    floors = (scheme.floor, scheme.ciphertext)
     return (
-        found.psnr >= max(f.psnr for f in floors) + _SEEN_DB
-        and found.ssim >= max(f.ssim for f in floors) + _SEEN_SSIM
+        quality.psnr >= max(floor.psnr for floor in floors) + _VISIBLE_DB
+        and quality.ssim >= max(floor.ssim for floor in floors) + _VISIBLE_SSIM
     )
 
 
-def _with(result: Result, kind: str = "") -> str:
-    """How many images it takes, and what they give."""
-    first = next(images for images, found in result.curve if _broken(found))
+def _effort_and_figures(result: AttackResult, kind: str = "") -> str:
+    """How many images and seconds it takes, and what they give."""
+    first = next(images for images, quality in result.curve if _broken(quality))
     begin = "" if first == result.images else f"from {_images(first, kind)} on; "
     return (
         f"{begin}with {_images(result.images, kind)}, in {result.seconds:.1f} s: {_figures(result.quality)}"
@@ -57,7 +68,9 @@ def _images(count: int, kind: str = "") -> str:
     return " ".join(filter(None, [str(count), kind, "image" if count == 1 else "images"]))
 
 
-def _figures(found: Quality) -> str:
-    if found.exact == 1:
+def _figures(quality: Quality) -> str:
+    if quality.exact == 1:
         return "every byte of unseen images is right"
-    return f"{found.psnr:.1f} dB, SSIM {found.ssim:.2f}, {min(found.exact, 0.999):.1%} of the bytes exact"
+    return (
+        f"{quality.psnr:.1f} dB, SSIM {quality.ssim:.2f}, {min(quality.exact, 0.999):.1%} of the bytes exact"
+    )

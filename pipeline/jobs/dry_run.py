@@ -1,4 +1,4 @@
-"""What an encryption would write and take, without doing it: `lpe encrypt --dry-run`.
+"""Forecast of an encryption, without doing it: `lpe encrypt --dry-run`.
 
 The plan is the real one. The speed is measured, here and now, on the first images of the source, under a key
 that is thrown away.
@@ -34,7 +34,14 @@ _SAMPLE_SECONDS = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class SplitForecast:
-    """What a split would be: images, shards, bytes in all and in its largest shard."""
+    """What a split would be.
+
+    Attributes:
+      examples: images.
+      shards: files.
+      bytes: of all its shards together.
+      largest_shard: bytes of the largest one.
+    """
 
     examples: int
     shards: int
@@ -50,7 +57,7 @@ class Forecast:
       splits: by name.
       plan_bytes: what all shards' descriptions take in the pipeline's graph.
       sample: images that were read and encrypted to measure; none of them was written.
-      seconds: by stage (`read`, `transform`, `encode`), what the sample took on one core.
+      seconds: by phase (`read`, `transform`, `encode`), what the sample took on one core.
       peak_memory: bytes that this process took at most, a batch at work and the whole plan included.
     """
 
@@ -62,10 +69,12 @@ class Forecast:
 
     @property
     def examples(self) -> int:
+        """Images of all splits."""
         return sum(split.examples for split in self.splits.values())
 
     @property
     def bytes(self) -> int:
+        """Bytes of all splits."""
         return sum(split.bytes for split in self.splits.values())
 
     @property
@@ -100,6 +109,11 @@ class Forecast:
 def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | None = None) -> Forecast:
     """Plans an encryption and measures its first images; writes nothing.
 
+    Args:
+      read: the input.
+      choice: how it would be encrypted.
+      augmentation: copies that would be added before encryption; None for none.
+
     Raises:
       DataError: the source is missing, damaged or encrypted already, or its first images cannot be read.
       CipherError, UsageError: the images do not go with the cipher or the options.
@@ -107,12 +121,12 @@ def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | 
     with open_plan(read, digest=False) as opened:
         if opened.dataset is not None and opened.dataset.encrypted:
             raise DataError(f"{read.source}: this dataset is encrypted already; decrypt it first")
-        source = augmented.with_copies(opened, augmentation)
-        fmt, _ = stored_format(source, choice)
-        sample, size, seconds = _measured(source, choice, fmt)
+        plan = augmented.with_copies(opened, augmentation)
+        fmt, _ = stored_format(plan, choice)
+        sample, size, seconds = _measured(plan, choice, fmt)
         splits: dict[str, SplitForecast] = {}
         plan_bytes = 0
-        for task in source.tasks:
+        for task in plan.tasks:
             images = task.reader.expected()
             stored = images * size // sample
             so_far = splits.get(task.split, SplitForecast(0, 0, 0, 0))
@@ -126,12 +140,12 @@ def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | 
     return Forecast(splits, plan_bytes, sample, seconds, _peak_memory())
 
 
-def _measured(source: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[int, int, dict[str, float]]:
-    """Images, their bytes as records, and seconds by stage of the first images."""
-    cipher = KeyedCipher(CipherSpec(choice.name, "dry-run", choice.scope, choice.params), _ThrownAway())
+def _measured(plan: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[int, int, dict[str, float]]:
+    """The number of images that were measured, their bytes as records, and seconds by phase."""
+    cipher = KeyedCipher(CipherSpec(choice.name, "dry-run", choice.scope, choice.params), _RandomFunction())
     seal = DataKey(secrets.token_bytes(KEY_BYTES), "dry-run") if choice.seal else None
 
-    def work(batch: ImageBatch) -> int:
+    def transform_and_encode(batch: ImageBatch) -> int:
         with watch.measuring("transform"):
             encrypted = cipher.encrypt(batch)
             stored = encrypted if seal is None else seal.seal(encrypted)
@@ -141,21 +155,21 @@ def _measured(source: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[in
         return len(data)
 
     images = size = 0
-    task = max(source.tasks, key=lambda task: task.reader.expected())
+    task = max(plan.tasks, key=lambda task: task.reader.expected())
     watch = Stopwatch()
     for batch in watch.each("read", task.reader.batches(fail_on_bad_record)):
         if not images:
-            work(batch)  # what is done once for all images is done now
+            transform_and_encode(batch)  # what is done once for all images is done now
             watch.seconds.pop("transform")
             watch.seconds.pop("encode")
-        size += work(batch)
+        size += transform_and_encode(batch)
         images += len(batch)
         if images >= _SAMPLE_IMAGES or sum(watch.seconds.values()) > _SAMPLE_SECONDS:
             break
     return images, size, watch.seconds
 
 
-class _ThrownAway:
+class _RandomFunction:
     """A pseudo-random function under a key that nobody keeps."""
 
     def __init__(self) -> None:

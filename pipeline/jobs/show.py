@@ -4,133 +4,149 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.jobs import grid
+from lpe.pipeline.jobs.grid import Row
 from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan, plan_dataset
 from lpe.pipeline.sources.samples import examples, one_of_each_class
 from lpe.transforms import ciphers
 from lpe.transforms.batch import ImageBatch
+from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.errors import DataError, UsageError
-
-_CELL = 96
-_GAP = 6
-_TEXT = 15
-_INK = (30, 30, 30)
-_PAPER = (255, 255, 255)
+from lpe.transforms.image_shape import image_shape_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """A row of the picture: its title, and uint8 [H, W, C] images."""
+class Column:
+    """A column of the picture: an image's id and the name of its class."""
 
-    title: str
-    images: list[np.ndarray]
+    image_id: str
+    class_name: str
 
-
-def draw_grid(rows: list[Row], columns: list[str]) -> Image.Image:
-    """Rows of images of any shapes in cells of one size, a title before each row, a name above each column."""
-    font = ImageFont.load_default(_TEXT)
-    margin = max(int(font.getlength(row.title)) for row in rows) + 2 * _GAP
-    head = _TEXT + 2 * _GAP
-    width = margin + len(columns) * (_CELL + _GAP)
-    height = head + len(rows) * (_CELL + _GAP)
-    picture = Image.new("RGB", (width, height), _PAPER)
-    draw = ImageDraw.Draw(picture)
-    for j, name in enumerate(columns):
-        centre = margin + j * (_CELL + _GAP) + _CELL // 2
-        draw.text((centre, head // 2), _shortened(name, font), _INK, font=font, anchor="mm")
-    for i, row in enumerate(rows):
-        top = head + i * (_CELL + _GAP)
-        draw.text((margin - _GAP, top + _CELL // 2), row.title, _INK, font=font, anchor="rm")
-        for j, pixels in enumerate(row.images):
-            picture.paste(_cell(pixels), (margin + j * (_CELL + _GAP), top))
-    return picture
+    def to_json(self) -> dict[str, str]:
+        """One entry of `images`."""
+        return {"id": self.image_id, "class": self.class_name}
 
 
-def _cell(pixels: np.ndarray) -> Image.Image:
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
-    scale = _CELL / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # Small images are magnified pixel by pixel, so that cipher noise looks like what it is.
-    resized = image.resize(size, Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS)
-    cell = Image.new("RGB", (_CELL, _CELL), _PAPER)
-    cell.paste(resized, ((_CELL - resized.width) // 2, (_CELL - resized.height) // 2))
-    return cell
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A picture that was written.
 
-
-def _shortened(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    short = name
-    while font.getlength(short) > _CELL and len(short) > 1:
-        short = short[:-2].rstrip("…") + "…"
-    return short
-
-
-def show_dataset(
-    path: str, keystore: str | None, against: str | None, split: str | None, count: int
-) -> tuple[Image.Image, list[dict[str, str]]]:
-    """The first images of a dataset, one of each class first; plain above encrypted where both can be had.
-
-    The plain images come from decrypting with `keystore`, or from the plain dataset `against`. What is within a
-    seal is shown with `keystore` alone.
-
-    Returns:
-      The picture, and id and class of each column.
+    Attributes:
+      output: its path.
+      columns: from left to right.
     """
+
+    output: str
+    columns: tuple[Column, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {"output": self.output, "images": [column.to_json() for column in self.columns]}
+
+
+def show(
+    output: str,
+    *,
+    dataset: str | None = None,
+    read: ReadSpec | None = None,
+    ciphers: Sequence[str] = (),
+    keystore: str | None = None,
+    against: str | None = None,
+    split: str | None = None,
+    count: int = 10,
+) -> Grid:
+    """Draws images of a dataset, or of a source under several schemes, as a PNG.
+
+    Args:
+      output: the path of the PNG.
+      dataset: a dataset's home or one of its versions; None where `read` is given.
+      read: plain images; None where `dataset` is given.
+      ciphers: with `read`: the schemes, each under a key made for this picture and forgotten.
+      keystore: with an encrypted dataset: where its key is, to draw the plain images too.
+      against: with an encrypted dataset: the plain dataset to take the plain images from.
+      split: the split; None for `test`, or else the first one.
+      count: how many images: one of each class first.
+
+    Raises:
+      UsageError: both or neither of `dataset` and `read`, or an output that is no PNG.
+      DataError: the images are missing, damaged, sealed without a key store, or encrypted where plain ones are asked for.
+      KeyStoreError: the key cannot be had.
+      CipherError: an unknown scheme, or one that does not admit the images' shape.
+    """
+    if (dataset is None) == (read is None):
+        raise UsageError("name either a dataset or a --source")
+    if dataset is not None:
+        picture, columns = draw_dataset(dataset, keystore, against, split, count)
+    else:
+        assert read is not None
+        picture, columns = draw_schemes(read, ciphers, split, count)
+    save(picture, output)
+    return Grid(output, columns)
+
+
+def draw_dataset(
+    path: str, keystore: str | None, against: str | None, split: str | None, count: int
+) -> tuple[Image.Image, tuple[Column, ...]]:
+    """Draws images of a dataset; plain above encrypted where both can be had. See `show`."""
     data = open_dataset(path)
     if keystore is None:
         data.check_open()
-    chosen = one_of_each_class(plan_dataset(data), split, count)
-    names = data.class_names
-    labels = [int(batch.labels[0]) for batch in chosen]
-    rows = [Row("plain", [batch.images[0] for batch in chosen])]
-    if data.encryption is not None:
-        encryption = Encryption.from_json(data.encryption, data.directory)
-        rows = [Row(encryption.spec.name, rows[0].images)]
-        if keystore is not None:
-            key = encryption.open_key(keystore)
-            if encryption.seal is not None:
-                data_key = key.data_key(encryption.spec.salt)
-                chosen = [data_key.unseal(batch, encryption.seal.image_shape) for batch in chosen]
-                encryption = dataclasses.replace(encryption, seal=None)
-                rows = [Row(encryption.spec.name, [batch.images[0] for batch in chosen])]
-            restore = Decrypt(keystore, encryption, len(names)).open()
-            plain = [restore(batch) for batch in chosen]
-            labels = [int(batch.labels[0]) for batch in plain]
-            names = encryption.class_names(key, names)
-            rows.insert(0, Row("plain", [batch.images[0] for batch in plain]))
-        elif against is not None:
-            plain_data = open_dataset(against)
-            plain_data.check_open()
-            ids = [batch.ids[0] for batch in chosen]
-            rows.insert(0, Row("plain", _same_ids(plan_dataset(plain_data), ids, split)))
-    columns = [
-        {"id": batch.ids[0], "class": names[label]} for batch, label in zip(chosen, labels, strict=True)
-    ]
-    return draw_grid(rows, [column["class"] for column in columns]), columns
+    batches = one_of_each_class(plan_dataset(data), split, count)
+    if data.encryption is None:
+        return _draw([Row("plain", _images(batches))], batches, data.class_names)
+    encryption = Encryption.from_json(data.encryption, data.directory)
+    if keystore is not None:
+        return _draw_decrypted(data, encryption, keystore, batches)
+    rows = [Row(encryption.spec.name, _images(batches))]
+    if against is not None:
+        plain_data = open_dataset(against)
+        plain_data.check_open()
+        ids = [batch.ids[0] for batch in batches]
+        rows.insert(0, Row("plain", _images_of_ids(plan_dataset(plain_data), ids, split)))
+    return _draw(rows, batches, data.class_names)
 
 
-def show_ciphers(
-    spec: ReadSpec, names: list[str], split: str | None, count: int
-) -> tuple[Image.Image, list[dict[str, str]]]:
-    """Images of a source, plain and under each scheme, with keys made for this picture and forgotten."""
-    with open_plan(spec) as source:
-        if source.dataset is not None and source.dataset.encrypted:
-            raise DataError(f"{spec.source}: this dataset is encrypted; show it without --ciphers")
-        chosen = one_of_each_class(source, split, count)
-        rows = [Row("plain", [batch.images[0] for batch in chosen])]
-        for name in names:
-            if name != "plain":
-                secret = secrets.token_bytes(32)
-                rows.append(Row(name, [_encrypt(name, secret, batch) for batch in chosen]))
-        columns = [{"id": b.ids[0], "class": source.class_names[int(b.labels[0])]} for b in chosen]
-    return draw_grid(rows, [column["class"] for column in columns]), columns
+def _draw_decrypted(
+    data: Dataset, encryption: Encryption, keystore: str, batches: list[ImageBatch]
+) -> tuple[Image.Image, tuple[Column, ...]]:
+    """Draws images and their ciphertexts, which are unsealed first, under their true class names."""
+    key = encryption.open_key(keystore)
+    if encryption.seal is not None:
+        data_key = key.data_key(encryption.spec.salt)
+        batches = [data_key.unseal(batch, encryption.seal.image_shape) for batch in batches]
+        encryption = dataclasses.replace(encryption, seal=None)
+    decrypt = Decrypt(keystore, encryption, len(data.class_names)).open()
+    plain = [decrypt(batch) for batch in batches]
+    rows = [Row("plain", _images(plain)), Row(encryption.spec.name, _images(batches))]
+    return _draw(rows, plain, encryption.class_names(key, data.class_names))
+
+
+def draw_schemes(
+    read: ReadSpec, names: Sequence[str], split: str | None, count: int
+) -> tuple[Image.Image, tuple[Column, ...]]:
+    """Draws images of a source, plain and under each scheme. See `show`."""
+    with open_plan(read) as plan:
+        if plan.dataset is not None and plan.dataset.encrypted:
+            raise DataError(f"{read.source}: this dataset is encrypted; show it without --ciphers")
+        batches = one_of_each_class(plan, split, count)
+        class_names = plan.class_names
+    rows = [Row("plain", _images(batches))]
+    for name in names:
+        if name != "plain":
+            secret = secrets.token_bytes(SECRET_BYTES)
+            rows.append(Row(name, [_encrypted(name, secret, batch) for batch in batches]))
+    return _draw(rows, batches, class_names)
 
 
 def save(picture: Image.Image, path: str) -> None:
@@ -141,20 +157,33 @@ def save(picture: Image.Image, path: str) -> None:
         picture.save(file, "png", optimize=True)
 
 
-def _encrypt(name: str, secret: bytes, batch: ImageBatch) -> np.ndarray:
-    height, width, channels = batch.images.shape[1:]
-    cipher = ciphers.create(name, secret=secret, image_shape=(height, width, channels))
+def _draw(
+    rows: list[Row], batches: list[ImageBatch], class_names: Sequence[str]
+) -> tuple[Image.Image, tuple[Column, ...]]:
+    columns = tuple(Column(batch.ids[0], class_names[int(batch.labels[0])]) for batch in batches)
+    return grid.draw(rows, [column.class_name for column in columns]), columns
+
+
+def _images(batches: list[ImageBatch]) -> list[np.ndarray]:
+    """The image of each batch of one, uint8 [H, W, C]."""
+    return [batch.images[0] for batch in batches]
+
+
+def _encrypted(name: str, secret: bytes, batch: ImageBatch) -> np.ndarray:
+    """The ciphertext of a batch of one, uint8 [H, W, C]."""
+    cipher = ciphers.create(name, secret=secret, image_shape=image_shape_of(batch.images))
     return np.asarray(cipher.encrypt(batch.images)[0])
 
 
-def _same_ids(plain: Plan, ids: list[str], split: str | None) -> list[np.ndarray]:
-    left = set(ids)
-    found: dict[str, np.ndarray] = {}
-    for name in [split] if split else plain.splits:
-        for example in examples(plain, name):
-            if example.ids[0] in left:
-                found[example.ids[0]] = example.images[0]
-                left.remove(example.ids[0])
-            if not left:
-                return [found[name] for name in ids]
-    raise DataError(f"{plain.name}: has no image {min(left)}; name the dataset that was encrypted")
+def _images_of_ids(plan: Plan, ids: list[str], split: str | None) -> list[np.ndarray]:
+    """The images with these ids, in this order. Raises DataError if one is not there."""
+    missing = set(ids)
+    images: dict[str, np.ndarray] = {}
+    for name in [split] if split else plan.splits:
+        for example in examples(plan, name):
+            if example.ids[0] in missing:
+                images[example.ids[0]] = example.images[0]
+                missing.remove(example.ids[0])
+            if not missing:
+                return [images[image_id] for image_id in ids]
+    raise DataError(f"{plan.name}: has no image {min(missing)}; name the dataset that was encrypted")

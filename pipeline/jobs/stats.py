@@ -1,9 +1,10 @@
-"""stats: each scheme's ciphertexts of real images, in the numbers that the field reports."""
+"""stats: each scheme's ciphertexts of real images, in the figures that the field reports."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,19 @@ from lpe.pipeline.sources.plan import ReadSpec, open_plan
 from lpe.pipeline.sources.samples import first_images
 from lpe.transforms import ciphers, metrics
 from lpe.transforms.errors import DataError
+from lpe.transforms.image_shape import image_shape_of
 
-RANDOM = "random"
+_RANDOM = "random"
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What a change of one bit does to the ciphertext: NPCR and UACI, in percent."""
+    """What a change of one bit does to the ciphertext (Wu, Noonan and Agaian 2011).
+
+    Attributes:
+      npcr: number of changing pixel rate, in percent.
+      uaci: unified average changing intensity, in percent.
+    """
 
     npcr: float
     uaci: float
@@ -30,11 +37,13 @@ class Statistics:
 
     Attributes:
       cipher: its name, or `random` for random bytes, which a perfect cipher could not be told from.
-      entropy: bits per byte.
-      chi_square: of the histogram, 255 degrees of freedom.
-      horizontal, vertical, diagonal: correlation of neighbours.
-      plaintext_change: the lowest bit of one byte, at a random place of each image.
-      key_change: one bit of the secret that the key is derived from.
+      entropy: Shannon entropy, bits per byte, 0..8.
+      chi_square: of the histogram of bytes, 255 degrees of freedom.
+      horizontal: correlation of neighbours in a row, -1..1.
+      vertical: correlation of neighbours in a column.
+      diagonal: correlation of neighbours on a diagonal.
+      plaintext_change: what the lowest bit of one byte changes, at a random place of each image; None for `random`.
+      key_change: what one bit of the secret that the key is derived from changes; None for `random`.
     """
 
     cipher: str
@@ -47,36 +56,61 @@ class Statistics:
     key_change: Change | None
 
     def to_json(self) -> dict[str, Any]:
+        """One entry of `schemes`."""
         return dataclasses.asdict(self)
 
 
-def measure(spec: ReadSpec, names: list[str], split: str | None, count: int) -> list[Statistics]:
-    """The statistics of each scheme on the first `count` images of a split, and of random bytes.
+@dataclasses.dataclass(frozen=True)
+class StatisticsTable:
+    """The statistics of several schemes on the same images.
+
+    Attributes:
+      images: how many images were asked for.
+      schemes: a row each, and one of random bytes at the end.
+    """
+
+    images: int
+    schemes: tuple[Statistics, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {"images": self.images, "schemes": [row.to_json() for row in self.schemes]}
+
+
+def stats(
+    read: ReadSpec, ciphers: Sequence[str], split: str | None = None, count: int = 500
+) -> StatisticsTable:
+    """Measures each scheme on the first images of a split, and random bytes.
 
     The keys are made from fixed secrets, so that the same images give the same table.
 
+    Args:
+      read: plain images of one shape.
+      ciphers: the schemes.
+      split: the split; None for `test`, or else the first one.
+      count: how many images, at most.
+
     Raises:
-      DataError: the images differ in shape, or there are none.
-      CipherError: a scheme does not admit their shape.
+      DataError: the images are encrypted or differ in shape, or there are none.
+      CipherError: an unknown scheme, or one that does not admit their shape.
     """
-    with open_plan(spec) as source:
-        if source.dataset is not None and source.dataset.encrypted:
-            raise DataError(f"{spec.source}: this dataset is encrypted; give plain images")
-        if source.image_shape is None:
-            raise DataError(f"{spec.source}: images differ in shape; pass --image-size HEIGHTxWIDTH")
-        images = first_images(source, split, count)
+    with open_plan(read) as plan:
+        if plan.dataset is not None and plan.dataset.encrypted:
+            raise DataError(f"{read.source}: this dataset is encrypted; give plain images")
+        if plan.image_shape is None:
+            raise DataError(f"{read.source}: images differ in shape; pass --image-size HEIGHTxWIDTH")
+        images = first_images(plan, split, count)
     changed = _with_one_bit_changed(images)
-    rows = [_of_scheme(name, images, changed) for name in names]
+    rows = [_of_scheme(name, images, changed) for name in ciphers]
     noise = np.random.RandomState(0).randint(0, 256, images.shape).astype(np.uint8)
-    return [*rows, _row(RANDOM, noise, None, None)]
+    return StatisticsTable(count, (*rows, _row(_RANDOM, noise, None, None)))
 
 
 def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics:
     secret = hashlib.sha256(f"lpe stats {name}".encode()).digest()
     near = bytes([secret[0] ^ 1]) + secret[1:]
-    height, width, channels = images.shape[1:]
-    cipher = ciphers.create(name, secret=secret, image_shape=(height, width, channels))
-    other = ciphers.create(name, secret=near, image_shape=(height, width, channels))
+    cipher = ciphers.create(name, secret=secret, image_shape=image_shape_of(images))
+    other = ciphers.create(name, secret=near, image_shape=image_shape_of(images))
     encrypted = cipher.encrypt(images)
     return _row(
         name,

@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lpe.pipeline.audit import quality
-from lpe.pipeline.audit.attacking import Audited, Result
-from lpe.pipeline.audit.quality import Quality
-from lpe.pipeline.audit.verdict import verdict
 from lpe.pipeline.cli.app import main
-from lpe.transforms.attacks import Target
 from tests.pipeline.running import encrypt, refused
 from tests.pipeline.sources.images import encoded, pixels, write
 
@@ -129,43 +124,6 @@ def test_the_page_as_a_browser_shows_it(lpe, plain, tmp_path):
     )
     assert "What the encryption gives away" in dumped.stdout
     assert dumped.stdout.count("<img") == 3
-
-
-def fake(psnr: float, ssim: float, exact: float, adversary: str = "ciphertext-only") -> Audited:
-    found = Quality(1.0, psnr, ssim, exact)
-    nothing = np.zeros((1, 4, 4, 3), np.uint8)
-    result = Result("x", adversary, 10, 1.0, found, ((10, found),), nothing)
-    target = Target("lpe-100", {"chain": "raster", "channels": "shared"}, "dataset", (4, 4, 3))
-    low = Quality(60.0, 12.0, 0.2, 0.01)
-    return Audited(target, (result,), low, low, nothing, nothing)
-
-
-@pytest.mark.parametrize(
-    ("audited", "said"),
-    [
-        (fake(100.0, 1.0, 1.0), "Broken from ciphertexts alone with 10 images, in 1.0 s: every byte"),
-        (fake(31.0, 0.95, 0.2), "Broken from ciphertexts alone"),
-        (fake(20.0, 0.8, 0.2), "Partly broken"),
-        (fake(20.0, 0.3, 0.2), "Not broken by these attacks."),
-        (fake(13.0, 0.9, 0.2), "Not broken by these attacks."),
-        (fake(12.0, 0.2, 0.01), "Not broken by these attacks."),
-        (fake(100.0, 1.0, 1.0, "chosen-plaintext"), "Broken with 10 chosen images"),
-        (fake(20.0, 0.8, 0.2, "chosen-plaintext"), "Not broken by these attacks."),
-    ],
-)
-def test_verdicts(audited, said):
-    assert verdict(audited).startswith(said)
-
-
-def test_measures_by_hand():
-    plain = np.zeros((2, 8, 8, 3), np.uint8)
-    same = quality.quality(plain, plain)
-    assert (same.mae, same.psnr, same.ssim, same.exact) == (0.0, quality.MOST_PSNR, 1.0, 1.0)
-    other = plain.copy()
-    other[0] = 10
-    found = quality.quality(other, plain)
-    assert (found.mae, found.exact) == (5.0, 0.5)
-    assert found.psnr == pytest.approx(10 * np.log10(255**2 / 50))
 
 
 @pytest.mark.slow

@@ -1,10 +1,10 @@
-"""What an audit attacks: images, their ciphertexts, and whoever could be asked for more."""
+"""Cryptanalytic experiments: images, their ciphertexts, and an oracle that encrypts more."""
 
 from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,65 +15,82 @@ from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.sources.plan import ReadSpec, open_plan, plan_dataset
 from lpe.pipeline.sources.samples import first_examples
 from lpe.transforms import ciphers
-from lpe.transforms.attacks.base import Evidence, Target
+from lpe.transforms.attacks.base import Adversary, Evidence, Oracle, Target
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.errors import DataError
+from lpe.transforms.image_shape import image_shape_of
 from lpe.transforms.keyed import KeyedCipher, Scope
 
 _HELD_OUT = 5
 """Every so many-th image is not attacked, but used to measure what was learnt."""
+_FEWEST_IMAGES = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
+class Experiment:
     """One encryption under audit.
 
     Attributes:
       target: what is public about it.
-      plain: uint8 [N,H,W,C], the owner's images that adversaries may know.
-      cipher: their ciphertexts.
-      held_out: (plain, ciphertexts), uint8 [M,H,W,C] each: images that no adversary learns from.
+      plain: uint8 [N, H, W, C], the owner's images that adversaries may know.
+      encrypted: their ciphertexts.
+      held_out: (plain, encrypted), uint8 [M, H, W, C] each: images that no adversary learns from.
       oracle: encrypts chosen images; None with a key per image, where that tells nothing.
     """
 
     target: Target
     plain: np.ndarray
-    cipher: np.ndarray
+    encrypted: np.ndarray
     held_out: tuple[np.ndarray, np.ndarray]
-    oracle: Callable[[np.ndarray], np.ndarray] | None
+    oracle: Oracle | None
 
-    def evidence(self, adversary: str, count: int) -> Evidence:
+    @property
+    def images(self) -> int:
+        """How many images there are in all."""
+        return len(self.plain) + len(self.held_out[0])
+
+    def evidence(self, adversary: Adversary, count: int) -> Evidence:
         """What this adversary has when `count` images are to be had."""
-        known = (self.plain[:count], self.cipher[:count]) if adversary == "known-plaintext" else None
+        known = (self.plain[:count], self.encrypted[:count]) if adversary == "known-plaintext" else None
         oracle = self.oracle if adversary == "chosen-plaintext" else None
-        return Evidence(self.target, self.cipher[:count], known, oracle)
+        return Evidence(self.target, self.encrypted[:count], known, oracle)
 
 
 def sample(read: ReadSpec, count: int) -> np.ndarray:
-    """`count` images of an input, uint8 [N,H,W,C], evenly from its largest split.
+    """The first `count` images of an input's largest split, uint8 [N, H, W, C].
 
     Raises:
       DataError: it is encrypted, its images differ in shape, or there are fewer than 10.
     """
-    with open_plan(read) as source:
-        if source.dataset is not None and source.dataset.encrypted:
+    with open_plan(read) as plan:
+        if plan.dataset is not None and plan.dataset.encrypted:
             raise DataError(f"{read.source}: encrypted; name the plain images, or the dataset as an argument")
-        if source.image_shape is None:
+        if plan.image_shape is None:
             raise DataError(f"{read.source}: its images differ in shape; choose --image-size HEIGHTxWIDTH")
-        images = first_examples(source, None, count).images
-    if len(images) < 10:
-        raise DataError(f"{read.source}: only {len(images)} images; an audit needs 10 or more")
+        images = first_examples(plan, None, count).images
+    if len(images) < _FEWEST_IMAGES:
+        raise DataError(f"{read.source}: only {len(images)} images; an audit needs {_FEWEST_IMAGES} or more")
     return images
 
 
-def scene_of_scheme(images: np.ndarray, name: str, params: Mapping[str, str], scope: Scope) -> Scene:
-    """The images under a scheme with a fresh key (scope `dataset`), or a fresh key each (scope `image`)."""
-    height, width, channels = images.shape[1:]
-    shape = (height, width, channels)
-    target = Target(name, ciphers.resolve_params(name, params), scope, shape)
+def experiment_on_scheme(
+    images: np.ndarray, name: str, params: Mapping[str, str], scope: Scope
+) -> Experiment:
+    """Images under a scheme with a fresh key (scope `dataset`), or a fresh key each (scope `image`).
+
+    Args:
+      images: uint8 [N, H, W, C].
+      name: the scheme.
+      params: its public parameters; those left out take their defaults.
+      scope: what each key is for.
+
+    Raises:
+      CipherError: an unknown scheme or parameter, or a shape that the scheme does not admit.
+    """
+    target = Target(name, ciphers.resolve_params(name, params), scope, image_shape_of(images))
     cipher = fresh_cipher(target, len(images))
-    return _scene(target, images, cipher.encrypt(images), cipher.encrypt if scope == "dataset" else None)
+    return _experiment(target, images, cipher.encrypt(images), cipher.encrypt if scope == "dataset" else None)
 
 
 def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
@@ -86,8 +103,13 @@ def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
     return ciphers.create(target.cipher, image_shape=target.image_shape, **settings)
 
 
-def scene_of_dataset(directory: str, keystore: str, count: int) -> Scene:
-    """The owner's own encrypted dataset, decrypted to know what is true.
+def experiment_on_dataset(directory: str, keystore: str, count: int) -> Experiment:
+    """The owner's own encrypted dataset, decrypted to measure by.
+
+    Args:
+      directory: a dataset's home or one of its versions.
+      keystore: where its key is.
+      count: how many images of its largest split to take.
 
     Raises:
       DataError: it is not encrypted, is sealed, or its images differ in shape.
@@ -104,14 +126,14 @@ def scene_of_dataset(directory: str, keystore: str, count: int) -> Scene:
     plain = Decrypt(keystore, encryption, len(data.class_names)).open()(batch).images
     spec = encryption.spec
     target = Target(spec.name, spec.params, spec.scope, data.image_shape)
-    oracle: Callable[[np.ndarray], np.ndarray] | None = None
+    oracle: Oracle | None = None
     if spec.scope == "dataset":
-        oracle = _Oracle(KeyedCipher(spec, encryption.open_key(keystore)))
-    return _scene(target, plain, batch.images, oracle)
+        oracle = _KeyedOracle(KeyedCipher(spec, encryption.open_key(keystore)))
+    return _experiment(target, plain, batch.images, oracle)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Oracle:
+class _KeyedOracle:
     """Encrypts whatever it is asked to, as the owner's encryption service would."""
 
     cipher: KeyedCipher
@@ -121,11 +143,10 @@ class _Oracle:
         return self.cipher.encrypt(ImageBatch(ids, images, np.zeros(len(images), np.int64))).images
 
 
-def _scene(
-    target: Target,
-    plain: np.ndarray,
-    cipher: np.ndarray,
-    oracle: Callable[[np.ndarray], np.ndarray] | None,
-) -> Scene:
+def _experiment(
+    target: Target, plain: np.ndarray, encrypted: np.ndarray, oracle: Oracle | None
+) -> Experiment:
     held_out = np.arange(len(plain)) % _HELD_OUT == _HELD_OUT - 1
-    return Scene(target, plain[~held_out], cipher[~held_out], (plain[held_out], cipher[held_out]), oracle)
+    return Experiment(
+        target, plain[~held_out], encrypted[~held_out], (plain[held_out], encrypted[held_out]), oracle
+    )

@@ -1,0 +1,91 @@
+"""Results of attacks on an encryption."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from lpe.pipeline.audit import verdict
+from lpe.pipeline.audit.quality import Quality
+from lpe.transforms.attacks.base import Adversary, Target
+
+
+@dataclasses.dataclass(frozen=True)
+class AttackResult:
+    """One attack on one encryption, measured on images that it did not learn from.
+
+    What the attack leaves open (`Attack.leaves_open`), and a person would settle at a glance, is settled in its
+    favour in all figures and images.
+
+    Attributes:
+      attack: its name.
+      adversary: the adversary who can carry it out.
+      images: how many ciphertexts, pairs or chosen images it had.
+      seconds: learning and restoring the held-out images.
+      quality: of the held-out images that it restored.
+      curve: (number of images, quality) for each number of images that was tried, fewest first.
+      restored: the first held-out images, restored, uint8 [N, H, W, C].
+    """
+
+    attack: str
+    adversary: Adversary
+    images: int
+    seconds: float
+    quality: Quality
+    curve: tuple[tuple[int, Quality], ...]
+    restored: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class SchemeAudit:
+    """All attacks on one encryption.
+
+    Attributes:
+      target: the encryption.
+      results: of each attack.
+      ciphertext: the raw ciphertext, taken as the image.
+      floor: what a useless attack reaches: the images' mean colour everywhere.
+      plain: the first held-out images, uint8 [N, H, W, C].
+      encrypted: their ciphertexts.
+    """
+
+    target: Target
+    results: tuple[AttackResult, ...]
+    ciphertext: Quality
+    floor: Quality
+    plain: np.ndarray
+    encrypted: np.ndarray
+
+    @property
+    def verdict(self) -> str:
+        """What the figures mean, in one or two sentences."""
+        return verdict.verdict(self)
+
+    def best(self, adversary: Adversary) -> AttackResult | None:
+        """The attack of an adversary that restored most, with the fewest images; None if there was none."""
+        results = [result for result in self.results if result.adversary == adversary]
+        return max(results, key=lambda result: (result.quality.psnr, -result.images), default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """This encryption's entry in report.json."""
+        return {
+            "cipher": self.target.cipher,
+            "params": dict(self.target.params),
+            "scope": self.target.scope,
+            "ciphertext": self.ciphertext.to_json(),
+            "attacks": [
+                {
+                    "name": result.attack,
+                    "adversary": result.adversary,
+                    "images": result.images,
+                    **result.quality.to_json(),
+                    "seconds": round(result.seconds, 2),
+                    "floor": self.floor.to_json(),
+                    "curve": [{"images": count, **quality.to_json()} for count, quality in result.curve],
+                }
+                for result in self.results
+            ],
+            "verdict": self.verdict,
+        }
