@@ -90,7 +90,7 @@ def compare(
 
 
 def _table(rows: list[Row]) -> Table:
-    from lpe.pipeline.cli.console import columns  # noqa: PLC0415
+    from lpe.pipeline.cli.console import rows_table  # noqa: PLC0415
     from lpe.pipeline.compare.figures import shown_psnr  # noqa: PLC0415
     from lpe.pipeline.compare.trials import KINDS  # noqa: PLC0415
 
@@ -104,4 +104,4 @@ def _table(rows: list[Row]) -> Table:
         for row in rows
     ]
     heads = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
-    return columns("test accuracy", heads, lines)
+    return rows_table("test accuracy", heads, lines)

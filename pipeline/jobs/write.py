@@ -14,8 +14,9 @@ from lpe.pipeline.dataset.writer import Output
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Encrypt, Identity
 from lpe.pipeline.encryption.metadata import dataset_salt, new_encryption
 from lpe.pipeline.engine import shard_pipeline
+from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.engine.write_shard import WriteShard
-from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec, Progress
+from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore, Registry, data_key
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.sources.plan import Plan, ReadSpec
@@ -92,7 +93,7 @@ def write_dataset(spec: JobSpec, source: Plan, product: Product) -> JobResult:
     return JobResult(open_dataset(begun.directory), skipped=False, seconds=seconds, metrics=counted)
 
 
-def _watcher(progress: Progress, out: Output, source: Plan) -> shard_pipeline.Watch:
+def _watcher(progress: Update, out: Output, source: Plan) -> shard_pipeline.Watch:
     """Progress from what is on disk: any runner's workers leave a receipt for each finished shard."""
     expected = {
         storage.base_name(out.receipt_path(task.split, task.index)): task.reader.expected()
