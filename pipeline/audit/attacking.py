@@ -112,7 +112,8 @@ def _nearest_view(attack: Attack, restored: np.ndarray, plain: np.ndarray) -> np
 
 def _error(estimate: np.ndarray, plain: np.ndarray) -> np.ndarray:
     """Squared error of each image, float64 [N]."""
-    return np.sum((estimate.astype(np.float64) - plain) ** 2, axis=(1, 2, 3), dtype=np.float64)
+    squares: np.ndarray = (estimate.astype(np.float64) - plain) ** 2
+    return np.asarray(squares.sum(axis=(1, 2, 3)))
 
 
 def _counts(attack: Attack, experiment: Experiment) -> list[int]:

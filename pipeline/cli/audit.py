@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,15 +17,6 @@ from lpe.pipeline.cli.options import (
     cipher_params,
     read_spec,
 )
-
-
-class Adversary(StrEnum):
-    """Values of `--adversary`."""
-
-    all = "all"
-    ciphertext_only = "ciphertext-only"
-    known_plaintext = "known-plaintext"
-    chosen_plaintext = "chosen-plaintext"
 
 
 def audit(
@@ -47,7 +37,10 @@ def audit(
         KeyScope | None,
         typer.Option(help="With --source: one key for the dataset, or one per image [default: both]."),
     ] = None,
-    adversary: Annotated[Adversary, typer.Option(help="Who attacks.")] = Adversary.all,
+    adversary: Annotated[
+        Literal["all", "ciphertext-only", "known-plaintext", "chosen-plaintext"],
+        typer.Option(help="Who attacks."),
+    ] = "all",
     images: Annotated[int, typer.Option(min=10, help="How many images are sampled.")] = 500,
     classifier: Annotated[
         str | None,
@@ -76,7 +69,7 @@ def audit(
         ciphers=tuple(cipher_names(cipher)),
         params=cipher_params(param),
         scopes=("dataset", "image") if scope is None else (scope.value,),
-        adversaries=jobs.AuditSpec.adversaries if adversary is Adversary.all else (adversary.value,),
+        adversaries=jobs.AuditSpec.adversaries if adversary == "all" else (adversary,),
         images=images,
         classifier=classifier,
         learned=learned,

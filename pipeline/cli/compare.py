@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,11 +22,6 @@ from lpe.pipeline.cli.options import (
     read_spec,
 )
 from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from lpe.pipeline.compare.table import Row
 
 
 def compare(
@@ -57,21 +52,15 @@ def compare(
     as_json: JSON = False,
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
-    from lpe.pipeline.cli.console import Report  # noqa: PLC0415
-    from lpe.pipeline.compare import report, table  # noqa: PLC0415
-    from lpe.pipeline.compare.comparison import compare as run_comparison  # noqa: PLC0415
-    from lpe.pipeline.compare.trials import CompareSpec  # noqa: PLC0415
-    from lpe.pipeline.engine import runners  # noqa: PLC0415
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
+    from lpe.pipeline.cli import console  # noqa: PLC0415
+    from lpe.pipeline.compare import comparison as jobs  # noqa: PLC0415
+    from lpe.pipeline.compare import trials  # noqa: PLC0415
 
-    console = Report("compare", as_json=as_json)
-    beam = tuple(ctx.args)
-    runners.check_waited_for(beam_options(beam), "compare")
-    names = cipher_names(ciphers)
-    spec = CompareSpec(
+    screen = console.Report("compare", as_json=as_json)
+    spec = trials.CompareSpec(
         read=read_spec(source, image_size, grey, validation_fraction, False),
         work=output,
-        ciphers=("plain", *(name for name in names if name != "plain")),
+        ciphers=tuple(cipher_names(ciphers)),
         model=model,
         front_end=front_end,
         epochs=epochs,
@@ -81,27 +70,16 @@ def compare(
         images=train_images,
         audit_images=audit_images,
         augmentation=augmentation_of(augment, copies, augment_seed),
-        beam=beam,
+        beam=tuple(ctx.args),
     )
-    compared = run_comparison(spec, console)
-    value = report.write(compared)
-    lines = (table.setting(compared), table.LEAKAGE, f"report: {output}/report.html")
-    console.result({"output": output, **value}, _table(table.rows(compared)), lines=lines)
-
-
-def _table(rows: list[Row]) -> Table:
-    from lpe.pipeline.cli.console import rows_table  # noqa: PLC0415
-    from lpe.pipeline.compare.figures import shown_psnr  # noqa: PLC0415
-    from lpe.pipeline.compare.trials import KINDS  # noqa: PLC0415
-
-    lines: list[list[Any]] = [
-        [
-            row.cipher,
-            *(str(row.accuracies.get(kind, "")) for kind in KINDS),
-            f"{row.gap:.1f} / {row.best_gap:.1f}",
-            "" if row.psnr is None else shown_psnr(row.psnr),
-        ]
-        for row in rows
+    comparison = jobs.compare(spec, screen)
+    headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
+    rows = [
+        [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
+        for row in comparison.rows
     ]
-    heads = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
-    return rows_table("test accuracy", heads, lines)
+    screen.result(
+        comparison.to_json(),
+        console.rows_table("test accuracy", headings, rows),
+        lines=(comparison.setting, comparison.caveat, f"report: {comparison.page}"),
+    )

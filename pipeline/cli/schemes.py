@@ -52,30 +52,26 @@ def stats(
     as_json: JSON = False,
 ) -> None:
     """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
-    from lpe.pipeline.cli.console import Report, rows_table  # noqa: PLC0415
-    from lpe.pipeline.jobs.stats import Change, measure  # noqa: PLC0415
+    from lpe.pipeline.cli import console  # noqa: PLC0415
+    from lpe.pipeline.jobs import stats as jobs  # noqa: PLC0415
 
-    def percent(change: Change | None) -> str:
-        return "" if change is None else f"{change.npcr:.2f} / {change.uaci:.2f}"
-
-    report = Report("stats", as_json=as_json)
-    read = read_spec(source, image_size, grey, None, False)
-    found = measure(read, cipher_names(ciphers), split, images)
+    screen = console.Report("stats", as_json=as_json)
+    table = jobs.stats(read_spec(source, image_size, grey, None, False), cipher_names(ciphers), split, images)
     rows = [
         [
             row.cipher,
             f"{row.entropy:.2f}",
             f"{row.chi_square:.0f}",
             " ".join(f"{value:5.2f}" for value in (row.horizontal, row.vertical, row.diagonal)),
-            percent(row.plaintext_change),
-            percent(row.key_change),
+            str(row.plaintext_change or ""),
+            str(row.key_change or ""),
         ]
-        for row in found
+        for row in table.schemes
     ]
-    head = ["cipher", "entropy", "chi²", "corr. → ↓ ↘", "1 plain bit", "1 key bit"]
-    report.result(
-        {"images": images, "schemes": [row.to_json() for row in found]},
-        rows_table(f"{source}, means over {images} images", head, rows),
+    headings = ["cipher", "entropy", "chi²", "corr. → ↓ ↘", "1 plain bit", "1 key bit"]
+    screen.result(
+        table.to_json(),
+        console.rows_table(f"{source}, means over {images} images", headings, rows),
         lines=(
             "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
         ),

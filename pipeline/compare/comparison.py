@@ -1,97 +1,93 @@
-"""Carries a comparison out: datasets, attacks, networks. Each part is skipped if it is there already."""
+"""A comparison carried out: datasets, attacks, networks. Each part is skipped if it is there already."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.cli.console import Report
-from lpe.pipeline.compare import restoring
-from lpe.pipeline.compare.restoring import Breach
+from lpe.pipeline.compare import report, restoring, results, table
+from lpe.pipeline.compare.report import Comparison
+from lpe.pipeline.compare.restoring import BestAttack
+from lpe.pipeline.compare.results import TrialResult
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
+from lpe.pipeline.engine import runners
+from lpe.pipeline.engine.beam_options import beam_options
+from lpe.pipeline.engine.progress import Progress, Silent
 from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest
 from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore
 from lpe.pipeline.sources import open_source, split_uri
 from lpe.pipeline.sources.plan import ReadSpec
+from lpe.train.evaluate import evaluate
+from lpe.train.loop import TrainSpec, fit
+from lpe.train.runs import load_run
 from lpe.transforms.errors import DataError
 
 RESULTS_FILE = "results.jsonl"
 _KEY = "comparison"
+_SILENT: Progress = Silent()
 
 
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """What a comparison found.
+def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
+    """Encrypts, attacks, trains and evaluates; writes report.json, report.html and the figures.
 
-    Attributes:
-      spec: what was asked for.
-      plain: the plain dataset.
-      counts: images of each split that a network is trained or measured on.
-      results: a mapping for each network: the fields of `Trial`, and `accuracy` (0..1), `epochs`, `seconds`.
-      breaches: the best ciphertext-only attack on each scheme but `plain`.
-      exact: schemes whose images an attack restored without any difference.
-    """
+    One line in `results.jsonl` for each finished network: a comparison that was killed goes on where it stopped.
 
-    spec: CompareSpec
-    plain: Dataset
-    counts: dict[str, int]
-    results: list[dict[str, Any]]
-    breaches: dict[str, Breach]
-    exact: frozenset[str]
-
-
-def compare(spec: CompareSpec, report: Report) -> Compared:
-    """Encrypts, attacks, trains and evaluates; one line in `results.jsonl` for each finished network.
+    Args:
+      spec: what to compare.
+      progress: where progress is reported.
 
     Raises:
       DataError: the work directory is another comparison's, the images differ in shape, or there is nothing to test on.
+      CipherError: a scheme does not admit the images' shape.
+      UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.
     """
+    runners.check_waited_for(beam_options(spec.beam), "compare")
     spec.claim()
     keystore = storage.join(spec.work, "keys")
     if not KeyStore(keystore).exists(_KEY):
         KeyStore(keystore).create(_KEY)
-    source = _ingested(spec, report)
+    source = _ingest(spec, progress)
     spec.claim(open_dataset(source).digest())
-    encrypted = {name: _encrypt(spec, report, source, keystore, name) for name in spec.ciphers}
+    encrypted = {name: _encrypt(spec, progress, source, keystore, name) for name in spec.ciphers}
     plain = encrypted["plain"]
     split = "test" if "test" in plain.splits else "validation"
     if split not in plain.splits:
         raise DataError(f"{spec.read.source}: no test or validation images to compare accuracies on")
-    breaches: dict[str, Breach] = {}
-    datasets: dict[str, Dataset] = {}
-    exact: set[str] = set()
+    best_attacks: dict[str, BestAttack] = {}
+    restored: dict[str, Dataset] = {}
     for name, data in encrypted.items():
         if name != "plain":
-            breaches[name], restored = _attack(spec, report, keystore, name, data)
-            if restored is not None and restored.digest() == plain.digest():
-                exact.add(name)
-            elif restored is not None:
-                datasets[name] = restored
-    planned = trials(spec, frozenset(datasets))
-    results = []
+            best_attacks[name], estimate = _attack(spec, progress, keystore, name, data)
+            if estimate is not None:
+                restored[name] = estimate
+    exact = {name for name, data in restored.items() if data.digest() == plain.digest()}
+    planned = trials(spec, frozenset(restored) - exact)
+    finished = []
     for number, trial in enumerate(planned, 1):
-        data = datasets[trial.cipher] if trial.kind == "restored" else encrypted[trial.cipher]
-        result = _train(spec, report, trial, data, split)
-        results.append(result)
-        report.note(
-            f"[{number}/{len(planned)}] {_said(trial)}, seed {trial.seed}: {result['accuracy']:.1%} "
-            f"({result['seconds']:.0f} s)"
+        data = restored[trial.cipher] if trial.kind == "restored" else encrypted[trial.cipher]
+        result = _train(spec, progress, trial, data, split)
+        finished.append(result)
+        progress.note(
+            f"[{number}/{len(planned)}] {_title(trial)}, seed {trial.seed}: {result.accuracy:.1%} "
+            f"({result.seconds:.0f} s)"
         )
     counts = {name: plain.splits[name].examples for name in ("train", split)}
     counts["train"] = min(counts["train"], spec.images or counts["train"])
-    return Compared(spec, open_dataset(source), counts, results, breaches, frozenset(exact))
+    class_names = open_dataset(source).class_names
+    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, exact)
+    comparison = Comparison(spec, source, counts, rows)
+    report.write(comparison)
+    return comparison
 
 
-def _said(trial: Trial) -> str:
+def _title(trial: Trial) -> str:
     return f"{trial.cipher}, {trial.kind}" + (f" {trial.front_end}" if trial.kind == "front end" else "")
 
 
-def _ingested(spec: CompareSpec, report: Report) -> str:
+def _ingest(spec: CompareSpec, progress: Progress) -> str:
     """The plain dataset's directory."""
     kind, place = split_uri(spec.read.source)
     if kind == "dataset":
@@ -101,47 +97,44 @@ def _ingested(spec: CompareSpec, report: Report) -> str:
     read = spec.read
     if read.validation_fraction is None and not splits.get("validation", 0):
         read = dataclasses.replace(read, validation_fraction="0.1")
-    with report.progress("ingest") as progress:
-        job = JobSpec(read, storage.join(spec.work, "plain", name), spec.beam, progress=progress)
+    with progress.progress("ingest") as update:
+        job = JobSpec(read, storage.join(spec.work, "plain", name), spec.beam, progress=update)
         return ingest(job).dataset.directory
 
 
-def _encrypt(spec: CompareSpec, report: Report, source: str, keystore: str, name: str) -> Dataset:
-    report.note(f"{name}: encrypting …")
+def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, name: str) -> Dataset:
+    progress.note(f"{name}: encrypting …")
     home = storage.join(spec.work, "encrypted", name, storage.base_name(storage.parent(source)))
     job = JobSpec(ReadSpec(f"dataset:{source}"), home, spec.beam)
     return encrypt(job, CipherChoice(name), KeyRef(keystore, _KEY), spec.augmentation).dataset
 
 
 def _attack(
-    spec: CompareSpec, report: Report, keystore: str, name: str, data: Dataset
-) -> tuple[Breach, Dataset | None]:
+    spec: CompareSpec, progress: Progress, keystore: str, name: str, data: Dataset
+) -> tuple[BestAttack, Dataset | None]:
     """The best attack with ciphertexts alone, and the dataset that it restores; None if there is no attack."""
-    report.note(f"{name}: attacking …")
+    progress.note(f"{name}: attacking …")
     path = storage.join(spec.work, "attacks", f"{name}.json")
-    breach = restoring.attack(data, keystore, spec.audit_images, path)
-    if breach.attack is None:
-        return breach, None
+    best = restoring.attack(data, keystore, spec.audit_images, path)
+    if best.attack is None:
+        return best, None
     home = storage.join(spec.work, "restored", name, data.name)
     if committed_versions(home):
-        return breach, open_dataset(home)
-    report.note(f"{name}: restoring …")
+        return best, open_dataset(home)
+    progress.note(f"{name}: restoring …")
     job = JobSpec(ReadSpec(f"dataset:{data.directory}"), home, spec.beam)
-    return breach, restoring.restore(job, keystore, spec.audit_images, breach)
+    return best, restoring.restore(job, keystore, spec.audit_images, best)
 
 
-def _train(spec: CompareSpec, report: Report, trial: Trial, data: Dataset, split: str) -> dict[str, Any]:
+def _train(spec: CompareSpec, progress: Progress, trial: Trial, data: Dataset, split: str) -> TrialResult:
+    """Trains a network and measures it on a split, unless results.jsonl has its result already."""
     path = storage.join(spec.work, RESULTS_FILE)
-    asked = dataclasses.asdict(trial)
-    for line in _lines(path):
-        if {key: line.get(key) for key in asked} == asked:
-            return line
-    from lpe.train.evaluate import evaluate  # noqa: PLC0415  (Keras is heavy, and an extra)
-    from lpe.train.loop import TrainSpec, fit  # noqa: PLC0415
-    from lpe.train.runs import load_run  # noqa: PLC0415
-
-    directory = storage.join(spec.work, trial.place)
-    run = fit(
+    known = results.read(path)
+    for result in known:
+        if result.trial == trial:
+            return result
+    directory = storage.join(spec.work, trial.directory)
+    trained = fit(
         TrainSpec(
             data=data.directory,
             output=directory,
@@ -153,27 +146,9 @@ def _train(spec: CompareSpec, report: Report, trial: Trial, data: Dataset, split
             seed=trial.seed,
             images=spec.images,
         ),
-        progress=report.epoch,
+        progress=progress.epoch,
     )
     accuracy = evaluate(load_run(directory), data.directory, split).accuracy
-    result = {
-        **asked,
-        "accuracy": accuracy,
-        "epochs": spec.epochs,
-        "seconds": run.seconds,
-        "run": trial.place,
-    }
-    lines = [*_lines(path), result]
-    storage.write_atomic(path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    result = TrialResult(trial, accuracy, spec.epochs, trained.seconds, trial.directory)
+    results.write(path, [*known, result])
     return result
-
-
-def _lines(path: str) -> list[dict[str, Any]]:
-    if not storage.exists(path):
-        return []
-    try:
-        return [json.loads(line) for line in storage.read_bytes(path).decode().splitlines()]
-    except ValueError as error:
-        raise DataError(
-            f"{path}: damaged ({error}); delete it: finished networks are only measured again"
-        ) from error

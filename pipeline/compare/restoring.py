@@ -1,4 +1,4 @@
-"""The images as an attacker with ciphertexts alone restores them: the audit's best attack, on the whole dataset."""
+"""Datasets as an attacker with ciphertexts alone restores them: the audit's best attack, on all images."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline import storage
-from lpe.pipeline.audit import attacking, scene
+from lpe.pipeline.audit import attacking, experiment
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, Identity
 from lpe.pipeline.jobs.spec import JobSpec
 from lpe.pipeline.jobs.write import Product, Work, run_job
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms import attacks
+from lpe.transforms.attacks import Adversary
 
-_ADVERSARY = "ciphertext-only"
+_ADVERSARY: Adversary = "ciphertext-only"
 
 
 @dataclasses.dataclass(frozen=True)
-class Breach:
-    """What the best ciphertext-only attack came to on a dataset.
+class BestAttack:
+    """The best ciphertext-only attack on a dataset, measured on unseen images that it restored.
 
     Attributes:
-      attack: its name; None where there is none.
+      attack: its name; None where there is none, and the ciphertext itself is measured.
       images: ciphertexts that it had.
-      psnr, ssim, exact: of unseen images that it restored (or of the ciphertext itself, where no attack is better).
+      psnr: peak signal-to-noise ratio in dB.
+      ssim: structural similarity, at most 1.
+      exact: fraction of bytes that are right.
       floor: PSNR of the mean colour.
     """
 
@@ -40,57 +43,67 @@ class Breach:
     floor: float
 
     def to_json(self) -> dict[str, Any]:
+        """The content of the scheme's file in `attacks/`."""
         return dataclasses.asdict(self)
 
 
-def attack(dataset: Dataset, keystore: str, images: int, path: str) -> Breach:
-    """Attacks a dataset in every way that needs ciphertexts alone; what came of it is kept at `path`.
+def attack(dataset: Dataset, keystore: str, images: int, path: str) -> BestAttack:
+    """Attacks a dataset in every way that needs ciphertexts alone; the result is kept at `path`.
 
     Args:
-      keystore: tells what is true, to measure by; no attack is given it.
+      dataset: the encrypted dataset.
+      keystore: where its key is, to measure by; no attack is given it.
       images: ciphertexts sampled.
+      path: a file that holds the result of an attack before, or will.
     """
     if storage.exists(path):
-        return Breach(**json.loads(storage.read_bytes(path)))
-    setting = scene.scene_of_dataset(dataset.directory, keystore, images)
-    found = attacking.audit(setting, (_ADVERSARY,), None)
-    best = found.best(_ADVERSARY)
-    quality = found.ciphertext if best is None else best.quality
-    breach = Breach(
+        return BestAttack(**json.loads(storage.read_bytes(path)))
+    setup = experiment.experiment_on_dataset(dataset.directory, keystore, images)
+    scheme = attacking.run_attacks(setup, (_ADVERSARY,))
+    best = scheme.best(_ADVERSARY)
+    quality = scheme.ciphertext if best is None else best.quality
+    result = BestAttack(
         None if best is None else best.attack,
         0 if best is None else best.images,
         round(quality.psnr, 3),
         round(quality.ssim, 4),
         round(quality.exact, 5),
-        round(found.floor.psnr, 3),
+        round(scheme.floor.psnr, 3),
     )
-    storage.write_atomic(path, (json.dumps(breach.to_json()) + "\n").encode())
-    return breach
+    storage.write_atomic(path, (json.dumps(result.to_json()) + "\n").encode())
+    return result
 
 
-def restore(spec: JobSpec, keystore: str, images: int, breach: Breach) -> Dataset:
+def restore(spec: JobSpec, keystore: str, images: int, best: BestAttack) -> Dataset:
     """Writes the dataset that the attacker has after the attack.
 
     Args:
       spec: its input is the encrypted dataset.
-      keystore, images, breach: as for and from `attack`, so that it is the same attack again.
+      keystore: as for `attack`.
+      images: as for `attack`, so that it is the same attack again.
+      best: its result.
     """
-    with open_plan(spec.read) as source:
-        assert source.dataset is not None
-        setting = scene.scene_of_dataset(source.dataset.directory, keystore, images)
-        chosen = next(each for each in attacks.against(setting.target) if each.name == breach.attack)
-        recovery = chosen.learn(setting.evidence(_ADVERSARY, breach.images))
-        settings = {"command": "restore", "attack": breach.attack, "images": breach.images}
+    with open_plan(spec.read) as plan:
+        assert plan.dataset is not None
+        setup = experiment.experiment_on_dataset(plan.dataset.directory, keystore, images)
+        chosen = next(attack for attack in attacks.against(setup.target) if attack.name == best.attack)
+        recovery = chosen.learn(setup.evidence(_ADVERSARY, best.images))
+        settings = {"command": "restore", "attack": best.attack, "images": best.images}
         work = Work(Restore(recovery.restore), Identity())
-        product = Product(settings, source.class_names, False, lambda _: work)
-        return open_dataset(run_job(spec, source, product).dataset.directory)
+        product = Product(settings, plan.class_names, False, lambda _: work)
+        return open_dataset(run_job(spec, plan, product).dataset.directory)
 
 
 @dataclasses.dataclass(frozen=True)
 class Restore:
-    """A stage: what an attack makes of ciphertexts, uint8 [N, H, W, C] -> the same."""
+    """The batch transform of an attack.
+
+    Attributes:
+      function: restores images, uint8 [N, H, W, C] -> the same.
+    """
 
     function: Callable[[np.ndarray], np.ndarray]
 
     def open(self) -> BatchFunction:
+        """The function on batches."""
         return lambda batch: batch.replace_images(self.function(batch.images))

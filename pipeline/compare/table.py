@@ -1,26 +1,30 @@
-"""The table: for each scheme three accuracies, what they cost against plain images, and what an attacker sees."""
+"""Table of a comparison: each scheme's accuracies, what they lose against plain images, and what attacks restore."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from lpe.pipeline.compare.comparison import Compared
+from lpe.pipeline.audit.quality import MAX_PSNR
+from lpe.pipeline.compare.restoring import BestAttack
+from lpe.pipeline.compare.results import TrialResult
 from lpe.pipeline.compare.trials import KINDS, Kind
 from lpe.train import front_ends
 
-LEAKAGE = (
-    "In these schemes accuracy is largely leakage: a network learns from a ciphertext what the ciphertext gives away, "
-    "and an analyst can take the same."
-)
 PAPER_GAP = 7.11
 """Points that the paper's own scheme loses against plain images (Ahmad and Shin, abstract)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """An accuracy from the literature, in percent: ShakeDrop and PyramidNet, 300 epochs, 50,000 images."""
+    """An accuracy from the literature: ShakeDrop and PyramidNet, 300 epochs, 50,000 images of CIFAR-10.
+
+    Attributes:
+      accuracy: in percent.
+      source: who published it.
+    """
 
     accuracy: float
     source: str
@@ -39,7 +43,13 @@ _PUBLISHED = {
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """An accuracy over seeds, 0..1: mean, and standard deviation (0 for one seed)."""
+    """An accuracy over seeds.
+
+    Attributes:
+      mean: 0..1.
+      spread: standard deviation, 0 for one seed.
+      seeds: how many there were.
+    """
 
     mean: float
     spread: float
@@ -56,11 +66,15 @@ class Row:
     """A scheme.
 
     Attributes:
-      cipher, front_end: the scheme, and the key-free front end that was tried.
+      cipher: its name.
+      front_end: the key-free front end that was tried.
       accuracies: of each kind that there is.
       gap: points that the ciphertext as it is loses against plain images.
       best_gap: the same for the better of it and the front end.
-      attack, images, psnr, ssim: the best ciphertext-only attack and what it restored; None for `plain`.
+      attack: the best ciphertext-only attack; None for `plain`, or where there is none.
+      images: ciphertexts that it had; None for `plain`.
+      psnr: of what it restored, in dB; None for `plain`.
+      ssim: structural similarity of what it restored; None for `plain`.
       exact: whether it restored all images without any difference.
       published: what the literature has for the scheme; None for other images than CIFAR-10.
     """
@@ -77,7 +91,20 @@ class Row:
     exact: bool
     published: Published | None
 
+    @property
+    def accuracy_texts(self) -> list[str]:
+        """The accuracies as people read them, in the order of `KINDS`; empty for a kind that there is not."""
+        return [str(self.accuracies.get(kind, "")) for kind in KINDS]
+
+    @property
+    def reconstruction(self) -> str:
+        """The quality of the best reconstruction as people read it; empty for `plain`."""
+        if self.psnr is None:
+            return ""
+        return "exact" if self.psnr >= MAX_PSNR else f"{self.psnr:.1f} dB"
+
     def to_json(self) -> dict[str, Any]:
+        """One entry of `schemes` in report.json."""
         return {
             "cipher": self.cipher,
             "front_end": self.front_end,
@@ -93,56 +120,58 @@ class Row:
         }
 
 
-def rows(compared: Compared) -> list[Row]:
-    """One row a scheme, in the order that was asked for."""
-    plain = _accuracies(compared, "plain")["ciphertext"]
-    found = []
-    for cipher in compared.spec.ciphers:
-        accuracies = _accuracies(compared, cipher)
-        if cipher in compared.exact:
+def rows(
+    ciphers: Sequence[str],
+    class_names: Sequence[str],
+    results: Sequence[TrialResult],
+    best_attacks: Mapping[str, BestAttack],
+    restored_exactly: Set[str],
+) -> tuple[Row, ...]:
+    """One row a scheme.
+
+    Args:
+      ciphers: the schemes, in order; `plain` is among them.
+      class_names: of the plain images.
+      results: of all networks.
+      best_attacks: by scheme.
+      restored_exactly: schemes whose images an attack restored without any difference: there the network for plain
+        images is the network.
+    """
+    plain = _accuracies(results, "plain")["ciphertext"]
+    table = []
+    for cipher in ciphers:
+        accuracies = _accuracies(results, cipher)
+        if cipher in restored_exactly:
             accuracies["restored"] = plain
-        lost = {kind: 100 * (plain.mean - value.mean) for kind, value in accuracies.items()}
-        used = {line["front_end"] for line in compared.results if line["cipher"] == cipher}
-        breach = compared.breaches.get(cipher)
-        found.append(
-            Row(
-                cipher,
-                next(iter(used - {front_ends.NONE}), front_ends.NONE),
-                accuracies,
-                lost["ciphertext"],
-                min(lost["ciphertext"], lost.get("front end", lost["ciphertext"])),
-                breach.attack if breach is not None else None,
-                breach.images if breach is not None else None,
-                breach.psnr if breach is not None else None,
-                breach.ssim if breach is not None else None,
-                cipher in compared.exact,
-                _PUBLISHED.get(cipher) if set(compared.plain.class_names) == _CIFAR10 else None,
-            )
+        lost = {kind: 100 * (plain.mean - accuracy.mean) for kind, accuracy in accuracies.items()}
+        tried = {result.trial.front_end for result in results if result.trial.cipher == cipher}
+        attack = best_attacks.get(cipher)
+        row = Row(
+            cipher=cipher,
+            front_end=next(iter(tried - {front_ends.NONE}), front_ends.NONE),
+            accuracies=accuracies,
+            gap=lost["ciphertext"],
+            best_gap=min(lost["ciphertext"], lost.get("front end", lost["ciphertext"])),
+            attack=attack.attack if attack is not None else None,
+            images=attack.images if attack is not None else None,
+            psnr=attack.psnr if attack is not None else None,
+            ssim=attack.ssim if attack is not None else None,
+            exact=cipher in restored_exactly,
+            published=_PUBLISHED.get(cipher) if set(class_names) == _CIFAR10 else None,
         )
-    return found
+        table.append(row)
+    return tuple(table)
 
 
-def _accuracies(compared: Compared, cipher: str) -> dict[Kind, Accuracy]:
-    found: dict[Kind, Accuracy] = {}
+def _accuracies(results: Sequence[TrialResult], cipher: str) -> dict[Kind, Accuracy]:
+    accuracies: dict[Kind, Accuracy] = {}
     for kind in KINDS:
         values = [
-            line["accuracy"] for line in compared.results if line["cipher"] == cipher and line["kind"] == kind
+            result.accuracy
+            for result in results
+            if result.trial.cipher == cipher and result.trial.kind == kind
         ]
         if values:
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            found[kind] = Accuracy(statistics.mean(values), spread, len(values))
-    return found
-
-
-def setting(compared: Compared) -> str:
-    """What was run, in one sentence."""
-    spec, counts = compared.spec, compared.counts
-    tested = next(name for name in counts if name != "train")
-    copies = spec.augmentation.copies if spec.augmentation is not None else 0
-    learnt_from = spec.audit_images * 4 // 5
-    augmented = f", {copies} augmented copies of each" if copies else ", no augmentation"
-    return (
-        f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
-        f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, mean ± "
-        f"standard deviation. One key for the dataset; attackers have {learnt_from:,} ciphertexts and no key."
-    )
+            accuracies[kind] = Accuracy(statistics.mean(values), spread, len(values))
+    return accuracies

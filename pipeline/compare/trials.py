@@ -1,4 +1,4 @@
-"""What a comparison does: which schemes, and which networks are trained on what."""
+"""Specification of a comparison, and the networks that it trains."""
 
 from __future__ import annotations
 
@@ -9,29 +9,37 @@ from typing import TYPE_CHECKING, Any, Literal
 from lpe.pipeline import storage
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train import front_ends
+from lpe.train.recipes import RECIPES, Recipe
+from lpe.transforms import ciphers
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from lpe.train.backend import Precision
-    from lpe.train.recipes import Recipe
 
 SPEC_FILE = "spec.json"
+_ALL_CIPHERS = tuple(ciphers.names())
+
 Kind = Literal["ciphertext", "front end", "restored"]
+"""What of a scheme a network is trained on; see `Trial`."""
 KINDS: tuple[Kind, ...] = ("ciphertext", "front end", "restored")
 
 
 @dataclasses.dataclass(frozen=True)
 class CompareSpec:
-    """What `lpe compare` is told.
+    """What to compare, on which images, and how networks are trained.
 
     Attributes:
       read: the images; a validation split is cut from train unless the source has one.
-      work: the work directory.
-      ciphers: the schemes; `plain`, which the others are measured against, is always among them.
-      model, epochs, recipe, precision, images: see `TrainSpec`.
+      work: the work directory, local, with the report; it holds plain images.
+      ciphers: the schemes; `plain`, which the others are measured against, is put first, named or not.
+      model: see `TrainSpec`, as for `epochs`, `recipe`, `precision` and `images`.
       front_end: the key-free front end, or `auto` for the one that is meant for each scheme.
+      epochs: passes over the training images.
+      recipe: optimiser, schedule, regularisation.
+      precision: what is computed in.
       seeds: how many times each network is trained, with seeds 0, 1, …
+      images: train on at most so many of the training images; None for all.
       audit_images: how many ciphertexts are sampled for the attacks; four of five are learnt from.
       augmentation: copies that the owner adds before encryption; None for none.
       beam: Beam's options.
@@ -42,19 +50,21 @@ class CompareSpec:
 
     read: ReadSpec
     work: str
-    ciphers: tuple[str, ...]
-    model: str
-    front_end: str
-    epochs: int
-    recipe: Recipe
-    precision: Precision
-    seeds: int
-    images: int | None
-    audit_images: int
-    augmentation: Augmentation | None
-    beam: tuple[str, ...]
+    ciphers: tuple[str, ...] = _ALL_CIPHERS
+    model: str = "cnn"
+    front_end: str = front_ends.AUTO
+    epochs: int = 10
+    recipe: Recipe = RECIPES["small"]
+    precision: Precision = "float32"
+    seeds: int = 3
+    images: int | None = None
+    audit_images: int = 500
+    augmentation: Augmentation | None = None
+    beam: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        encrypting = (name for name in self.ciphers if name != "plain")
+        object.__setattr__(self, "ciphers", ("plain", *encrypting))
         if self.seeds < 1:
             raise UsageError(f"a comparison needs at least one seed, not {self.seeds}")
         front_ends.check(self.front_end)
@@ -64,7 +74,7 @@ class CompareSpec:
             )
 
     def settings(self) -> dict[str, Any]:
-        """What may not change between runs in one work directory; schemes and seeds can be added."""
+        """The settings that may not change between runs in one work directory; schemes and seeds can be added."""
         return {
             "source": self.read.source,
             "options": dataclasses.asdict(self.read.options),
@@ -92,21 +102,21 @@ class CompareSpec:
         """
         path = storage.join(self.work, SPEC_FILE)
         wanted = json.loads(json.dumps(self.settings()))
+        recorded = {**wanted, "digest": None}
         try:
-            found = (
-                json.loads(storage.read_bytes(path)) if storage.exists(path) else {**wanted, "digest": None}
-            )
+            if storage.exists(path):
+                recorded = json.loads(storage.read_bytes(path))
         except ValueError as error:
             raise DataError(f"{path}: damaged ({error}); choose another --output") from error
-        known = found.get("digest")
-        differing = [key for key in wanted if found.get(key) != wanted[key]]
-        if digest is not None and known not in (None, digest):
+        recorded_digest = recorded.get("digest")
+        differing = [key for key in wanted if recorded.get(key) != wanted[key]]
+        if digest is not None and recorded_digest not in (None, digest):
             differing.append("content of the source")
         if differing:
             raise DataError(
                 f"{self.work}: holds a comparison with another {', '.join(sorted(differing))}; choose another --output"
             )
-        text = json.dumps({**wanted, "digest": known or digest}, indent=2) + "\n"
+        text = json.dumps({**wanted, "digest": recorded_digest or digest}, indent=2) + "\n"
         storage.write_atomic(path, text.encode())
 
 
@@ -128,8 +138,8 @@ class Trial:
     seed: int
 
     @property
-    def place(self) -> str:
-        """Its directory, relative to the work directory."""
+    def directory(self) -> str:
+        """The directory of its run, relative to the work directory."""
         return f"runs/{self.cipher}/{self.kind.replace(' ', '-')}/{self.seed}"
 
 
@@ -137,16 +147,17 @@ def trials(spec: CompareSpec, restored: frozenset[str]) -> list[Trial]:
     """All networks, a whole table for one seed after the other.
 
     Args:
+      spec: the comparison.
       restored: schemes that an attack restores images of which differ from the plain ones. Where they do not, the plain
         network is the network, and is not trained again.
     """
-    found = []
+    planned = []
     for seed in range(spec.seeds):
         for cipher in spec.ciphers:
             front_end = front_ends.resolve(spec.front_end, {"cipher": cipher})
-            found.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
+            planned.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
             if cipher != "plain" and front_end != front_ends.NONE:
-                found.append(Trial(cipher, "front end", front_end, seed))
+                planned.append(Trial(cipher, "front end", front_end, seed))
             if cipher in restored:
-                found.append(Trial(cipher, "restored", front_ends.NONE, seed))
-    return found
+                planned.append(Trial(cipher, "restored", front_ends.NONE, seed))
+    return planned

@@ -80,7 +80,8 @@ def show(
 
     Raises:
       UsageError: both or neither of `dataset` and `read`, or an output that is no PNG.
-      DataError: the images are missing, damaged, sealed without a key store, or encrypted where plain ones are asked for.
+      DataError: the images are missing or damaged, sealed and there is no key store, or encrypted where they must be
+        plain.
       KeyStoreError: the key cannot be had.
       CipherError: an unknown scheme, or one that does not admit the images' shape.
     """

@@ -30,6 +30,9 @@ class Change:
     npcr: float
     uaci: float
 
+    def __str__(self) -> str:
+        return f"{self.npcr:.2f} / {self.uaci:.2f}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:

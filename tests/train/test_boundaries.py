@@ -60,7 +60,7 @@ def test_what_is_not_installed_is_a_usage_error(missing):
     program = f"""
 import sys
 for name in {missing}: sys.modules[name] = None
-from train import backend
+from lpe.train import backend
 from lpe.transforms.errors import UsageError
 try: backend.load()
 except UsageError as error: print(error)
@@ -73,7 +73,7 @@ import dataclasses, json, sys
 for name in ("tensorflow", "torch", "apache_beam", "tink", "tensorflow_datasets"):
     sys.modules[name] = None
 from tests.train.datasets import ENCRYPTION, toy_images, write_dataset
-from train import backend
+from lpe.train import backend
 from lpe.train.evaluate import evaluate
 from lpe.train.loop import TrainSpec, fit
 from lpe.train.predict import predict
@@ -90,7 +90,7 @@ measured = evaluate(run, data, batch_size=7)
 probabilities = predict(run, toy_images(60, 1)[0][:59])
 right = float((probabilities.argmax(axis=1) == toy_images(60, 1)[1][:59]).mean())
 fit(dataclasses.replace(spec, output=f"{place}/again"))
-print(json.dumps({"devices": backend.devices(), "accuracy": measured["accuracy"], "predicted": right}))
+print(json.dumps({"devices": backend.devices(), "accuracy": measured.accuracy, "predicted": right}))
 """
 
 

@@ -65,7 +65,7 @@ def test_it_starts_from_the_other_network_and_not_from_fresh_weights(old, rotate
         assert np.allclose(a.numpy(), b.numpy(), atol=1e-6), a.path
     with pytest.raises(DataError, match="lpe train --init-from"):
         evaluate(load_run(old), rotated)
-    assert evaluate(load_run(spec.output), rotated)["examples"] == 60
+    assert evaluate(load_run(spec.output), rotated).examples == 60
 
 
 def test_the_run_says_what_it_started_from(old, spec):
@@ -73,7 +73,7 @@ def test_the_run_says_what_it_started_from(old, spec):
     assert said["run"] == str(Path(old).resolve())
     assert len(said["model_sha256"]) == 64
     assert load_run(old).spec["init_from"] is None
-    assert fit(spec)["status"] == "skipped"
+    assert fit(spec).skipped
     with pytest.raises(DataError, match="holds a run with another init_from"):
         fit(dataclasses.replace(spec, init_from=None))
 

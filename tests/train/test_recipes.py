@@ -78,8 +78,8 @@ def test_what_was_validated_is_what_is_kept(tmp_path, precision):
         fit(spec, progress=kill)
     result = fit(spec)
     found = evaluate(load_run(spec.output), data, "validation")
-    assert found["accuracy"] == pytest.approx(result["accuracy"]["validation"], abs=1e-6)
-    assert found["accuracy"] > 0.5
+    assert found.accuracy == pytest.approx(result.accuracy["validation"], abs=1e-6)
+    assert found.accuracy > 0.5
 
 
 def test_an_unknown_precision_is_refused(tmp_path):

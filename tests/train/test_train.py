@@ -71,9 +71,9 @@ def test_fit_leaves_a_whole_run(toy, tmp_path):
     calls = []
     spec = TrainSpec(data=toy, output=str(tmp_path / "run"), epochs=2, recipe=Recipe(batch_size=16), seed=4)
     result = fit(spec, progress=lambda *call: calls.append(call))
-    assert {"status", "run", "model", "front_end", "epochs", "accuracy", "seconds"} == set(result)
-    assert (result["status"], result["epochs"]) == ("ok", 2)
-    assert set(result["accuracy"]) == {"train", "validation"}
+    assert {"status", "run", "model", "front_end", "epochs", "accuracy", "seconds"} == set(result.to_json())
+    assert (result.to_json()["status"], result.epochs) == ("ok", 2)
+    assert set(result.accuracy) == {"train", "validation"}
     assert [call[:2] for call in calls] == [(1, 2), (2, 2)]
     assert all(call[3] > 0 for call in calls)
 
@@ -83,18 +83,18 @@ def test_fit_leaves_a_whole_run(toy, tmp_path):
     assert (run.class_names, run.image_shape, run.encryption) == (CLASSES, (16, 16, 3), None)
     assert dict(run.dataset) == {"name": "toy", "version": "1.0.0"}
     assert run.accuracy["validation"] == max(line["val_accuracy"] for line in metrics(spec.output))
-    assert run.model_path == result["model"]
+    assert run.model_path == result.model
 
 
 def test_auto_is_the_front_end_of_the_scheme(encrypted, spec, tmp_path):
     auto = dataclasses.replace(spec, data=encrypted, output=str(tmp_path / "run"), epochs=1, front_end="auto")
-    assert fit(auto)["front_end"] == "dechain+embedding"
-    assert fit(dataclasses.replace(auto, front_end="dechain+embedding"))["status"] == "skipped"
+    assert fit(auto).front_end == "dechain+embedding"
+    assert fit(dataclasses.replace(auto, front_end="dechain+embedding")).skipped
 
 
 def test_a_finished_run_is_skipped_and_another_spec_refused(spec):
     before = {path: path.stat().st_mtime_ns for path in Path(spec.output).rglob("*")}
-    assert fit(spec)["status"] == "skipped"
+    assert fit(spec).skipped
     assert {path: path.stat().st_mtime_ns for path in Path(spec.output).rglob("*")} == before
     with pytest.raises(DataError, match="another epochs, seed; choose another --output, or delete"):
         fit(dataclasses.replace(spec, epochs=9, seed=1))
@@ -127,7 +127,7 @@ def test_a_killed_run_resumes_to_the_same_end(spec, tmp_path, epoch):
         file.write(json.dumps({"epoch": epoch + 1, "val_accuracy": 1.0}) + '\n{"epo')
 
     epochs = []
-    assert fit(killed, progress=lambda done, *_: epochs.append(done))["status"] == "ok"
+    assert not fit(killed, progress=lambda done, *_: epochs.append(done)).skipped
     assert epochs == list(range(epoch + 1, 3))
     assert metrics(killed.output) == metrics(spec.output)
     images = toy_images(8, 5)[0]
@@ -258,9 +258,9 @@ def test_evaluate_agrees_with_predict(spec, toy):
     result = evaluate(run, toy, batch_size=7)
     images, labels = toy_images(60, 1)
     probabilities = predict(run, images)
-    assert result["examples"] == 60
-    assert result["accuracy"] == pytest.approx((probabilities.argmax(axis=1) == labels).mean())
-    assert result["loss"] == pytest.approx(-np.log(probabilities[np.arange(60), labels]).mean(), rel=1e-3)
+    assert result.examples == 60
+    assert result.accuracy == pytest.approx((probabilities.argmax(axis=1) == labels).mean())
+    assert result.loss == pytest.approx(-np.log(probabilities[np.arange(60), labels]).mean(), rel=1e-3)
     with pytest.raises(DataError, match="no split 'dev'; it has train, test"):
         evaluate(run, toy, split="dev")
 
@@ -270,10 +270,10 @@ def test_evaluate_refuses_images_under_another_key(encrypted, spec, toy, tmp_pat
     fit(trained)
     run = load_run(trained.output)
     assert run.encryption["key"] == ENCRYPTION["key"]
-    assert evaluate(run, encrypted)["examples"] == 60
+    assert evaluate(run, encrypted).examples == 60
 
     renamed = {**ENCRYPTION, "key": {**ENCRYPTION["key"], "name": "clinic"}}
-    assert evaluate(run, write_dataset(tmp_path / "renamed", encryption=renamed))["examples"] == 60
+    assert evaluate(run, write_dataset(tmp_path / "renamed", encryption=renamed)).examples == 60
     for number, change in enumerate(
         [
             {"key": {**ENCRYPTION["key"], "id": 18}},

@@ -9,10 +9,11 @@ import re
 import pytest
 from PIL import Image
 
-from lpe.pipeline.compare import report, table
-from lpe.pipeline.compare.comparison import Compared
-from lpe.pipeline.compare.restoring import Breach
-from lpe.pipeline.compare.trials import CompareSpec, trials
+from lpe.pipeline.compare import report, results, table
+from lpe.pipeline.compare.report import Comparison
+from lpe.pipeline.compare.restoring import BestAttack
+from lpe.pipeline.compare.results import TrialResult
+from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.recipes import RECIPES
@@ -49,19 +50,20 @@ def spec_of(place, **changes):
     return dataclasses.replace(spec, **changes)
 
 
-def compared(place, plain, class_names=CIFAR10):
+def comparison(place, plain, class_names=CIFAR10):
     """A comparison as it would have come out, with accuracies of our making."""
     spec = spec_of(place)
-    results = [
-        {**dataclasses.asdict(trial), "accuracy": ACCURACY[trial.cipher, trial.kind] + 0.01 * trial.seed}
+    finished = [
+        TrialResult(trial, ACCURACY[trial.cipher, trial.kind] + 0.01 * trial.seed, 1, 2.5, trial.directory)
         for trial in trials(spec, frozenset({"lpe-100"}))
     ]
-    breaches = {
-        "pbe": Breach("negatives", 10, 100.0, 1.0, 1.0, 12.0),
-        "lpe-100": Breach("smoothness", 40, 31.5, 0.97, 0.7, 12.0),
+    best_attacks = {
+        "pbe": BestAttack("negatives", 10, 100.0, 1.0, 1.0, 12.0),
+        "lpe-100": BestAttack("smoothness", 40, 31.5, 0.97, 0.7, 12.0),
     }
-    data = dataclasses.replace(open_dataset(str(plain)), class_names=class_names)
-    return Compared(spec, data, {"train": 100, "test": 20}, results, breaches, frozenset({"pbe"}))
+    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, frozenset({"pbe"}))
+    plain_directory = open_dataset(str(plain)).directory
+    return Comparison(spec, plain_directory, {"train": 100, "test": 20}, rows)
 
 
 def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
@@ -75,13 +77,13 @@ def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
         ("lpe-100", "front end", "dechain+embedding"),
         ("lpe-100", "restored", "none"),
     ]
-    assert len({trial.place for trial in planned}) == 12
+    assert len({trial.directory for trial in planned}) == 12
     chosen = trials(spec_of(tmp_path, front_end="dechain"), frozenset())
     assert {trial.front_end for trial in chosen if trial.kind == "front end"} == {"dechain"}
 
 
 def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
-    rows = {row.cipher: row for row in table.rows(compared(tmp_path, plain))}
+    rows = {row.cipher: row for row in comparison(tmp_path, plain).rows}
     assert str(rows["plain"].accuracies["ciphertext"]) == "60.5 ± 0.7 %"
     lpe = rows["lpe-100"]
     assert (lpe.front_end, lpe.attack, lpe.psnr, lpe.exact) == (
@@ -96,12 +98,14 @@ def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
     assert rows["pbe"].accuracies["restored"] == rows["plain"].accuracies["ciphertext"]
     assert lpe.published.accuracy == pytest.approx(89.59)
     assert rows["pbe"].published is None
-    others = table.rows(compared(tmp_path, plain, class_names=tuple("abcdefghij")))
+    others = comparison(tmp_path, plain, class_names=tuple("abcdefghij")).rows
     assert all(row.published is None for row in others)
 
 
 def test_the_page_stands_by_itself(plain, tmp_path):
-    value = report.write(compared(tmp_path, plain))
+    written = comparison(tmp_path, plain)
+    report.write(written)
+    value = written.content()
     assert json.loads((tmp_path / "report.json").read_text()) == value
     scheme = next(scheme for scheme in value["schemes"] if scheme["cipher"] == "lpe-100")
     assert scheme["accuracy"]["front end"] == {
@@ -110,7 +114,7 @@ def test_the_page_stands_by_itself(plain, tmp_path):
         "seeds": 2,
     }
     page = (tmp_path / "report.html").read_text()
-    assert table.LEAKAGE in page
+    assert report.LEAKAGE in page
     assert "100 training images, no augmentation, 20 test images" in page
     assert "60.5 ± 0.7 %" in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
@@ -118,6 +122,29 @@ def test_the_page_stands_by_itself(plain, tmp_path):
     assert len(pictures) == 3
     for picture in pictures:
         assert min(Image.open(io.BytesIO(base64.b64decode(picture))).size) > 200
+
+
+def test_results_are_kept_a_line_each(tmp_path):
+    path = str(tmp_path / "results.jsonl")
+    assert results.read(path) == []
+    trial = Trial("lpe-100", "front end", "dechain", 1)
+    finished = [TrialResult(trial, 0.5, 3, 12.25, trial.directory)]
+    results.write(path, finished)
+    line = (
+        '{"cipher": "lpe-100", "kind": "front end", "front_end": "dechain", "seed": 1, "accuracy": 0.5, '
+        '"epochs": 3, "seconds": 12.25, "run": "runs/lpe-100/front-end/1"}\n'
+    )
+    assert (tmp_path / "results.jsonl").read_text() == line
+    assert results.read(path) == finished
+    for damaged in ("{", "[]", '{"cipher": "lpe-100"}'):
+        (tmp_path / "results.jsonl").write_text(damaged + "\n")
+        with pytest.raises(DataError, match=r"results\.jsonl: damaged"):
+            results.read(path)
+
+
+def test_plain_is_always_compared_and_first(tmp_path):
+    assert spec_of(tmp_path, ciphers=("le",)).ciphers == ("plain", "le")
+    assert spec_of(tmp_path, ciphers=("le", "plain", "pbe")).ciphers == ("plain", "le", "pbe")
 
 
 def test_a_work_directory_is_one_comparison(tmp_path):

@@ -1,4 +1,4 @@
-"""Every scheme through the command: datasets, `lpe ciphers`, `lpe stats`, `lpe show --ciphers all`."""
+"""Every scheme through the command: datasets, `lpe ciphers`, `lpe stats`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lpe.pipeline.jobs.stats import stats
+from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms import ciphers
+from lpe.transforms.errors import DataError
+from tests.pipeline.running import encrypt
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +116,17 @@ def test_the_statistics(lpe):
     assert lpe(*words, "--ciphers", "rot13").code == 1
 
 
-def test_the_figure_of_all_schemes(lpe, tmp_path):
-    shown = lpe(
-        "show", "--source", "synthetic:60", "--ciphers", "all", "--output", tmp_path / "f.png", "--json"
-    ).json
-    assert len(shown["images"]) == 10
-    # A head, and a row for each scheme; `plain` is the first row already.
-    assert Image.open(tmp_path / "f.png").height == 27 + 102 * len(ciphers.names())
+def test_the_table_is_what_the_command_prints(lpe):
+    table = stats(ReadSpec("synthetic:400"), ["plain", "lpe-50"], count=20)
+    assert [row.cipher for row in table.schemes] == ["plain", "lpe-50", "random"]
+    words = ("stats", "--source", "synthetic:400", "--ciphers", "plain,lpe-50", "--images", 20, "--json")
+    printed = lpe(*words).json
+    assert {name: printed[name] for name in ("images", "schemes")} == table.to_json()
+    assert str(table.schemes[0].key_change) == "0.00 / 0.00"
+
+
+def test_only_plain_images_have_statistics(lpe, keystore, plain, tmp_path):
+    home = tmp_path / "enc" / "shapes"
+    encrypt(lpe, keystore, f"dataset:{plain}", home)
+    with pytest.raises(DataError, match="this dataset is encrypted; give plain images"):
+        stats(ReadSpec(f"dataset:{home}"), ["plain"])
