@@ -9,8 +9,7 @@ from typing import Any
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.dataset import committed_versions
-from lpe.pipeline.keystore import KeyInfo, KeyStore, Registry
-from lpe.pipeline.keystore.uses import Use
+from lpe.pipeline.keystore import KeyInfo, KeyStore, Registry, Use
 
 
 @dataclasses.dataclass(frozen=True)
