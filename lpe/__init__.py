@@ -46,7 +46,16 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.keyset_status import keyset_status
     from lpe.pipeline.jobs.predict import Prediction, predict
     from lpe.pipeline.jobs.register import register_run
-    from lpe.pipeline.jobs.rotation import DestroyedKeys, Outcome, Policy, reencrypt
+    from lpe.pipeline.jobs.rotation import (
+        DestroyedKeys,
+        DueActions,
+        Outcome,
+        Policy,
+        destroy_unused_keys,
+        due_actions,
+        keys_to_destroy,
+        reencrypt,
+    )
     from lpe.pipeline.jobs.show import show
     from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
     from lpe.pipeline.jobs.stats import stats

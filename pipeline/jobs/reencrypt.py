@@ -43,7 +43,7 @@ def changed_cipher(old: Encryption, change: CipherChange) -> CipherChoice:
     """How a dataset is encrypted after a change. Raises CipherError for what the schemes do not know."""
     name = change.name or old.spec.name
     params = {**(old.spec.params if name == old.spec.name else {}), **change.params}
-    hidden = old.sealed_class_names is not None
+    hidden = old.hidden_class_names is not None
     return CipherChoice(
         name,
         ciphers.resolve_params(name, params),
