@@ -79,6 +79,6 @@ def audit(
     title = f"{report.source}, {report.images:,} images"
     screen.result(
         report.to_json(),
-        console.columns(title, ["cipher", "key per", "verdict"], rows),
+        console.rows_table(title, ["cipher", "key per", "verdict"], rows),
         lines=(f"report: {report.page}",),
     )

@@ -80,6 +80,6 @@ def compare(
     ]
     screen.result(
         comparison.to_json(),
-        console.columns("test accuracy", headings, rows),
+        console.rows_table("test accuracy", headings, rows),
         lines=(comparison.setting, comparison.caveat, f"report: {comparison.page}"),
     )

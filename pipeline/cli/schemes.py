@@ -11,7 +11,7 @@ from lpe.pipeline.cli.options import CIPHERS, GREY, IMAGE_SIZE, JSON, SOURCE, ci
 
 def list_ciphers(as_json: JSON = False) -> None:
     """List the schemes: source, what is keyed, key space, demands, what is known to break each."""
-    from lpe.pipeline.cli.console import Report, columns  # noqa: PLC0415
+    from lpe.pipeline.cli.console import Report, rows_table  # noqa: PLC0415
     from lpe.transforms import ciphers  # noqa: PLC0415
 
     shape = (32, 32, 3)
@@ -37,7 +37,7 @@ def list_ciphers(as_json: JSON = False) -> None:
     report = Report("ciphers", as_json=as_json)
     report.result(
         {"ciphers": listed},
-        columns("schemes (key bits for 32x32x3)", head, rows),
+        rows_table("schemes (key bits for 32x32x3)", head, rows),
         lines=("The size of a key space is no measure of security: see the last column.",),
     )
 
@@ -71,7 +71,7 @@ def stats(
     headings = ["cipher", "entropy", "chi²", "corr. → ↓ ↘", "1 plain bit", "1 key bit"]
     screen.result(
         table.to_json(),
-        console.columns(f"{source}, means over {images} images", headings, rows),
+        console.rows_table(f"{source}, means over {images} images", headings, rows),
         lines=(
             "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
         ),
