@@ -404,7 +404,7 @@ def test_a_changed_image_that_is_whole_is_found_by_comparing(lpe, keystore, plai
 
     fmt = open_dataset(str(twisted)).format
     with shard.open("rb") as file:
-        batches = list(records.decode(file, fmt, where="", on_damage=lambda *_: None))
+        batches = list(records.decode(file, fmt, where="", on_bad_record=lambda _: None))
     images = batches[0].images.copy()
     images[7, 0, 0, 0] ^= 1
     data = records.encode(batches[0].replace_images(images), fmt)
