@@ -154,7 +154,7 @@ class Lease:
                 self._lost = True
 
     def _write(self, tag: str | None) -> bool:
-        """Makes the object (tag None) or replaces that version of it; whether that was what there is."""
+        """Makes the object (tag None) or replaces that version of it; False if something else is there."""
         expires = _now() + datetime.timedelta(seconds=self._seconds)
         value = {"owner": self._owner, "user": user_name(), "expires": expires.isoformat()}
         written = self._object.write(json.dumps(value).encode(), tag)

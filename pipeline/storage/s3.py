@@ -1,7 +1,7 @@
 """Amazon S3: Beam's access to it, and Amazon's own client for what Beam's cannot do.
 
 Needs the extra `aws`, and is loaded by `objects` when a path begins with s3://. Functions ask once; `objects.retrying`
-asks again. Each call of `files`, and each thread, has its own stream; clients may be shared by threads.
+asks again.
 """
 
 from __future__ import annotations
