@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import io
 import itertools
+import math
 from collections.abc import Iterator
 from typing import BinaryIO, Literal, cast
 
@@ -73,7 +74,7 @@ def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
         return b"".join(
             _encode_run([ids[i]], [labels[i]], payload[None], fmt) for i, payload in enumerate(payloads)
         )
-    flat = batch.images.reshape(len(batch), -1)
+    flat = batch.images.reshape(len(batch), math.prod(batch.images.shape[1:]))
     lengths = [(len(i), len(label)) for i, label in zip(ids, labels, strict=True)]
     starts = [0] + [i for i in range(1, len(ids)) if lengths[i] != lengths[i - 1]] + [len(ids)]
     runs = itertools.pairwise(starts)

@@ -1,4 +1,4 @@
-"""tf.train.Example without TensorFlow: the message and its wire layout."""
+"""The tf.train.Example message and its wire layout, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 Features = dict[str, list[bytes] | list[int] | list[float]]
+"""The values of each feature, by its name; no values for a feature of no kind."""
 
 
 def _example_class() -> Any:
@@ -73,7 +74,13 @@ def parse(data: bytes) -> Features | None:
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """Where the one value of a feature lies in a serialised Example: data[start:stop]."""
+    """The place of a feature's single value in a serialised Example.
+
+    Attributes:
+      kind: of the value; an int64 is a varint.
+      start: of its first byte.
+      stop: after its last byte.
+    """
 
     kind: Literal["bytes", "int64"]
     start: int

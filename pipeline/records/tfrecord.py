@@ -1,4 +1,4 @@
-"""TFRecord framing, and its checksums, on runs of records of one length.
+"""TFRecord framing and checksums, on runs of records of one length.
 
 A frame is: length (uint64 LE), masked CRC32C of those 8 bytes, the data, masked CRC32C of the data.
 Framed records of one length are an array, uint8 [N, L + 16].
@@ -32,7 +32,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def extend_crc32c(crc: int, data: bytes) -> int:
-    """CRC32C of what `crc` is of, followed by `data`."""
+    """CRC32C of some bytes followed by `data`, where `crc` is that of the former (0 for none)."""
     return int(google_crc32c.extend(crc, data))
 
 
@@ -57,12 +57,19 @@ def checksums(rows: np.ndarray) -> np.ndarray:
 
 
 def frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Reads a TFRecord file: runs of framed records of one length, and which data checksums hold (bool [N]).
+    """Reads a TFRecord file as runs of records of one length.
 
-    A gzip-compressed file is recognised. Memory is bounded by a few MB and one record.
+    Memory is bounded by a few MB and one record.
+
+    Args:
+      file: the open file, at its start; a gzip-compressed one is recognised.
+      where: the file's name, for errors.
+
+    Yields:
+      Framed records, uint8 [N, L + 16], read-only, and which data checksums hold, bool [N].
 
     Raises:
-      DataError: the framing is damaged, so that no later record can be found; `where` names the file.
+      DataError: the framing is damaged, so that no later record can be found.
     """
     stream = _decompressed(file)
     buffer = b""

@@ -156,16 +156,16 @@ class FileTree:
         return whole.hexdigest()
 
     def _find(self, path: str) -> Iterable[tuple[str, ByteRange]]:
-        far = storage.is_remote(path)
+        remote = storage.is_remote(path)
         if not self.is_archive:
-            return _objects(path) if far else _walk(Path(path))
-        if not far and not Path(path).is_file():
+            return _objects(path) if remote else _walk(Path(path))
+        if not remote and not Path(path).is_file():
             raise _missing(path)
         if not path.endswith(_SUFFIXES):
             raise DataError(f"{path}: neither a directory nor a {', '.join(_SUFFIXES)} archive")
         if not path.endswith(".tar"):
             return _members(self._unpack(path), path)
-        if not far:
+        if not remote:
             return _members(path, path)
         # Its headers are all over it: they are read, and it is summed, in one go.
         hasher = hashlib.sha256()

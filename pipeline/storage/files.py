@@ -1,4 +1,4 @@
-"""Files at a path: the local disk directly, anything with a scheme (gs://, s3://) through `remote`.
+"""Files at a path: the local disk directly, anything with a scheme (gs://, s3://) through `objects`.
 
 A file written here is either whole or absent: it appears under its name only when it is complete.
 """
@@ -50,7 +50,7 @@ def parent(path: str) -> str:
 
 
 def read_bytes(path: str) -> bytes:
-    """The whole file. Raises FileNotFoundError."""
+    """The content of a file. Raises FileNotFoundError."""
     with open_read(path) as file:
         return file.read()
 
@@ -66,9 +66,15 @@ def open_read(path: str) -> BinaryIO:
 def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
     """Opens a new file that takes the name `path` when the block ends without an error.
 
+    On the local disk the file is a temporary neighbour, flushed and renamed at the end. For an object store it is a
+    spool, in memory or above 16 MB in a temporary file of this machine, uploaded at the end.
+
     Args:
       path: what the file will be called; an existing file is replaced.
       private: the local file can be read by its owner alone (mode 0600).
+
+    Raises:
+      OSError: the file cannot be written; its `filename` is `path` where the system names no other.
     """
     if is_remote(path):
         # Not streamed: closing an upload after an error would publish its half, and it could not be repeated.
@@ -140,6 +146,11 @@ def publish_directory(source: str, target: str, *, last: str) -> None:
 
     On the local disk that is one step. Elsewhere the files are copied, and `last` after all others, so
     that its presence says that the rest is there; what a kill leaves half copied is copied again.
+
+    Args:
+      source: a directory that nobody writes to any more.
+      target: where it goes; on the local disk, the same file system. What is there without `last` is replaced.
+      last: the file whose presence says that the directory is whole.
     """
     if not is_remote(target):
         # A target without its last file is the rest of a publication that was cut off.
@@ -183,7 +194,7 @@ def delete_temporary_files(directory: str) -> None:
 
 
 def explain(error: OSError) -> DataError:
-    """The one line that a person should see for a failed file operation."""
+    """The error, of one line with a remedy, that a person should see for a failed file operation."""
     remedies = {
         errno.ENOENT: "check the path",
         errno.ENOSPC: "free some space and run the same command again: finished shards are kept",

@@ -1,4 +1,4 @@
-"""Locks in an object store: an object that says who holds it until when, renewed while the holder lives.
+"""Leases, the locks in an object store: objects that name a holder and an end, renewed while the holder lives.
 
 The object is JSON: `owner` (a random token), `user_name`, `expires` (ISO 8601, UTC). It is made, replaced and
 deleted only under conditions that the service checks (S3: If-None-Match and If-Match; Google: the object's
@@ -21,13 +21,14 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from lpe.pipeline.storage import objects
 from lpe.pipeline.storage.user import user_name
 from lpe.transforms.errors import BusyError, DataError
 
-LEASE = 60.0  # seconds
+LEASE = 60.0
+"""Seconds that a lock outlives a killed holder, without the quarter for unequal clocks."""
 _PAUSE = 1.0  # seconds between tries, shortened at random
 
 
@@ -63,8 +64,11 @@ def leased(path: str, what: str, *, wait: float = 0.0, lease: float = LEASE) -> 
 class Lease:
     """A lock object; `leased` takes, renews and releases it.
 
+    `check` may be called while another thread is in `keep`; everything else belongs to one thread.
+
     Args:
-      path, what: as for `leased`.
+      path: as for `leased`.
+      what: as for `leased`.
       seconds: length of the lease.
     """
 
@@ -116,19 +120,19 @@ class Lease:
         """Deletes the object if it is still ours."""
         # The work is done: what cannot be deleted runs out.
         with contextlib.suppress(Exception):
-            found = self._object.read()
-            if found is not None and self._parse(found[0])["owner"] == self._owner:
-                self._object.delete(found[1])
+            existing = self._object.read()
+            if existing is not None and self._parse(existing[0])["owner"] == self._owner:
+                self._object.delete(existing[1])
 
     def _take(self) -> dict[str, str] | None:
         """Tries to take the lock; returns what the object says if another process has it."""
         while True:
             if self._write(None):
                 return None
-            found = self._object.read()
-            if found is None:
+            existing = self._object.read()
+            if existing is None:
                 continue  # released in this moment
-            content, tag = found
+            content, tag = existing
             holder = self._parse(content)
             if holder["owner"] == self._owner:
                 self._tag = tag  # taken by a request whose answer was lost
@@ -143,14 +147,14 @@ class Lease:
         with self._renewing:
             if self._lost or self._write(self._tag):
                 return
-            found = self._object.read()
-            if found is not None and self._parse(found[0])["owner"] == self._owner:
-                self._tag = found[1]  # renewed by a request whose answer was lost
+            existing = self._object.read()
+            if existing is not None and self._parse(existing[0])["owner"] == self._owner:
+                self._tag = existing[1]  # renewed by a request whose answer was lost
             else:
                 self._lost = True
 
     def _write(self, tag: str | None) -> bool:
-        """Makes the object (tag None) or replaces that version of it; whether that was what there is."""
+        """Makes the object (tag None) or replaces that version of it; False if something else is there."""
         expires = _now() + datetime.timedelta(seconds=self._seconds)
         value = {"owner": self._owner, "user": user_name(), "expires": expires.isoformat()}
         written = self._object.write(json.dumps(value).encode(), tag)
@@ -171,83 +175,24 @@ class Lease:
             ) from error
 
 
-class _Object(Protocol):
-    """One object of a store; a tag names one version of it."""
+class ConditionalObject(Protocol):
+    """One object of a store, changed only under conditions that the service checks; a tag names one version of it.
+
+    Calls ask once and may fail in any way that the service's client does; one call at a time.
+    """
 
     def read(self) -> tuple[bytes, str] | None:
         """Content and tag; None where there is no object."""
 
     def write(self, content: bytes, tag: str | None) -> str | None:
-        """Makes the object (tag None) or replaces that version; the new tag, None if something else is there."""
+        """Makes the object (tag None) or replaces that version; the new tag, or None if that is not what is there."""
 
     def delete(self, tag: str) -> None:
         """Deletes that version; an error where something else is there."""
 
 
-class _S3:
-    def __init__(self, bucket: str, name: str) -> None:
-        import botocore.exceptions  # noqa: PLC0415  (an extra)
-
-        self._client = objects.s3_client()
-        self._refused = botocore.exceptions.ClientError
-        self._place = {"Bucket": bucket, "Key": name}
-
-    def read(self) -> tuple[bytes, str] | None:
-        try:
-            found = self._client.get_object(**self._place)
-        except self._client.exceptions.NoSuchKey:
-            return None
-        return found["Body"].read(), found["ETag"]
-
-    def write(self, content: bytes, tag: str | None) -> str | None:
-        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
-        try:
-            return str(self._client.put_object(**self._place, Body=content, **condition)["ETag"])
-        except self._refused as error:
-            code = error.response["Error"]["Code"]
-            if code in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
-                return None
-            raise
-
-    def delete(self, tag: str) -> None:
-        self._client.delete_object(**self._place, IfMatch=tag)
-
-
-class _Gcs:
-    def __init__(self, bucket: str, name: str) -> None:
-        from google.api_core import exceptions  # noqa: PLC0415  (an extra)
-
-        self._missing, self._refused = exceptions.NotFound, exceptions.PreconditionFailed
-        self._bucket = objects.gcs_client().bucket(bucket)
-        self._name = name
-        self._patience: dict[str, Any] = {"timeout": 20, "retry": None}
-
-    def read(self) -> tuple[bytes, str] | None:
-        blob = self._bucket.get_blob(self._name, **self._patience)
-        if blob is None:
-            return None
-        generation = blob.generation
-        try:
-            return blob.download_as_bytes(if_generation_match=generation, **self._patience), str(generation)
-        except (self._missing, self._refused):
-            return None  # gone or replaced in between
-
-    def write(self, content: bytes, tag: str | None) -> str | None:
-        blob = self._bucket.blob(self._name)
-        try:
-            blob.upload_from_string(content, if_generation_match=int(tag or 0), **self._patience)
-        except self._refused:
-            return None
-        return str(blob.generation)
-
-    def delete(self, tag: str) -> None:
-        self._bucket.blob(self._name).delete(if_generation_match=int(tag), **self._patience)
-
-
-def _open(path: str) -> _Object:
-    scheme = objects.check_bucket(path)
-    bucket, _, name = path.partition("://")[2].partition("/")
-    return _S3(bucket, name) if scheme == "s3" else _Gcs(bucket, name)
+def _open(path: str) -> ConditionalObject:
+    return cast(ConditionalObject, objects.service(path).ConditionalObject(*objects.split_path(path)))
 
 
 def _now() -> datetime.datetime:

@@ -1,4 +1,4 @@
-"""Locks: one job at a dataset's home, one change at a key store, wherever they lie."""
+"""Locks on a dataset home and a key store, local or in an object store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAUSE = 0.05  # seconds between tries
 
 
 class Lock(Protocol):
-    """A lock that is held."""
+    """A lock that is held, by a process and not by a thread: any thread of the holder may call `check`."""
 
     def check(self) -> None:
         """Makes sure that the lock is still held; to be called just before a change shows.
@@ -67,6 +67,7 @@ class _FileLock:
         self._descriptor = descriptor
 
     def check(self) -> None:
+        """See `Lock`."""
         if not self.in_place():
             raise BusyError(
                 f"{self._what}: the lock {self._path} was deleted while this job ran; run the same command again"
@@ -80,6 +81,7 @@ class _FileLock:
             return False
 
     def release(self, *, remove: bool) -> None:
+        """Gives the lock up; with `remove`, the file goes too if it is still the one that others find."""
         try:
             # While it is still locked: afterwards, it may be the next holder's.
             if remove and self.in_place():
@@ -89,7 +91,7 @@ class _FileLock:
 
 
 def _acquire(path: Path, what: str, end: float) -> _FileLock:
-    """Locks the file. Raises BusyError at time `end`."""
+    """Locks the file. Raises BusyError if it is still held when `time.monotonic()` is `end`."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

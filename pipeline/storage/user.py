@@ -1,4 +1,4 @@
-"""The name of the operating system's user who runs this process."""
+"""The user who runs this process, for locks and logs."""
 
 from __future__ import annotations
 

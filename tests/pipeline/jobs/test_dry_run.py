@@ -6,13 +6,9 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from lpe.pipeline.dataset import open_dataset
-from lpe.pipeline.sources.splits import cut, shard_bounds
 from tests.pipeline.running import encrypt, files, refused
 
 
@@ -92,33 +88,3 @@ def test_four_hundred_million_images_are_planned_in_seconds_and_in_the_memory_of
     assert many["plan_bytes"] < 10e6
     assert many["peak_memory"] < few["peak_memory"] + 50e6
     assert many["core_seconds"] > 1000 * few["core_seconds"]
-
-
-@given(images=st.integers(1, 10**10), size=st.integers(1, 10**6))
-def test_shards_are_neither_too_large_nor_too_many(images, size):
-    assume(images * size < 10**13)
-    bounds = shard_bounds(images, size)
-    assert [start for start, _ in bounds[1:]] == [stop for _, stop in bounds[:-1]]
-    assert (bounds[0][0], bounds[-1][1]) == (0, images)
-    largest = max(stop - start for start, stop in bounds)
-    assert largest * size <= 1e9 + size
-    assert len(bounds) <= 10_001 or largest * size > 0.9e9
-    if len(bounds) < 10_000:
-        assert largest * size <= 128e6 + size
-
-
-@given(
-    size=st.integers(2, 500), fraction=st.sampled_from(["0.1", "0.25", "0.37", "0.5", "0.9"]), data=st.data()
-)
-def test_positions_by_arithmetic_are_those_of_an_array(size, fraction, data):
-    parts = cut({"train": size}, fraction)
-    whole = [np.asarray(part.positions(0, len(part))) for part in parts.values()]
-    assert sorted(np.concatenate(whole).tolist()) == list(range(size))
-    for part, expected in zip(parts.values(), whole, strict=True):
-        start = data.draw(st.integers(0, len(part)))
-        stop = data.draw(st.integers(start, len(part)))
-        positions = part.positions(start, stop)
-        assert len(positions) == stop - start
-        assert (np.asarray(positions) == expected[start:stop]).all()
-        inner = slice(data.draw(st.integers(-5, 50)), data.draw(st.integers(-5, 50)))
-        assert (positions[inner] == expected[start:stop][inner]).all()

@@ -163,3 +163,9 @@ def test_records_without_ids_are_numbered():
 def test_raw_images_need_a_shape():
     with pytest.raises(ValueError, match="image_shape"):
         RecordFormat(None)
+
+
+def test_no_examples_are_no_bytes():
+    for fmt in (FORMAT, RecordFormat(None, "png")):
+        assert records.encode(some(0), fmt) == b""
+        assert read(b"", fmt) == []

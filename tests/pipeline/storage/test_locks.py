@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from lpe.pipeline.storage import leases, locks, objects
+from lpe.pipeline.storage import gcs, leases, locks, objects, s3
 from lpe.transforms.errors import BusyError, DataError, UsageError
 from tests.servers.generations import generations_server
 from tests.servers.moto import ENVIRONMENT, moto_server
@@ -269,7 +269,7 @@ def test_a_heartbeat_does_not_win_back_a_lost_lease(remote_lock):
 
 
 def test_an_answer_that_was_lost_loses_no_lock(remote_lock, monkeypatch):
-    kind = leases._S3 if remote_lock.startswith("s3") else leases._Gcs
+    kind = s3.ConditionalObject if remote_lock.startswith("s3") else gcs.ConditionalObject
     write, answers = kind.write, iter([False, True, True, False])
 
     def cut_off(self, content, tag):

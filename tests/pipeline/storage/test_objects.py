@@ -13,6 +13,7 @@ from lpe.pipeline import storage
 from lpe.pipeline.dataset import committed_versions
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.storage import objects
+from lpe.pipeline.storage.s3 import client
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.pipeline.sources import images
 from tests.servers.faults import Faults, at_random, spoiled
@@ -37,7 +38,7 @@ def s3() -> Iterator[Faults]:
         spoiled(url) as faults,
         _environment({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
     ):
-        objects.s3_client().create_bucket(Bucket="bucket")
+        client().create_bucket(Bucket="bucket")
         yield faults
 
 

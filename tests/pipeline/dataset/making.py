@@ -1,0 +1,60 @@
+"""Small datasets on disk, written through the public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpe.pipeline import records, storage
+from lpe.pipeline.dataset import Dataset, ShardInfo, open_dataset
+from lpe.pipeline.dataset.layout import shard_name
+from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.reader import file_crc32c
+from lpe.pipeline.records import RecordFormat
+from lpe.transforms.batch import ImageBatch
+
+SHAPE = (4, 3, 3)
+CLASSES = ("cat", "dog")
+
+
+def batch(split: str, first: int, count: int) -> ImageBatch:
+    """Examples `first`, … of a split; each image says which one it is."""
+    images = np.full((count, *SHAPE), 0, np.uint8)
+    images[:, 0, 0, 0] = np.arange(first, first + count)
+    ids = [f"{split}-{number:07d}" for number in range(first, first + count)]
+    return ImageBatch(ids, images, np.arange(first, first + count) % len(CLASSES))
+
+
+def make(
+    home: Path,
+    splits: Mapping[str, tuple[int, ...]],
+    *,
+    version: str = "1.0.0",
+    encrypted: bool = False,
+    **manifest: Any,
+) -> Dataset:
+    """Writes and opens a version whose splits have shards of so many examples."""
+    directory, fmt = home / version, RecordFormat(SHAPE)
+    shards: dict[str, list[ShardInfo]] = {}
+    for split, lengths in splits.items():
+        shards[split] = []
+        for index, length in enumerate(lengths):
+            name = shard_name(home.name, split, index, len(lengths))
+            data = records.encode(batch(split, sum(lengths[:index]), length), fmt)
+            storage.write_atomic(str(directory / name), data)
+            crc = file_crc32c(str(directory / name))
+            shards[split].append(ShardInfo(name, length, len(data), crc))
+    write_metadata(
+        str(directory),
+        name=home.name,
+        version=version,
+        class_names=CLASSES,
+        fmt=fmt,
+        shards=shards,
+        manifest={"job": "j", "origin": "o", **manifest},
+        encrypted=encrypted,
+    )
+    return open_dataset(str(directory))
