@@ -1,0 +1,51 @@
+"""What a report prints: for people, for machines, and while the work goes on."""
+
+from __future__ import annotations
+
+import json
+
+from lpe.pipeline.cli.console import Report, megabytes, properties_table, rows_table
+from lpe.pipeline.engine.progress import Progress
+
+
+def test_a_result_for_machines_is_one_object(capsys):
+    report = Report("keys list", as_json=True)
+    report.note("not shown")
+    with report.progress("keys list") as update:
+        update(1, 2)
+    report.result({"name": "x"}, properties_table("t", {"a": "b"}), lines=("not shown",))
+    captured = capsys.readouterr()
+    value = json.loads(captured.out)
+    assert (value["command"], value["status"], value["name"]) == ("keys list", "ok", "x")
+    assert value["seconds"] >= 0
+    assert captured.err == ""
+
+
+def test_a_result_may_have_another_status(capsys):
+    Report("verify", as_json=True).result({"status": "error", "error": "why"})
+    assert json.loads(capsys.readouterr().out)["status"] == "error"
+
+
+def test_a_result_for_people(capsys):
+    report = Report("show", as_json=False)
+    report.note("[0] is no markup")
+    table = rows_table("title", ["one", "two"], [["first", "second"]])
+    report.result({"name": "x"}, properties_table("t", {"size": megabytes(2_500_000)}), table, lines=("end",))
+    captured = capsys.readouterr()
+    assert captured.err == "[0] is no markup\n"
+    for text in ("2.5 MB", "title", "first", "second", "end"):
+        assert text in captured.out
+    assert '"name"' not in captured.out
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr("lpe.pipeline.cli.console._SECONDS_BETWEEN_LINES", 0.0)
+    with Report("ingest", as_json=False).progress("ingest") as update:
+        update(1000, 2000)
+    assert capsys.readouterr().err == "ingest: 1,000 of 2,000 images\n"
+
+
+def test_a_report_is_what_jobs_report_to(capsys):
+    report: Progress = Report("train", as_json=False)
+    report.epoch(1, 3, {"accuracy": 0.5, "val_accuracy": 0.25}, 1234.5)
+    assert capsys.readouterr().err == "epoch 1/3: accuracy 50.0%, validation 25.0%, 1,234 images/s\n"

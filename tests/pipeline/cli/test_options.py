@@ -1,0 +1,70 @@
+"""The values that options stand for."""
+
+from __future__ import annotations
+
+import pytest
+
+import lpe
+from lpe.pipeline.cli import options
+from lpe.pipeline.cli.recipe import chosen_recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("same", "same"), ("any", "any"), ("32x48", (32, 48)), ("1x1", (1, 1))]
+)
+def test_image_sizes(text, size):
+    read = options.read_spec("folder:x", text, True, "0.1", False)
+    assert read == lpe.ReadSpec("folder:x", lpe.ReadOptions(size, True), "0.1", False)
+
+
+@pytest.mark.parametrize("text", ["", "32", "x", "32x", "-1x4", "0x4", "4x4x3", "Same"])
+def test_other_sizes_are_refused(text):
+    with pytest.raises(lpe.UsageError, match=f"--image-size {text}"):
+        options.read_spec("folder:x", text, False, None, False)
+
+
+def test_parameters():
+    assert options.cipher_params(None) == {}
+    assert options.cipher_params(["chain=row", "key=a=b"]) == {"chain": "row", "key": "a=b"}
+    with pytest.raises(lpe.UsageError, match="NAME=VALUE"):
+        options.cipher_params(["chain"])
+
+
+def test_cipher_names():
+    assert options.cipher_names("all") == lpe.ciphers.names()
+    assert options.cipher_names("lpe-100,plain") == ["lpe-100", "plain"]
+    with pytest.raises(lpe.CipherError):
+        options.cipher_names("lpe-100,rot13")
+
+
+def test_augmentation():
+    assert options.augmentation_of(None, None, 3) is None
+    assert options.augmentation_of("flip,crop", None, 3) == lpe.Augmentation(("flip", "crop"), 1, 3)
+    with pytest.raises(lpe.UsageError, match="--augment"):
+        options.augmentation_of(None, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [(None, None), ("dataset:a/b", "a/b"), ("a/b", "a/b"), ("s3://bucket/a", "s3://bucket/a")],
+)
+def test_the_path_of_a_plain_dataset(text, path):
+    assert options.dataset_path(text) == path
+
+
+@pytest.mark.parametrize("text", ["folder:a", "dataset:"])
+def test_another_source_is_no_plain_dataset(text):
+    with pytest.raises(lpe.DataError, match="dataset:DIR"):
+        options.dataset_path(text)
+
+
+def test_beam_knows_its_options():
+    options.check_beam_options(["--runner=DirectRunner"])
+    with pytest.raises(lpe.UsageError, match="did you mean --runner"):
+        options.check_beam_options(["--runer=DirectRunner"])
+
+
+def test_a_recipe_takes_the_changes_that_are_given():
+    recipe = chosen_recipe("cnn", None, batch_size=7, learning_rate=None)
+    assert recipe.batch_size == 7
+    assert recipe == chosen_recipe("cnn", "small", batch_size=7)
