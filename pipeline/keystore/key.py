@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from typing import Any
 
 import tink
 from tink import daead, prf, proto_keyset_format, secret_key_access
@@ -104,7 +103,7 @@ class DatasetKey(NotPicklable):
             ) from error
         return text
 
-    def _siv(self, salt: str) -> Any:
+    def _siv(self, salt: str) -> daead.DeterministicAead:
         daead.register()
         secret = self.compute(labels.class_names_key(salt), _AES_SIV_BYTES)
         data = tink_pb2.KeyData(

@@ -214,8 +214,8 @@ def swap(batch: ImageBatch) -> ImageBatch:
 def test_an_image_that_was_changed_or_moved_does_not_open(lpe, keystore, home, data_key, tmp_path, change):
     tampered(home, change)
     assert lpe("verify", home).code == 0  # a checksum is no protection against somebody who can compute one
-    found_out = lpe("verify", home, "--keystore", keystore)
-    assert (found_out.code, "train-000000" in found_out.out, "does not open" in found_out.out) == (
+    verified = lpe("verify", home, "--keystore", keystore)
+    assert (verified.code, "train-000000" in verified.out, "does not open" in verified.out) == (
         1,
         True,
         True,
@@ -228,8 +228,8 @@ def test_a_shard_of_another_dataset_does_not_open(lpe, keystore, plain, home, da
     other = tmp_path / "other" / "shapes2"  # same images, ids and key; another salt
     assert encrypt(lpe, keystore, f"dataset:{plain}", other, "--seal", "--hide-labels").code == 0
     tampered(home, lambda _: next(sealed_batches(other)))
-    found_out = lpe("verify", home, "--keystore", keystore)
-    assert (found_out.code, "does not open" in found_out.out) == (1, True)
+    verified = lpe("verify", home, "--keystore", keystore)
+    assert (verified.code, "does not open" in verified.out) == (1, True)
     refused(unseal(lpe, home, data_key, tmp_path / "o" / "s"), "does not open", "train-0000000")
 
 
@@ -273,8 +273,8 @@ def test_every_flipped_bit_is_noticed():
 
 def test_another_salt_or_id_does_not_open():
     sealed = DataKey(bytes(32), "salt").seal(batch_of(["a"], (2, 2, 1), 0))
-    for salt, name in (("other", "a"), ("salt", "b")):
-        moved = ImageBatch([name], sealed.images, sealed.labels)
+    for salt, image_id in (("other", "a"), ("salt", "b")):
+        moved = ImageBatch([image_id], sealed.images, sealed.labels)
         with pytest.raises(DataError, match="does not open"):
             DataKey(bytes(32), salt).unseal(moved, (2, 2, 1))
 
