@@ -64,8 +64,7 @@ def sample(read: ReadSpec, count: int) -> np.ndarray:
       DataError: it is encrypted, its images differ in shape, or there are fewer than 10.
     """
     with open_plan(read) as plan:
-        if plan.dataset is not None and plan.dataset.encrypted:
-            raise DataError(f"{read.source}: encrypted; name the plain images, or the dataset as an argument")
+        plan.require_plain("name the plain images, or the dataset as an argument")
         if plan.image_shape is None:
             raise DataError(f"{read.source}: its images differ in shape; choose --image-size HEIGHTxWIDTH")
         images = first_examples(plan, None, count).images

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import layout
 from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
+from lpe.pipeline.dataset.layout import WORK_DIRECTORY
 from lpe.pipeline.dataset.metadata import ShardInfo, write_metadata
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.records import RecordFormat
@@ -32,7 +33,6 @@ from lpe.pipeline.storage import locks
 from lpe.transforms.errors import DataError
 
 _FIRST_VERSION = "1.0.0"
-_WORK = "_work"
 _LOCK_FILE = "lock"
 _IDENTITY_FILE = "plan.json"
 
@@ -87,7 +87,7 @@ class NewVersion:
     @property
     def work(self) -> str:
         """The job's own folder."""
-        return storage.join(self.home, _WORK, f"{self.version}-{self.identity.job[:12]}")
+        return storage.join(self.home, WORK_DIRECTORY, f"{self.version}-{self.identity.job[:12]}")
 
     @property
     def data(self) -> str:
@@ -211,7 +211,7 @@ def new_version(home: str, identity: VersionIdentity, *, locked: bool = False) -
 @contextlib.contextmanager
 def hold_home(home: str) -> Iterator[locks.Lock]:
     """Holds a home for one job; tidies up when the job ends. Raises BusyError if another one has it."""
-    lock = storage.join(home, _WORK, _LOCK_FILE)
+    lock = storage.join(home, WORK_DIRECTORY, _LOCK_FILE)
     try:
         with locks.held(lock, home, remove=True) as held:
             try:
@@ -221,7 +221,7 @@ def hold_home(home: str) -> Iterator[locks.Lock]:
     finally:
         if not storage.is_remote(home):
             # Empty folders go; another job may have begun meanwhile.
-            for folder in (Path(home, _WORK), Path(home)):
+            for folder in (Path(home, WORK_DIRECTORY), Path(home)):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
@@ -239,14 +239,14 @@ def _begin(home: str, identity: VersionIdentity) -> NewVersion:
             return NewVersion(home, version, identity, committed=existing)
         if existing.encrypted != identity.encrypted or existing.origin != identity.origin:
             raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
-    unfinished = storage.list_names(storage.join(home, _WORK))
+    unfinished = storage.list_names(storage.join(home, WORK_DIRECTORY))
     # A publication may have been cut in the middle.
     started = {_version_of(job) for job in unfinished}
-    if not versions and not {*storage.list_names(home)} <= {_WORK, *started}:
+    if not versions and not {*storage.list_names(home)} <= {WORK_DIRECTORY, *started}:
         raise DataError(f"{home}: holds files that are no dataset; choose another --output")
     new = NewVersion(home, _next(versions[-1]) if versions else _FIRST_VERSION, identity)
     for job in unfinished:
-        work = storage.join(home, _WORK, job)
+        work = storage.join(home, WORK_DIRECTORY, job)
         if _version_of(job) == new.version and work != new.work:
             _replace_unfinished(work, identity)
     storage.delete_temporary_files(new.data)
@@ -278,7 +278,7 @@ def _next(version: str) -> str:
 
 def _tidy(home: str) -> None:
     """Removes the work of committed versions, and work without a finished shard."""
-    folder = storage.join(home, _WORK)
+    folder = storage.join(home, WORK_DIRECTORY)
     for job in storage.list_names(folder):
         if job == _LOCK_FILE:
             continue

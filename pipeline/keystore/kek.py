@@ -9,13 +9,8 @@ import tink
 from tink import aead, cleartext_keyset_handle
 
 from lpe.pipeline import storage
-from lpe.pipeline.keystore.kek_aws import AWS_KMS
-from lpe.pipeline.keystore.kek_gcp import GCP_KMS
-from lpe.pipeline.keystore.kek_service import Kek, ServiceKek, one_line
-from lpe.pipeline.keystore.kek_vault import VAULT
+from lpe.pipeline.keystore.kek_service import SERVICES, Kek, ServiceKek, one_line
 from lpe.transforms.errors import KeyStoreError
-
-_SERVICES = {"aws-kms": AWS_KMS, "gcp-kms": GCP_KMS, "hcvault": VAULT}
 
 
 def open_kek(uri: str) -> Kek:
@@ -31,9 +26,9 @@ def open_kek(uri: str) -> Kek:
     """
     if not storage.is_remote(uri):
         return _open_local(uri)
-    service = _SERVICES.get(uri.partition("://")[0])
+    service = SERVICES.get(uri.partition("://")[0])
     if service is None:
-        forms = ", ".join(known.form for known in _SERVICES.values())
+        forms = ", ".join(known.form for known in SERVICES.values())
         raise KeyStoreError(
             f"{uri}: no known kind of key-encryption key; name a local file or one of {forms}"
         )
@@ -51,7 +46,7 @@ def create_local_kek(path: str) -> None:
     Raises:
       KeyStoreError: the path looks like the mistyped URI of a key in a service.
     """
-    for name, service in _SERVICES.items():
+    for name, service in SERVICES.items():
         if any(part.startswith(f"{name}:") for part in Path(path).parts):
             raise KeyStoreError(f"{path}: names a local file; a key in a service is named {service.form}")
     aead.register()

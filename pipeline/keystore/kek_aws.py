@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import boto3
+import botocore.config
+from botocore import exceptions
+from tink.integration import awskms
 
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, Service, one_line
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, one_line
 
-_PREFIX = "aws-kms://"
 _MOST_BYTES = 4096  # of plaintext, in one Encrypt
 
 _MEANINGS = {
@@ -33,12 +35,9 @@ _CREDENTIALS = {
 }
 
 
-def _connect(uri: str) -> Kek:
-    import boto3  # noqa: PLC0415  (an extra)
-    from botocore.config import Config  # noqa: PLC0415
-    from tink.integration import awskms  # noqa: PLC0415
-
-    patience = Config(
+def connect(uri: str) -> Kek:
+    """The key with this URI, see `Service.module`. Raises what the client raises."""
+    patience = botocore.config.Config(
         connect_timeout=kek_service.SECONDS,
         read_timeout=kek_service.SECONDS,
         retries={"mode": "standard", "total_max_attempts": TRIES},
@@ -67,9 +66,8 @@ class _TooLargeError(Exception):
     """A keyset of more bytes than one Encrypt takes."""
 
 
-def _explain(error: Exception) -> str | None:
-    from botocore import exceptions  # noqa: PLC0415
-
+def explain(error: Exception) -> str | None:
+    """The meaning of an error of the client, see `Service.module`."""
     if isinstance(error, _TooLargeError):
         return f"AWS KMS wraps at most {_MOST_BYTES:,} bytes, fewer than 40 keys; destroy old ones (lpe keys destroy)"
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
@@ -100,12 +98,3 @@ def _explain(error: Exception) -> str | None:
     if status >= 500 or code in {"ThrottlingException", "LimitExceededException"}:
         return f"AWS KMS fails at the moment ({detail}); {LATER}"
     return _MEANINGS.get(code, f"AWS KMS refuses ({detail}); check the key")
-
-
-AWS_KMS = Service(
-    form=f"{_PREFIX}arn:aws:kms:REGION:ACCOUNT:key/ID",
-    pattern=re.compile(_PREFIX + r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"),
-    extra="aws",
-    connect=_connect,
-    explain=_explain,
-)

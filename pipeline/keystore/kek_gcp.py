@@ -7,19 +7,22 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import google.auth.exceptions
+import requests
+from google.api_core import exceptions, retry
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import kms_v1
+from tink.integration import gcpkms
+
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, Service, on_this_machine, one_line
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, on_this_machine, one_line
 from lpe.transforms.errors import KeyStoreError
 
-_PREFIX = "gcp-kms://"
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"  # gcloud's own name for it
 
 
-def _connect(uri: str) -> Kek:
-    from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  (an extra)
-    from google.cloud import kms_v1  # noqa: PLC0415
-    from tink.integration import gcpkms  # noqa: PLC0415
-
+def connect(uri: str) -> Kek:
+    """The key with this URI, see `Service.module`. Raises what the client raises."""
     endpoint = os.environ.get(_ENDPOINT, "").rstrip("/")
     local = on_this_machine(urlsplit(endpoint).hostname or "")
     if urlsplit(endpoint).scheme == "http" and not local:
@@ -38,7 +41,6 @@ class _Bounded:
     """Google's client with our patience: its own is a minute, and Tink has no way to say otherwise."""
 
     def __init__(self, client: Any) -> None:
-        from google.api_core import exceptions, retry  # noqa: PLC0415
 
         self._client = client
         passing = retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.DeadlineExceeded)
@@ -55,18 +57,17 @@ class _Bounded:
         return self._client.decrypt(request=request, **self._patience)
 
 
-def _explain(error: Exception) -> str | None:
-    import requests  # noqa: PLC0415
-    from google.api_core import exceptions  # noqa: PLC0415
-    from google.auth import exceptions as auth  # noqa: PLC0415
-
+def explain(error: Exception) -> str | None:
+    """The meaning of an error of the client, see `Service.module`."""
     detail = re.sub(r"^(\d+ )?(POST \S+: )?", "", one_line(error))  # what goes before is the request
-    if isinstance(error, auth.DefaultCredentialsError):
+    if isinstance(error, google.auth.exceptions.DefaultCredentialsError):
         return (
             f"no credentials ({detail}); run gcloud auth application-default login, set "
             "GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account"
         )
-    if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
+    if isinstance(error, google.auth.exceptions.GoogleAuthError) and not isinstance(
+        error, google.auth.exceptions.TransportError
+    ):
         return f"Google does not accept the credentials ({detail}); renew them"
     if isinstance(error, exceptions.Unauthenticated | exceptions.Unauthorized):
         return f"Google does not accept the credentials ({detail}); renew them"
@@ -86,7 +87,7 @@ def _explain(error: Exception) -> str | None:
         exceptions.RetryError,
         exceptions.ServiceUnavailable,
         exceptions.GatewayTimeout,
-        auth.TransportError,
+        google.auth.exceptions.TransportError,
         requests.RequestException,
     )
     if isinstance(error, unreachable):
@@ -96,15 +97,3 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, exceptions.ServerError | exceptions.TooManyRequests):
         return f"Google Cloud KMS fails at the moment ({detail}); {LATER}"
     return f"Google's client cannot be used ({detail}); check its configuration and {_ENDPOINT}"
-
-
-GCP_KMS = Service(
-    form=f"{_PREFIX}projects/P/locations/L/keyRings/R/cryptoKeys/K",
-    pattern=re.compile(
-        _PREFIX + r"projects/[a-z0-9.:-]+/locations/[\w-]{1,63}/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
-        re.ASCII,
-    ),
-    extra="gcp",
-    connect=_connect,
-    explain=_explain,
-)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import ipaddress
 import re
-from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 import tink
@@ -44,16 +44,44 @@ class Service:
       form: what the URI of one of its keys looks like.
       pattern: matches such a URI whole.
       extra: what to install for it.
-      connect: makes Tink's AEAD of the key with this URI; asks for no network.
-      explain: what an error of the service's client means and what to do about it; None if it may be that the
-        ciphertext is invalid or of another key.
+      module: the module that uses the service's client, which the extra brings. It has two functions:
+        `connect(uri) -> Kek`, which asks for no network, and `explain(error) -> str | None`: what an error of the
+        client means and what to do about it; None if it may be that the ciphertext is invalid or of another key.
     """
 
     form: str
     pattern: re.Pattern[str]
     extra: str
-    connect: Callable[[str], Kek]
-    explain: Callable[[Exception], str | None]
+    module: str
+
+
+SERVICES = {
+    "aws-kms": Service(
+        form="aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID",
+        pattern=re.compile(r"aws-kms://arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"),
+        extra="aws",
+        module="lpe.pipeline.keystore.kek_aws",
+    ),
+    "gcp-kms": Service(
+        form="gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K",
+        pattern=re.compile(
+            r"gcp-kms://projects/[a-z0-9.:-]+/locations/[\w-]{1,63}/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
+            re.ASCII,
+        ),
+        extra="gcp",
+        module="lpe.pipeline.keystore.kek_gcp",
+    ),
+    "hcvault": Service(
+        form="hcvault://HOST:PORT/transit/keys/NAME",
+        pattern=re.compile(
+            r"hcvault://(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?(?:/[\w-][\w.-]*)+/keys/[\w-][\w.-]*",
+            re.ASCII,
+        ),
+        extra="vault",
+        module="lpe.pipeline.keystore.kek_vault",
+    ),
+}
+"""The kinds of key services, by the scheme of their URIs."""
 
 
 class ServiceKek:
@@ -71,9 +99,10 @@ class ServiceKek:
     """
 
     def __init__(self, service: Service, uri: str) -> None:
-        self._service, self._uri = service, uri
+        self._uri = uri
         try:
-            self._remote = service.connect(uri)
+            self._client = importlib.import_module(service.module)
+            self._remote: Kek = self._client.connect(uri)
         except ImportError:
             raise KeyStoreError(
                 f"{uri}: needs the extra {service.extra}: "
@@ -104,13 +133,14 @@ class ServiceKek:
         self._fail(failure)
 
     def _meaning(self, error: Exception) -> str | None:
-        """What happened and what to do; None as for `Service.explain`."""
+        """What happened and what to do; None as for `Service.module`'s `explain`."""
         cause = _cause(error)
         if isinstance(cause, KeyStoreError):
             return str(cause)
         if isinstance(cause, _GARBLED):
             return "no answer of a key service; check what answers at its address, and proxies"
-        return self._service.explain(cause)
+        meaning: str | None = self._client.explain(cause)
+        return meaning
 
     def _fail(self, error: Exception) -> NoReturn:
         """Raises ours in its place, without a chain: a client's error may hold the request, and so the keyset."""

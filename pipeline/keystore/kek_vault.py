@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hvac
+import requests
 import tink
+from hvac import exceptions
+from requests.adapters import HTTPAdapter
+from tink.integration import hcvault
 
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, Service, on_this_machine, one_line
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, on_this_machine, one_line
 from lpe.transforms.errors import KeyStoreError
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -26,12 +30,8 @@ _CIPHERTEXT = (
 )
 
 
-def _connect(uri: str) -> Kek:
-    import hvac  # noqa: PLC0415  (an extra)
-    import requests  # noqa: PLC0415
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
-    from tink.integration import hcvault  # noqa: PLC0415
-
+def connect(uri: str) -> Kek:
+    """The key with this URI, see `Service.module`. Raises what the client raises."""
     address = urlsplit(uri)
     host = address.hostname or ""
     session = requests.Session()
@@ -93,8 +93,6 @@ class _Bound:
 
     def _check_exists(self) -> None:
         """Raises unless the key exists: asked to encrypt, Vault would make one of a mistyped name."""
-        from hvac import exceptions  # noqa: PLC0415
-
         try:
             self._client.secrets.transit.read_key(name=self._name, mount_point=self._mount)
         except exceptions.Forbidden:
@@ -105,10 +103,8 @@ class _OtherNameError(Exception):
     """The associated data is not that which was wrapped."""
 
 
-def _explain(error: Exception) -> str | None:
-    import requests  # noqa: PLC0415
-    from hvac import exceptions  # noqa: PLC0415
-
+def explain(error: Exception) -> str | None:
+    """The meaning of an error of the client, see `Service.module`."""
     detail = one_line(error).partition(", on ")[0]  # what follows is the request
     if isinstance(error, _OtherNameError | UnicodeDecodeError):
         return None
@@ -134,15 +130,3 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, exceptions.VaultError):
         return f"Vault fails at the moment ({detail}); {LATER}"
     return f"Vault's client cannot be used ({detail}); check VAULT_ADDR and VAULT_CACERT"
-
-
-VAULT = Service(
-    form="hcvault://HOST:PORT/transit/keys/NAME",
-    pattern=re.compile(
-        r"hcvault://(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?(?:/[\w-][\w.-]*)+/keys/[\w-][\w.-]*",
-        re.ASCII,
-    ),
-    extra="vault",
-    connect=_connect,
-    explain=_explain,
-)

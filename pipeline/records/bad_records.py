@@ -24,10 +24,6 @@ class BadRecord:
     where: str
     reason: str
 
-    def error(self) -> DataError:
-        """The error of a job that stops at this record."""
-        return _error(self, REPLACE_OR_SKIP)
-
 
 OnBadRecord = Callable[[BadRecord], None]
 """A policy, called once for every bad record, in order, on the thread that reads: it raises, or takes note."""
@@ -44,15 +40,6 @@ def fail(remedy: str) -> OnBadRecord:
     """
 
     def raise_error(record: BadRecord) -> NoReturn:
-        raise _error(record, remedy)
+        raise DataError(f"{record.where}: {record.reason}; {remedy}")
 
     return raise_error
-
-
-def fail_on_bad_record(record: BadRecord) -> NoReturn:
-    """The policy `fail(REPLACE_OR_SKIP)`."""
-    raise record.error()
-
-
-def _error(record: BadRecord, remedy: str) -> DataError:
-    return DataError(f"{record.where}: {record.reason}; {remedy}")

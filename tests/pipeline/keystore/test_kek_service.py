@@ -170,6 +170,8 @@ def test_no_credentials(store, keks, monkeypatch):
 def test_an_extra_that_is_not_installed_is_named(keks, monkeypatch):
     for module in ("boto3", "google.cloud.kms_v1", "hvac"):
         monkeypatch.setitem(sys.modules, module, None)
+    for service in ("aws", "gcp", "vault"):
+        monkeypatch.delitem(sys.modules, f"lpe.pipeline.keystore.kek_{service}", raising=False)
     monkeypatch.delattr("google.cloud.kms_v1", raising=False)
     with pytest.raises(KeyStoreError, match=r"pip install 'learnable-pixel-encryption\[(aws|gcp|vault)\]'"):
         open_kek(keks.uri)
