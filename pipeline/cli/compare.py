@@ -55,7 +55,6 @@ def compare(
     from lpe.pipeline.cli import console  # noqa: PLC0415
     from lpe.pipeline.compare import comparison as jobs  # noqa: PLC0415
     from lpe.pipeline.compare import trials  # noqa: PLC0415
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
 
     screen = console.Report("compare", as_json=as_json)
     spec = trials.CompareSpec(
@@ -71,7 +70,7 @@ def compare(
         images=train_images,
         audit_images=audit_images,
         augmentation=augmentation_of(augment, copies, augment_seed),
-        beam=beam_options(ctx.args),
+        beam=tuple(ctx.args),
     )
     comparison = jobs.compare(spec, screen)
     headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]

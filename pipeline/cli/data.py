@@ -200,11 +200,10 @@ def verify(
 ) -> None:
     """Check every record of a dataset: whole, under its key, equal to the plain one."""
     from lpe.pipeline.cli.console import Report, facts, megabytes, work_done  # noqa: PLC0415
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
     from lpe.pipeline.jobs.verify import verify as run_verify  # noqa: PLC0415
 
     report = Report("verify", as_json=as_json)
-    found = run_verify(dataset, keystore, _dataset_path(against), beam_options(ctx.args))
+    found = run_verify(dataset, keystore, _dataset_path(against), ctx.args)
     value = found.to_json()
     if found.problems:
         report.result({**value, "status": "error", "error": found.problems[0]}, lines=found.problems)

@@ -124,7 +124,6 @@ def run_job(
 ) -> None:
     """Runs a job with progress and prints its summary; `arguments` go to Beam."""
     from lpe.pipeline.cli.console import Report, job_table  # noqa: PLC0415
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
     from lpe.pipeline.engine.runners import JobStaged  # noqa: PLC0415
     from lpe.pipeline.jobs.spec import JobSpec  # noqa: PLC0415
 
@@ -133,7 +132,7 @@ def run_job(
         spec = JobSpec(
             read=read,
             home=home,
-            beam=beam_options(arguments),
+            beam=tuple(arguments),
             skip_bad_records=policy == OnBadRecord.skip,
             progress=progress,
             processes=workers,

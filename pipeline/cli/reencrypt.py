@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lpe.pipeline.cli.console import Report
-    from lpe.pipeline.jobs.rotation import Outcome, Plan, Policy
+    from lpe.pipeline.jobs.rotation import DueActions, Outcome, Policy
 
 
 def reencrypt(
@@ -49,7 +49,6 @@ def reencrypt(
     """Write datasets' next versions under the primary key, verified; retire and delete the old ones."""
     from lpe.pipeline import clock  # noqa: PLC0415
     from lpe.pipeline.cli.console import Report  # noqa: PLC0415
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
     from lpe.pipeline.jobs.rotation import Policy  # noqa: PLC0415
     from lpe.pipeline.jobs.spec import CipherChange  # noqa: PLC0415
 
@@ -62,7 +61,7 @@ def reencrypt(
     report = Report("reencrypt", as_json=as_json)
     # Options that are not known here end up among the words: they are Beam's.
     homes = [word.rstrip("/") for word in datasets if not word.startswith("-")]
-    beam = beam_options([word for word in datasets if word.startswith("-")] + ctx.args)
+    beam = tuple([word for word in datasets if word.startswith("-")] + ctx.args)
     if not homes:
         raise UsageError("name the datasets to re-encrypt, ROOT/NAME")
     if dry_run:
@@ -72,15 +71,15 @@ def reencrypt(
 
 
 def _print_plan(report: Report, homes: Sequence[str], keystore: str, policy: Policy) -> None:
-    from lpe.pipeline.jobs.rotation import keys_to_destroy, plan  # noqa: PLC0415
+    from lpe.pipeline.jobs.rotation import due_actions, keys_to_destroy  # noqa: PLC0415
 
-    plans = [plan(home, keystore, policy) for home in homes]
+    plans = [due_actions(home, keystore, policy) for home in homes]
     destroy = keys_to_destroy(plans, keystore) if policy.destroy_keys else {}
     value = {"dry_run": True, "plans": [each.to_json() for each in plans], "destroy": destroy}
     report.result(value, _plan_table(plans), lines=_plan_lines(plans, destroy))
 
 
-def _plan_table(plans: Sequence[Plan]) -> Table:
+def _plan_table(plans: Sequence[DueActions]) -> Table:
     from lpe.pipeline.cli.console import columns, megabytes  # noqa: PLC0415
 
     rows = []
@@ -99,7 +98,7 @@ def _plan_table(plans: Sequence[Plan]) -> Table:
     return columns("plan", ["dataset", "re-encrypt", "images", "size", "retire", "delete"], rows)
 
 
-def _plan_lines(plans: Sequence[Plan], destroy: dict[str, list[int]]) -> tuple[str, ...]:
+def _plan_lines(plans: Sequence[DueActions], destroy: dict[str, list[int]]) -> tuple[str, ...]:
     rotated = dict.fromkeys(each.encryption.key_name for each in plans if each.rotate)
     lines = [f"Keyset {name} would be rotated." for name in rotated]
     for name, ids in destroy.items():
@@ -111,12 +110,14 @@ def _plan_lines(plans: Sequence[Plan], destroy: dict[str, list[int]]) -> tuple[s
 def _carry_out(
     report: Report, homes: Sequence[str], keystore: str, policy: Policy, workers: int, beam: PipelineOptions
 ) -> None:
+    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
     from lpe.pipeline.engine.runners import JobStaged, template  # noqa: PLC0415
-    from lpe.pipeline.jobs.rotation import carry_out, destroy_unused_keys  # noqa: PLC0415
+    from lpe.pipeline.jobs.rotation import destroy_unused_keys
+    from lpe.pipeline.jobs.rotation import reencrypt as carry_out  # noqa: PLC0415
     from lpe.pipeline.jobs.spec import JobSpec  # noqa: PLC0415
     from lpe.pipeline.sources.plan import ReadSpec  # noqa: PLC0415
 
-    if template(beam) is not None and len(homes) > 1:
+    if template(beam_options(beam)) is not None and len(homes) > 1:
         raise UsageError("a template holds one job: name one dataset")
     outcomes: list[Outcome] = []
     errors: list[str] = []
@@ -134,8 +135,10 @@ def _carry_out(
                     raise
                 errors.append(f"{home}: {error}")
     keysets = dict.fromkeys(outcome.key_name for outcome in outcomes)
-    destroyed, kept = destroy_unused_keys(list(keysets), keystore) if policy.destroy_keys else ([], [])
-    _report(report, outcomes, errors, {"destroyed_keys": destroyed, "kept_keys": kept})
+    from lpe.pipeline.jobs.rotation import DestroyedKeys  # noqa: PLC0415
+
+    keys = destroy_unused_keys(list(keysets), keystore) if policy.destroy_keys else DestroyedKeys()
+    _report(report, outcomes, errors, keys.to_json())
     if errors:
         raise typer.Exit(1)
 

@@ -63,8 +63,8 @@ def run(
     from lpe.pipeline.keystore import KeyRef  # noqa: PLC0415
 
     report = Report("run", as_json=as_json)
-    beam = beam_options(ctx.args)
-    runners.check_waited_for(beam, "run")
+    beam = tuple(ctx.args)
+    runners.check_waited_for(beam_options(beam), "run")
     spec = DemoSpec(
         read=read_spec(source, image_size, grey, validation_fraction, keep_ids),
         work=output,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from lpe.pipeline import storage
 from lpe.pipeline.compare import report, restoring, results, table
 from lpe.pipeline.compare.report import Comparison
@@ -12,12 +10,13 @@ from lpe.pipeline.compare.results import TrialResult
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.engine import runners
+from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.progress import Progress, Silent
 from lpe.pipeline.jobs.encrypt import encrypt
-from lpe.pipeline.jobs.ingest import ingest
+from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore
-from lpe.pipeline.sources import open_source, split_uri
+from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.evaluate import evaluate
 from lpe.train.loop import TrainSpec, fit
@@ -43,7 +42,7 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
       CipherError: a scheme does not admit the images' shape.
       UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.
     """
-    runners.check_waited_for(spec.beam, "compare")
+    runners.check_waited_for(beam_options(spec.beam), "compare")
     spec.claim()
     keystore = storage.join(spec.work, "keys")
     if not KeyStore(keystore).exists(_KEY):
@@ -91,14 +90,8 @@ def _ingest(spec: CompareSpec, progress: Progress) -> str:
     kind, place = split_uri(spec.read.source)
     if kind == "dataset":
         return open_dataset(place).directory
-    with open_source(spec.read.source, spec.read.options) as source:
-        name, splits = source.info.name, source.info.splits
-    read = spec.read
-    if read.validation_fraction is None and not splits.get("validation", 0):
-        read = dataclasses.replace(read, validation_fraction="0.1")
-    with progress.progress("ingest") as update:
-        job = JobSpec(read, storage.join(spec.work, "plain", name), spec.beam, progress=update)
-        return ingest(job).dataset.directory
+    root = storage.join(spec.work, "plain")
+    return ingest_with_validation(spec.read, root, spec.beam, progress).dataset.directory
 
 
 def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, name: str) -> Dataset:

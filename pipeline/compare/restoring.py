@@ -11,10 +11,11 @@ import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.audit import attacking, experiment
-from lpe.pipeline.dataset import Dataset, open_dataset
-from lpe.pipeline.encryption.batch_transforms import BatchFunction, Identity
+from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.batch_transforms import BatchFunction
 from lpe.pipeline.jobs.spec import JobSpec
-from lpe.pipeline.jobs.write import Product, Work, run_job
+from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms import attacks
 from lpe.transforms.attacks import Adversary
@@ -89,9 +90,9 @@ def restore(spec: JobSpec, keystore: str, images: int, best: BestAttack) -> Data
         chosen = next(attack for attack in attacks.against(setup.target) if attack.name == best.attack)
         recovery = chosen.learn(setup.evidence(_ADVERSARY, best.images))
         settings = {"command": "restore", "attack": best.attack, "images": best.images}
-        work = Work(Restore(recovery.restore), Identity())
-        product = Product(settings, plan.class_names, False, lambda _: work)
-        return open_dataset(run_job(spec, plan, product).dataset.directory)
+        identity = version_identity(spec, plan, settings, class_names=plan.class_names, encrypted=False)
+        with new_version(spec.home, identity) as version:
+            return write_version(spec, plan, version, restore=Restore(recovery.restore)).dataset
 
 
 @dataclasses.dataclass(frozen=True)

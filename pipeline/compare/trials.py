@@ -6,10 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from apache_beam.options.pipeline_options import PipelineOptions
-
 from lpe.pipeline import storage
-from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train import front_ends
 from lpe.train.recipes import RECIPES, Recipe
@@ -45,7 +42,7 @@ class CompareSpec:
       images: train on at most so many of the training images; None for all.
       audit_images: how many ciphertexts are sampled for the attacks; four of five are learnt from.
       augmentation: copies that the owner adds before encryption; None for none.
-      beam: Beam's options.
+      beam: Beam's options as words of a command line; none run the jobs on this machine.
 
     Raises:
       UsageError: no seeds, an unknown front end, or a work directory that is not on this machine.
@@ -63,7 +60,7 @@ class CompareSpec:
     images: int | None = None
     audit_images: int = 500
     augmentation: Augmentation | None = None
-    beam: PipelineOptions = dataclasses.field(default_factory=lambda: beam_options([]))
+    beam: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         encrypting = (name for name in self.ciphers if name != "plain")

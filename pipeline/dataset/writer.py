@@ -5,8 +5,8 @@
     <home>/_work/<version>-<job>/receipts/*.json  one per finished shard
     <home>/_work/<version>-<job>/ids/*.parquet    one per finished shard of plain data
 
-A job that is killed and run again finds its plan, keeps the shards that have receipts, and writes
-the rest. Each job has a folder of its own: workers elsewhere may go on for a while after their job was
+A job that is killed and run again finds its fingerprint, keeps the shards that have receipts, and writes
+the rest. Each job has a folder of its own: workers on other machines may go on for a while after their job was
 given up, and what they write must not get into another job's version.
 """
 
@@ -24,74 +24,59 @@ import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import layout
-from lpe.pipeline.dataset.dataset import Dataset, ShardInfo, committed_versions, open_dataset
-from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
+from lpe.pipeline.dataset.metadata import ShardInfo, write_metadata
+from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.storage import locks
 from lpe.transforms.errors import DataError
 
 _FIRST_VERSION = "1.0.0"
+_WORK = "_work"
 _LOCK_FILE = "lock"
+_IDENTITY_FILE = "plan.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardReceipt:
-    """What became of one shard.
+class VersionIdentity:
+    """What a job will make: two jobs with equal identities give the same bytes.
 
     Attributes:
-      split, index: which shard.
-      shard: the file that was written; None if it could not be, or if the job writes none.
-      bad: skipped records, as {where, reason}.
-      failure: why it could not be done.
-      images: how many were written, or checked.
-      seconds: by stage, what it took in this run.
-      kept: an earlier run had finished it.
+      job: fingerprint of the input and all settings (SHA-256, hex).
+      origin: digest of the source that the images came from in the beginning; versions of one home have one.
+      encrypted: whether ciphertext is written.
+      class_names: class i will be called class_names[i].
+      format: how records will be laid out.
+      restartable: an unfinished other job that is restartable too gives way to this one.
     """
 
-    split: str
-    index: int
-    shard: ShardInfo | None
-    bad: tuple[dict[str, str], ...] = ()
-    failure: str | None = None
-    images: int = 0
-    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    kept: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """What is written beside a finished shard."""
-        assert self.shard is not None
-        shard = dataclasses.asdict(self.shard)
-        return {"split": self.split, "index": self.index, "shard": shard, "bad": list(self.bad)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> ShardReceipt:
-        """The receipt of a shard that an earlier run finished."""
-        shard = ShardInfo(**value["shard"])
-        bad = tuple(value["bad"])
-        return cls(value["split"], value["index"], shard, bad, images=shard.examples, kept=True)
+    job: str
+    origin: str
+    encrypted: bool
+    class_names: tuple[str, ...]
+    format: RecordFormat
+    restartable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class Output:
-    """Where a job writes.
+class NewVersion:
+    """A version that a job writes; a small picklable value that travels to the workers.
 
     Attributes:
       home: the dataset's home, `<root>/<name>`.
       version: the version that the job will commit.
-      encrypted: whether ciphertext is written.
-      class_names, format: as the dataset will have them.
-      job: the job's fingerprint.
+      identity: what the job makes.
+      committed: the dataset, if this very job has committed it before: there is nothing to write.
     """
 
     home: str
     version: str
-    job: str
-    encrypted: bool
-    class_names: tuple[str, ...]
-    format: RecordFormat
+    identity: VersionIdentity
+    committed: Dataset | None = None
 
     @property
     def name(self) -> str:
+        """The dataset's name."""
         return storage.base_name(self.home)
 
     @property
@@ -101,57 +86,64 @@ class Output:
 
     @property
     def work(self) -> str:
-        return storage.join(self.home, "_work", f"{self.version}-{self.job[:12]}")
+        """The job's own folder."""
+        return storage.join(self.home, _WORK, f"{self.version}-{self.identity.job[:12]}")
 
     @property
     def data(self) -> str:
+        """The folder that becomes the version directory."""
         return storage.join(self.work, "data")
 
     @property
     def receipts(self) -> str:
+        """The folder of the finished shards' receipts."""
         return storage.join(self.work, "receipts")
 
     def receipt_path(self, split: str, index: int) -> str:
+        """Where the receipt of a finished shard is."""
         return storage.join(self.receipts, f"{split}-{index:05d}.json")
 
     def ids_path(self, split: str, index: int) -> str:
+        """Where a finished plain shard's map of ids to original names is."""
         return storage.join(self.work, "ids", f"{split}-{index:05d}.parquet")
 
+    def is_committed(self) -> bool:
+        """Whether the version is there for readers."""
+        return storage.exists(storage.join(self.directory, layout.INFO_FILE))
+
     def finished(self, split: str, index: int) -> ShardReceipt | None:
-        """The receipt of a shard that is complete."""
+        """The receipt of a shard that is complete; None if it is not."""
         path = self.receipt_path(split, index)
         if not storage.exists(path):
             return None
         return ShardReceipt.from_json(json.loads(storage.read_bytes(path)))
 
-    def commit(self, shards: list[ShardReceipt], manifest: Mapping[str, Any], splits: list[str]) -> None:
+    def commit(self, receipts: list[ShardReceipt], manifest: Mapping[str, Any], splits: list[str]) -> None:
         """Publishes the version; nothing happens if it was published before.
 
+        Args:
+          receipts: of all shards, in any order.
+          manifest: goes into manifest.json or encryption.json.
+          splits: their order in the metadata.
+
         Raises:
-          DataError: another job has published it meanwhile, or shards are gone.
+          DataError: another job has published it meanwhile, or finished shards are gone.
         """
-        if storage.exists(storage.join(self.directory, layout.INFO_FILE)):
-            there = open_dataset(self.directory).manifest or {}
-            if there.get("job") != self.job:
+        if self.is_committed():
+            manifest_of_committed = open_dataset(self.directory).manifest or {}
+            if manifest_of_committed.get("job") != self.identity.job:
                 raise DataError(
                     f"{self.directory}: another job has written this version meanwhile; run the same command again"
                 )
             return
-        ordered = sorted(shards, key=lambda receipt: (receipt.split, receipt.index))
-        by_split = {
+        ordered = sorted(receipts, key=lambda receipt: (receipt.split, receipt.index))
+        shards = {
             split: [r.shard for r in ordered if r.split == split and r.shard is not None] for split in splits
         }
-        missing = {shard.file for part in by_split.values() for shard in part} - {
-            *storage.list_names(self.data)
-        }
-        if missing:
-            raise DataError(
-                f"{self.data}: {len(missing)} finished shards are gone, first {min(missing)}; delete {self.work} and "
-                "run the same command again"
-            )
-        # Lost workers leave them, whose shards the runner had others do.
+        self._check_all_there(shards)
+        # Lost workers leave temporary files; the runner had others do their shards.
         storage.delete_temporary_files(self.data)
-        if not self.encrypted:
+        if not self.identity.encrypted:
             self._merge_ids(ordered)
         bad = [record for receipt in ordered for record in receipt.bad]
         if bad:
@@ -161,106 +153,65 @@ class Output:
             self.data,
             name=self.name,
             version=self.version,
-            class_names=self.class_names,
-            fmt=self.format,
-            shards=by_split,
+            class_names=self.identity.class_names,
+            fmt=self.identity.format,
+            shards=shards,
             manifest={**manifest, "bad_records": len(bad)},
-            encrypted=self.encrypted,
+            encrypted=self.identity.encrypted,
         )
         storage.publish_directory(self.data, self.directory, last=layout.INFO_FILE)
 
+    def _check_all_there(self, shards: Mapping[str, list[ShardInfo]]) -> None:
+        missing = {shard.file for part in shards.values() for shard in part} - {
+            *storage.list_names(self.data)
+        }
+        if missing:
+            raise DataError(
+                f"{self.data}: {len(missing)} finished shards are gone, first {min(missing)}; delete {self.work} and "
+                "run the same command again"
+            )
+
     def _merge_ids(self, receipts: list[ShardReceipt]) -> None:
-        """One map from neutral id to original name, where the source had names."""
+        """Writes one map from neutral id to original name, where the source had names."""
         parts = [self.ids_path(receipt.split, receipt.index) for receipt in receipts]
-        tables = [pq.read_table(pa.BufferReader(storage.read_bytes(p))) for p in parts if storage.exists(p)]
+        tables = [
+            pq.read_table(pa.BufferReader(storage.read_bytes(part))) for part in parts if storage.exists(part)
+        ]
         if tables:
             write_ids(storage.join(self.data, layout.IDS_FILE), pa.concat_tables(tables))
 
 
 def write_ids(path: str, table: pa.Table) -> None:
-    """Writes a map of ids to a Parquet file."""
+    """Writes a map of ids to original names (columns id, split, name) as a Parquet file."""
     with storage.open_atomic(path) as file:
         pq.write_table(table, file)
 
 
-def begin(
-    home: str,
-    *,
-    fingerprint: str,
-    origin: str,
-    encrypted: bool,
-    class_names: tuple[str, ...],
-    fmt: RecordFormat,
-    restart: bool = False,
-) -> Output | Dataset:
-    """Decides what a job's output is: a new version, one to be continued, or one that is there already.
+@contextlib.contextmanager
+def new_version(home: str, identity: VersionIdentity, *, locked: bool = False) -> Iterator[NewVersion]:
+    """Holds a home while a job writes its next version there; tidies up when the block ends.
 
     Args:
       home: `<root>/<name>`.
-      fingerprint: identifies the job: same input, same settings.
-      origin: digest of the source that the images came from in the beginning; versions of one
-        home have one origin.
-      restart: an unfinished other job that could be restarted too gives way to this one.
+      identity: what the job makes.
+      locked: the caller holds the home already, see `hold_home`.
 
-    Returns:
-      An `Output` to write, or the `Dataset` that this very job has committed before.
+    Yields:
+      The version: a new one, one to be continued, or one that this very job has `committed` before.
 
     Raises:
+      BusyError: another job holds the home.
       DataError: the home holds another dataset, or an unfinished other job.
     """
-    if not storage.is_remote(home) and Path(home).is_file():
-        raise DataError(f"{home}: a file stands where the dataset should go; choose another --output")
-    if storage.exists(storage.join(home, layout.INFO_FILE)):
-        raise DataError(f"{home}: this is a version of a dataset; name a home, ROOT/NAME, as --output")
-    layout.check_name(storage.base_name(home))
-    versions = committed_versions(home)
-    for version in reversed(versions):
-        there = open_dataset(storage.join(home, version))
-        if there.manifest is not None and there.manifest["job"] == fingerprint:
-            return there
-        if there.encrypted != encrypted or there.origin != origin:
-            raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
-    begun = storage.list_names(storage.join(home, "_work"))
-    # A publication may have been cut in the middle.
-    started = {_version_of(name) for name in begun}
-    if not versions and not {*storage.list_names(home)} <= {"_work", *started}:
-        raise DataError(f"{home}: holds files that are no dataset; choose another --output")
-    version = _next(versions[-1]) if versions else _FIRST_VERSION
-    output = Output(home, version, fingerprint, encrypted, class_names, fmt)
-    for name in begun:
-        work = storage.join(home, "_work", name)
-        if _version_of(name) == version and work != output.work:
-            if storage.exists(plan := _plan_path(work)):
-                found = json.loads(storage.read_bytes(plan))
-                if not (restart and found["restart"]):
-                    raise DataError(
-                        f"{work}: an unfinished job with other settings or input; run that one again, or delete this "
-                        "folder"
-                    )
-            storage.delete(work)
-    storage.delete_temporary_files(output.data)
-    plan_of_this = {"job": fingerprint, "restart": restart}
-    storage.write_atomic(_plan_path(output.work), json.dumps(plan_of_this).encode())
-    return output
-
-
-def _plan_path(work: str) -> str:
-    return storage.join(work, "plan.json")
-
-
-def _version_of(work_name: str) -> str:
-    return work_name.partition("-")[0]
-
-
-def _next(version: str) -> str:
-    major, minor, patch = layout.version_key(version)
-    return f"{major}.{minor}.{patch + 1}"
+    home = home.rstrip("/")
+    with contextlib.nullcontext() if locked else hold_home(home):
+        yield _begin(home, identity)
 
 
 @contextlib.contextmanager
-def locked(home: str) -> Iterator[locks.Lock]:
+def hold_home(home: str) -> Iterator[locks.Lock]:
     """Holds a home for one job; tidies up when the job ends. Raises BusyError if another one has it."""
-    lock = storage.join(home, "_work", _LOCK_FILE)
+    lock = storage.join(home, _WORK, _LOCK_FILE)
     try:
         with locks.held(lock, home, remove=True) as held:
             try:
@@ -269,16 +220,68 @@ def locked(home: str) -> Iterator[locks.Lock]:
                 _tidy(home)
     finally:
         if not storage.is_remote(home):
-            # What holds nothing goes; another job may have begun meanwhile.
-            for folder in (Path(home, "_work"), Path(home)):
+            # Empty folders go; another job may have begun meanwhile.
+            for folder in (Path(home, _WORK), Path(home)):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
 
+def _begin(home: str, identity: VersionIdentity) -> NewVersion:
+    if not storage.is_remote(home) and Path(home).is_file():
+        raise DataError(f"{home}: a file stands where the dataset should go; choose another --output")
+    if storage.exists(storage.join(home, layout.INFO_FILE)):
+        raise DataError(f"{home}: this is a version of a dataset; name a home, ROOT/NAME, as --output")
+    layout.check_name(storage.base_name(home))
+    versions = committed_versions(home)
+    for version in reversed(versions):
+        existing = open_dataset(storage.join(home, version))
+        if existing.manifest is not None and existing.manifest["job"] == identity.job:
+            return NewVersion(home, version, identity, committed=existing)
+        if existing.encrypted != identity.encrypted or existing.origin != identity.origin:
+            raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
+    unfinished = storage.list_names(storage.join(home, _WORK))
+    # A publication may have been cut in the middle.
+    started = {_version_of(job) for job in unfinished}
+    if not versions and not {*storage.list_names(home)} <= {_WORK, *started}:
+        raise DataError(f"{home}: holds files that are no dataset; choose another --output")
+    new = NewVersion(home, _next(versions[-1]) if versions else _FIRST_VERSION, identity)
+    for job in unfinished:
+        work = storage.join(home, _WORK, job)
+        if _version_of(job) == new.version and work != new.work:
+            _replace_unfinished(work, identity)
+    storage.delete_temporary_files(new.data)
+    recorded = {"job": identity.job, "restart": identity.restartable}
+    storage.write_atomic(storage.join(new.work, _IDENTITY_FILE), json.dumps(recorded).encode())
+    return new
+
+
+def _replace_unfinished(work: str, identity: VersionIdentity) -> None:
+    """Deletes another job's work. Raises DataError unless both jobs are restartable."""
+    path = storage.join(work, _IDENTITY_FILE)
+    if storage.exists(path):
+        recorded = json.loads(storage.read_bytes(path))
+        if not (identity.restartable and recorded["restart"]):
+            raise DataError(
+                f"{work}: an unfinished job with other settings or input; run that one again, or delete this folder"
+            )
+    storage.delete(work)
+
+
+def _version_of(job: str) -> str:
+    return job.partition("-")[0]
+
+
+def _next(version: str) -> str:
+    major, minor, patch = layout.version_key(version)
+    return f"{major}.{minor}.{patch + 1}"
+
+
 def _tidy(home: str) -> None:
-    """Removes the work of committed versions and what has no finished shard."""
-    work = storage.join(home, "_work")
-    for name in storage.list_names(work):
-        committed = storage.exists(storage.join(home, _version_of(name), layout.INFO_FILE))
-        if name != _LOCK_FILE and (committed or not storage.list_names(storage.join(work, name, "receipts"))):
-            storage.delete(storage.join(work, name))
+    """Removes the work of committed versions, and work without a finished shard."""
+    folder = storage.join(home, _WORK)
+    for job in storage.list_names(folder):
+        if job == _LOCK_FILE:
+            continue
+        committed = storage.exists(storage.join(home, _version_of(job), layout.INFO_FILE))
+        if committed or not storage.list_names(storage.join(folder, job, "receipts")):
+            storage.delete(storage.join(folder, job))

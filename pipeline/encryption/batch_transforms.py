@@ -1,4 +1,4 @@
-"""What happens to a batch between reading and writing. Keys are fetched where the work is done."""
+"""The batch transforms of encryption: identity, encrypt, decrypt, unseal. Keys are fetched where the work is done."""
 
 from __future__ import annotations
 
@@ -14,20 +14,33 @@ from lpe.transforms.batch import ImageBatch
 from lpe.transforms.keyed import KeyedCipher
 
 BatchFunction = Callable[[ImageBatch], ImageBatch]
+"""A batch to a batch of the same examples in the same order; the argument is left as it is."""
 
 
 class BatchTransform(Protocol):
-    """A picklable description of a function on batches."""
+    """A picklable description of a function on batches.
+
+    It travels in the pipeline's graph and so names keys without holding them. Implementations are values: `open` may
+    be called any number of times and from any thread, and leaves them as they are.
+    """
 
     def open(self) -> BatchFunction:
-        """The function itself; called once per worker."""
+        """The function itself, with its keys fetched; called once per worker.
+
+        The function is pure and used by one thread. It raises DataError for an image that cannot be transformed, such
+        as a sealed one that was changed.
+
+        Raises:
+          KeyStoreError: a key cannot be had, or is another one.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """The identity."""
+    """Leaves batches as they are."""
 
     def open(self) -> BatchFunction:
+        """The identity."""
         return lambda batch: batch
 
 
@@ -46,6 +59,7 @@ class Encrypt:
     classes: int
 
     def open(self) -> BatchFunction:
+        """Plain images -> what is written."""
         cipher, order, data_key = _open(self.keystore, self.encryption, self.classes)
         if data_key is None:
             return lambda batch: _relabel(cipher.encrypt(batch), order)
@@ -61,6 +75,7 @@ class Decrypt:
     classes: int
 
     def open(self) -> BatchFunction:
+        """What was written -> plain images."""
         cipher, order, data_key = _open(self.keystore, self.encryption, self.classes)
         inverse = np.argsort(order)
         if data_key is None or self.encryption.seal is None:
@@ -75,7 +90,7 @@ class Unseal:
 
     Attributes:
       data_key: the path of the exported key.
-      seal: what the dataset says of its seal.
+      seal: the dataset's description of its seal.
       where: the dataset, for the message if the key is another one's.
     """
 
@@ -84,6 +99,7 @@ class Unseal:
     where: str
 
     def open(self) -> BatchFunction:
+        """Sealed images -> encrypted ones."""
         key = load_data_key(self.data_key)
         key.verify(self.seal, self.where)
         return lambda batch: key.unseal(batch, self.seal.image_shape)

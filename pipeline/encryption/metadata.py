@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.keystore.data_key import SealSpec, Shape
 from lpe.transforms.errors import DataError
@@ -31,7 +32,7 @@ class Encryption:
     key_name: str
     key_id: int
     check_value: str
-    sealed_class_names: str | None = None
+    hidden_class_names: str | None = None
     seal: SealSpec | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -42,7 +43,7 @@ class Encryption:
             "scope": self.spec.scope,
             "salt": self.spec.salt,
             "key": {"name": self.key_name, "id": self.key_id, "check_value": self.check_value},
-            "sealed_class_names": self.sealed_class_names,
+            "sealed_class_names": self.hidden_class_names,
             "seal": self.seal.to_json() if self.seal is not None else None,
         }
 
@@ -56,11 +57,19 @@ class Encryption:
                 key_name=key["name"],
                 key_id=int(key["id"]),
                 check_value=key["check_value"],
-                sealed_class_names=value["sealed_class_names"],
+                hidden_class_names=value["sealed_class_names"],
                 seal=SealSpec.from_json(seal) if seal is not None else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: its encryption.json is damaged ({error!r}); restore it") from error
+
+    @classmethod
+    def of(cls, dataset: Dataset | None, remedy: str, where: str | None = None) -> Encryption:
+        """The encryption of an opened dataset. Raises DataError, with the remedy, for plain data or none."""
+        if dataset is None or dataset.encryption is None:
+            place = where or (dataset.directory if dataset is not None else "the input")
+            raise DataError(f"{place}: not an encrypted dataset of lpe's; {remedy}")
+        return cls.from_json(dataset.encryption, dataset.directory)
 
     def key_ref(self, keystore: str) -> KeyRef:
         """Where the key is."""
@@ -74,14 +83,14 @@ class Encryption:
 
     def class_names(self, key: DatasetKey, shown: tuple[str, ...]) -> tuple[str, ...]:
         """The true class names of a dataset whose published ones are `shown`."""
-        if self.sealed_class_names is None:
+        if self.hidden_class_names is None:
             return shown
-        names = json.loads(key.unseal(self.spec.salt, base64.b64decode(self.sealed_class_names)))
+        names = json.loads(key.unseal(self.spec.salt, base64.b64decode(self.hidden_class_names)))
         return tuple(names)
 
     def label_order(self, key: DatasetKey, classes: int) -> list[int]:
         """Class i of the owner is class label_order[i] of the dataset."""
-        if self.sealed_class_names is None:
+        if self.hidden_class_names is None:
             return list(range(classes))
         return key.label_order(self.spec.salt, classes)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -16,7 +17,7 @@ LOCAL_RUNNER = "FnApiRunner"
 _SECONDS_TO_ANSWER = 10
 
 
-def beam_options(arguments: list[str]) -> PipelineOptions:
+def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     """Checks that Beam knows every argument and returns its options, the local runner by default.
 
     A job service (--job_endpoint; Flink's, Spark's) is asked which options it adds to Beam's own.
@@ -25,11 +26,16 @@ def beam_options(arguments: list[str]) -> PipelineOptions:
       UsageError: an argument that neither `lpe` nor Beam knows, or one with a bad value.
       DataError: the job service does not answer.
     """
+    return PipelineOptions(list(_checked(tuple(arguments))))
+
+
+@functools.cache  # a job service is asked once
+def _checked(arguments: tuple[str, ...]) -> tuple[str, ...]:
     parser = _Parser(add_help=False, allow_abbrev=False)
     for group in PipelineOptions.__subclasses__():
         # Beam's own way of collecting what its groups of options define.
         group._add_argparse_args(parser)
-    known, unknown = parser.parse_known_args(arguments)
+    known, unknown = parser.parse_known_args(list(arguments))
     if known.job_endpoint:
         unknown = list(_unknown_to(_known_to_job_service(known.job_endpoint), unknown))
     if unknown:
@@ -40,7 +46,7 @@ def beam_options(arguments: list[str]) -> PipelineOptions:
     runner = [] if known.runner else [f"--runner={LOCAL_RUNNER}"]
     # Jobs need nothing of this process's main module, which Beam would send along to Dataflow.
     main = [] if any("save_main_session" in word for word in arguments) else ["--no_save_main_session"]
-    return PipelineOptions([*arguments, *runner, *main])
+    return (*arguments, *runner, *main)
 
 
 def _unknown_to(options: set[str], words: list[str]) -> Iterator[str]:

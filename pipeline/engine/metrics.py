@@ -1,4 +1,4 @@
-"""What a job counts while it runs, wherever it runs: Beam counters and distributions, and what `lpe` shows of them.
+"""A job's metrics: Beam counters and distributions while it runs, and their totals when it has ended.
 
 A runner adds them up. One that repeats work that was lost may count it twice: they tell about the work that was
 done, the manifest tells what was written.
@@ -13,17 +13,17 @@ from typing import Any
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.runners.runner import PipelineResult
 
-from lpe.pipeline.dataset.writer import ShardReceipt
+from lpe.pipeline.dataset.receipt import ShardReceipt
 
 _NAMESPACE = "lpe"
 _COUNTERS = ("shards", "kept_shards", "images", "bytes", "bad_records")
-_STAGES = ("read", "transform", "check", "write")
+_PHASES = ("read", "transform", "check", "write")
 _MILLISECONDS = "_ms"  # distributions are of whole numbers
 
 
 @dataclasses.dataclass(frozen=True)
 class Seconds:
-    """What a stage took: over all shards and workers together; the shortest, mean and longest shard."""
+    """The seconds of a phase: of all shards and workers together; of the shortest, mean and longest shard."""
 
     total: float
     shortest: float
@@ -40,7 +40,7 @@ class JobMetrics:
       kept_shards: those of them that an earlier run had finished, or workers that were lost.
       images, bytes: in all these shards; bytes of what was written.
       bad_records: images that were left out.
-      seconds: by stage (`read`, `transform`, `check`, `write`), of the shards that this run finished.
+      seconds: by phase (`read`, `transform`, `check`, `write`), of the shards that this run finished.
     """
 
     shards: int
@@ -53,13 +53,13 @@ class JobMetrics:
     def to_json(self) -> dict[str, Any]:
         """The `metrics` of `--json`."""
         value = dataclasses.asdict(self)
-        for stage in value["seconds"].values():
-            stage.update({name: round(seconds, 3) for name, seconds in stage.items()})
+        for phase in value["seconds"].values():
+            phase.update({name: round(seconds, 3) for name, seconds in phase.items()})
         return value
 
 
 class ShardCounters:
-    """Counts what becomes of shards; lives in a DoFn."""
+    """Counters of what becomes of shards, for a DoFn; they travel with it and are added up by the runner."""
 
     def __init__(self) -> None:
         self._counters = {name: Metrics.counter(_NAMESPACE, name) for name in _COUNTERS}
@@ -74,26 +74,25 @@ class ShardCounters:
         self._counters["images"].inc(receipt.images)
         self._counters["bytes"].inc(receipt.shard.bytes if receipt.shard is not None else 0)
         self._counters["bad_records"].inc(len(receipt.bad))
-        for stage, seconds in receipt.seconds.items():
-            Metrics.distribution(_NAMESPACE, stage + _MILLISECONDS).update(round(1000 * seconds))
+        for phase, seconds in receipt.seconds.items():
+            Metrics.distribution(_NAMESPACE, phase + _MILLISECONDS).update(round(1000 * seconds))
 
 
-def of(result: PipelineResult) -> JobMetrics | None:
+def collect_metrics(result: PipelineResult) -> JobMetrics | None:
     """The metrics of a finished pipeline; None where the runner has none to give."""
     try:
-        found = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
+        queried = result.metrics().query(MetricsFilter().with_namespace(_NAMESPACE))
         counters: dict[str, int] = {}
-        for each in found["counters"]:
-            name = each.key.metric.name
-            counters[name] = counters.get(name, 0) + int(each.result or 0)  # None for a committed 0
-        times = {each.key.metric.name: _seconds(each.result) for each in found["distributions"]}
+        for counter in queried["counters"]:
+            name = counter.key.metric.name
+            counters[name] = counters.get(name, 0) + int(counter.result or 0)  # None for a committed 0
+        times = {timer.key.metric.name: _seconds(timer.result) for timer in queried["distributions"]}
     except Exception:  # a job that is done is not spoiled by a service that lost count of it
         return None
-    seconds = {stage: times[stage + _MILLISECONDS] for stage in _STAGES if stage + _MILLISECONDS in times}
+    seconds = {phase: times[phase + _MILLISECONDS] for phase in _PHASES if phase + _MILLISECONDS in times}
     return JobMetrics(**{name: counters.get(name, 0) for name in _COUNTERS}, seconds=seconds)
 
 
-def _seconds(found: Any) -> Seconds:
-    return Seconds(
-        found.sum / 1000, found.min / 1000, found.sum / max(1, found.count) / 1000, found.max / 1000
-    )
+def _seconds(milliseconds: Any) -> Seconds:
+    mean = milliseconds.sum / max(1, milliseconds.count)
+    return Seconds(milliseconds.sum / 1000, milliseconds.min / 1000, mean / 1000, milliseconds.max / 1000)

@@ -17,7 +17,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 
-from lpe.pipeline.dataset.writer import ShardReceipt
+from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.engine.worker import ShardWork, Worker
 from lpe.pipeline.sources.task import ShardTask
 

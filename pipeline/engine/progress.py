@@ -1,45 +1,39 @@
-"""Progress of a job, reported to whoever runs it: lines, bars, epochs."""
+"""Progress of a job: what it reports while it runs, to a screen or to nobody."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 Update = Callable[[int, int], None]
-"""Called with images done and images in all."""
+"""Called with images done and images in all, from the job's watching thread."""
 
 
 class Progress(Protocol):
-    """Where a job reports its progress. Called from the thread that runs the job; what it does changes no result."""
+    """A listener to a job of several steps; its methods return quickly and raise nothing."""
 
     def note(self, line: str) -> None:
-        """Reports in one line what is being done."""
+        """Takes a line about the work that goes on."""
 
     def progress(self, title: str, unit: str = "images") -> AbstractContextManager[Update]:
-        """Opens a progress bar, or what stands for one, that lasts as long as the block."""
+        """Follows one step: the block is its duration, what it yields is called now and then."""
 
     def epoch(self, epoch: int, epochs: int, logs: Mapping[str, float], images_per_second: float) -> None:
-        """Reports a finished epoch of training.
-
-        Args:
-          epoch: its number, from 1.
-          epochs: how many there will be.
-          logs: at least `accuracy` and `val_accuracy`, 0..1.
-          images_per_second: training images.
-        """
+        """Takes the metrics of a finished epoch of training, from 1."""
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """A `Progress` that nobody follows."""
 
     def note(self, line: str) -> None:
-        """Does nothing."""
+        """Ignores the line."""
 
-    def progress(self, title: str, unit: str = "images") -> AbstractContextManager[Update]:
-        """A bar that is not drawn."""
-        return contextlib.nullcontext(lambda done, total: None)
+    @contextlib.contextmanager
+    def progress(self, title: str, unit: str = "images") -> Iterator[Update]:
+        """Ignores the step."""
+        yield lambda done, total: None
 
     def epoch(self, epoch: int, epochs: int, logs: Mapping[str, float], images_per_second: float) -> None:
-        """Does nothing."""
+        """Ignores the epoch."""

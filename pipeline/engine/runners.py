@@ -1,4 +1,4 @@
-"""What differs between Beam's runners: here or elsewhere, who can read what, how a failure is told."""
+"""Differences between Beam's runners: where workers are, which paths they reach, how a failure reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""THE pipeline: every job is shards in, one piece of work per shard, one step at the end.
+"""The one pipeline of all jobs: shards in, one piece of work per shard, one step at the end.
 
     Create(tasks) | Reshuffle | ParDo(ShardFn(work)) | CombineGlobally | ParDo(finish)
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -22,9 +20,10 @@ from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.window import GlobalWindows
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset.writer import Output, ShardReceipt
+from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.engine import metrics, runners
-from lpe.pipeline.engine.failures import JobFailedError, fail_if_any, parse_failure
+from lpe.pipeline.engine.failures import JobFailedError, fail_if_any, failure_in
 from lpe.pipeline.engine.metrics import JobMetrics, ShardCounters
 from lpe.pipeline.engine.process_pool import WorkerPool, claim, started
 from lpe.pipeline.engine.worker import ShardWork, Worker
@@ -108,7 +107,7 @@ class _Gather(beam.CombineFn):
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """Looks at a job while it runs.
+    """Follows a job while it runs.
 
     Attributes:
       look: called now and then, and at the end.
@@ -140,14 +139,14 @@ def run(
     Raises:
       ShardsFailedError: shards could not be done.
       JobStaged: the options ask for a template; it was staged, and nothing is run.
-      DataError: the job failed on a runner elsewhere, for another reason.
+      DataError: the job failed on another machine's runner, for another reason.
     """
     template = runners.template(options)
-    here = processes if runners.is_local(options) else 1
+    local_processes = processes if runners.is_local(options) else 1
     result: PipelineResult | None = None
     with _watched(watch):
         try:
-            with started(work, here) as pool:
+            with started(work, local_processes) as pool:
                 result = _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run()
                 if template is None:
                     result.wait_until_finish()
@@ -159,10 +158,10 @@ def run(
         except Exception as error:
             if _interrupted(error):
                 raise KeyboardInterrupt from error
-            raise parse_failure(error) or runners.explained(options, error) from error
+            raise failure_in(error) or runners.explained(options, error) from error
     if template is not None:
         raise runners.JobStaged(template)
-    return metrics.of(result)
+    return metrics.collect_metrics(result)
 
 
 def _pipeline(
@@ -186,12 +185,12 @@ def _watched(watch: Watch | None) -> Iterator[None]:
     if watch is None:
         yield
         return
-    over = threading.Event()
+    ended = threading.Event()
 
     def look_on() -> None:
-        ended = False
-        while not ended:
-            ended = over.wait(watch.every)
+        last = False
+        while not last:
+            last = ended.wait(watch.every)
             with contextlib.suppress(LpeError, OSError):  # what cannot be looked at now may be later
                 watch.look()
 
@@ -200,7 +199,7 @@ def _watched(watch: Watch | None) -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         watcher.join()
 
 
@@ -209,25 +208,20 @@ class Commit:
     """The last step of a job that writes a dataset: publish it, or say why not.
 
     Attributes:
-      output: what was written.
+      version: what was written.
       manifest: goes into manifest.json or encryption.json.
       splits: their order.
     """
 
-    output: Output
+    version: NewVersion
     manifest: dict[str, object]
     splits: tuple[str, ...]
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
         fail_if_any(receipts)
         try:
-            self.output.commit(receipts, self.manifest, list(self.splits))
+            self.version.commit(receipts, self.manifest, list(self.splits))
         except LpeError as error:
             raise JobFailedError([str(error)], 0) from error
         except OSError as error:
             raise JobFailedError([str(storage.explain(error))], 0) from error
-
-
-def fingerprint(**settings: object) -> str:
-    """Identifies a job by its settings: SHA-256 (hex) of their canonical JSON."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

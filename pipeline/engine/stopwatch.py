@@ -1,4 +1,4 @@
-"""Where a shard's time goes."""
+"""The time that each phase of a shard's work takes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ T = TypeVar("T")
 
 
 class Stopwatch:
-    """Measures stages, one within another: a second belongs to the innermost.
+    """Measures phases, one within another: a second belongs to the innermost.
+
+    For one thread.
 
     Attributes:
-      seconds: by stage.
+      seconds: by phase.
     """
 
     def __init__(self) -> None:
@@ -23,21 +25,21 @@ class Stopwatch:
         self._since = 0.0
 
     @contextlib.contextmanager
-    def measuring(self, stage: str) -> Iterator[None]:
-        """Counts the block's time as the stage's."""
+    def measuring(self, phase: str) -> Iterator[None]:
+        """Counts the block's time as the phase's."""
         self._switch()
-        self._running.append(stage)
+        self._running.append(phase)
         try:
             yield
         finally:
             self._switch()
             self._running.pop()
 
-    def each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
-        """Counts as the stage's what it takes to get each item."""
+    def measuring_each(self, phase: str, items: Iterable[T]) -> Iterator[T]:
+        """Passes the items on, and counts as the phase's the time that it takes to get each."""
         iterator = iter(items)
         while True:
-            with self.measuring(stage):
+            with self.measuring(phase):
                 item = next(iterator, None)
             if item is None:
                 return
@@ -46,6 +48,6 @@ class Stopwatch:
     def _switch(self) -> None:
         now = time.perf_counter()
         if self._running:
-            stage = self._running[-1]
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+            phase = self._running[-1]
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
         self._since = now

@@ -1,24 +1,33 @@
-"""decrypt."""
+"""decrypt: the plain dataset out of an encrypted one."""
 
 from __future__ import annotations
 
-from lpe.pipeline.encryption.batch_transforms import Decrypt, Identity
+from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.jobs.spec import JobResult, JobSpec, reached, reached_place
-from lpe.pipeline.jobs.write import Product, Work, run_job
+from lpe.pipeline.jobs.spec import JobResult, JobSpec
+from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
-from lpe.transforms.errors import DataError
 
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
-    """Restores the plain dataset from an encrypted one; the key is the one that the dataset names."""
-    spec, keystore = reached(spec), reached_place(spec, keystore)
-    with open_plan(spec.read) as source:
-        if source.dataset is None or source.dataset.encryption is None:
-            raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; name one as dataset:DIR")
-        encryption = Encryption.from_json(source.dataset.encryption, source.dataset.directory)
-        key = encryption.open_key(keystore)
-        names = encryption.class_names(key, source.class_names)
-        stage = Decrypt(keystore, encryption, len(names))
-        product = Product({"command": "decrypt"}, names, False, lambda _: Work(stage, Identity()))
-        return run_job(spec, source, product)
+    """Restores the plain dataset from an encrypted one; the key is the one that the dataset names.
+
+    Args:
+      spec: its input is the encrypted dataset, `dataset:DIR`.
+      keystore: the key store's URI.
+
+    Raises:
+      DataError: the input is no encrypted dataset of lpe's, or is damaged; the home holds something else.
+      KeyStoreError: the key cannot be had, or is another one.
+      BusyError: another job writes at the home.
+    """
+    spec, keystore = spec.on_workers(), spec.path_on_workers(keystore)
+    with open_plan(spec.read) as plan:
+        encryption = Encryption.of(plan.dataset, "name one as dataset:DIR", spec.read.source)
+        class_names = encryption.class_names(encryption.open_key(keystore), plan.class_names)
+        identity = version_identity(
+            spec, plan, {"command": "decrypt"}, class_names=class_names, encrypted=False
+        )
+        with new_version(spec.home, identity) as version:
+            return write_version(spec, plan, version, restore=Decrypt(keystore, encryption, len(class_names)))

@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from apache_beam.options.pipeline_options import PipelineOptions
-
 from lpe.pipeline import storage
 from lpe.pipeline.cli.console import Report
 from lpe.pipeline.encryption.metadata import register_run
+from lpe.pipeline.engine.progress import Update as Progress
 from lpe.pipeline.jobs import show
 from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest
-from lpe.pipeline.jobs.spec import CipherChoice, JobSpec, Progress
+from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.jobs.verify import verify
 from lpe.pipeline.keystore import KeyRef, KeyStore
 from lpe.pipeline.sources import open_source, split_uri
@@ -42,7 +41,7 @@ class DemoSpec:
     work: str
     choice: CipherChoice
     key: KeyRef
-    beam: PipelineOptions
+    beam: tuple[str, ...]
     skip_bad_records: bool
     model: str
     epochs: int

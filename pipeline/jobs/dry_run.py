@@ -16,8 +16,8 @@ from typing import Any
 
 from lpe.pipeline import records
 from lpe.pipeline.engine.stopwatch import Stopwatch
+from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
-from lpe.pipeline.jobs.write import stored_format
 from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import fail_on_bad_record
@@ -25,7 +25,6 @@ from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.batch import ImageBatch
-from lpe.transforms.errors import DataError
 from lpe.transforms.keyed import CipherSpec, KeyedCipher
 
 _SAMPLE_IMAGES = 4096
@@ -119,8 +118,7 @@ def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | 
       CipherError, UsageError: the images do not go with the cipher or the options.
     """
     with open_plan(read, digest=False) as opened:
-        if opened.dataset is not None and opened.dataset.encrypted:
-            raise DataError(f"{read.source}: this dataset is encrypted already; decrypt it first")
+        opened.require_plain("decrypt it first")
         plan = augmented.with_copies(opened, augmentation)
         fmt, _ = stored_format(plan, choice)
         sample, size, seconds = _measured(plan, choice, fmt)
@@ -157,7 +155,7 @@ def _measured(plan: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[int,
     images = size = 0
     task = max(plan.tasks, key=lambda task: task.reader.expected())
     watch = Stopwatch()
-    for batch in watch.each("read", task.reader.batches(fail_on_bad_record)):
+    for batch in watch.measuring_each("read", task.reader.batches(fail_on_bad_record)):
         if not images:
             transform_and_encode(batch)  # what is done once for all images is done now
             watch.seconds.pop("transform")

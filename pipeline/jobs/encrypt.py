@@ -1,17 +1,21 @@
-"""ingest, encrypt, decrypt, reencrypt: an input, a stage and an output each, over the one pipeline."""
+"""encrypt: the images of any source under a keyset's primary key."""
 
 from __future__ import annotations
 
 import dataclasses
 
+from lpe.pipeline import storage
+from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.batch_transforms import Encrypt
+from lpe.pipeline.encryption.metadata import dataset_salt, new_encryption
 from lpe.pipeline.engine import runners
-from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec, reached, reached_place
-from lpe.pipeline.jobs.write import encrypt_as
-from lpe.pipeline.keystore import KeyRef
+from lpe.pipeline.jobs.choice import choice_settings, cipher_spec, published_class_names, stored_format
+from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
+from lpe.pipeline.jobs.write import read_settings, version_identity, write_version
+from lpe.pipeline.keystore import KeyRef, Registry
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms.augment import Augmentation
-from lpe.transforms.errors import DataError
 
 
 def encrypt(
@@ -19,13 +23,54 @@ def encrypt(
 ) -> JobResult:
     """Encrypts the images of any source, or of an ingested dataset, under the keyset's primary key.
 
-    With an augmentation, copies of the training images are varied, encrypted and written as further splits.
+    Args:
+      choice: how.
+      key: the keyset.
+      augmentation: copies of the training images to be varied, encrypted and written as further splits.
+
+    Raises:
+      UsageError: an option does not go with the source or the runner.
+      CipherError: the images' shape does not go with the cipher.
+      KeyStoreError: the key cannot be had.
+      DataError: the source is missing, damaged or encrypted already; the home holds something else.
+      BusyError: another job writes at the home.
     """
-    spec, key = reached(spec), dataclasses.replace(key, keystore=reached_place(spec, key.keystore))
-    with open_plan(spec.read) as source:
-        if source.dataset is not None and source.dataset.encrypted:
-            raise DataError(f"{spec.read.source}: this dataset is encrypted already; decrypt it first")
-        runners.check_no_temporary(spec.beam, spec.read.source, source.temporary)
-        described = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
-        with_copies = augmented.with_copies(source, augmentation)
-        return encrypt_as(spec, with_copies, choice, key, source.class_names, None, described)
+    spec, key = spec.on_workers(), dataclasses.replace(key, keystore=spec.path_on_workers(key.keystore))
+    with open_plan(spec.read) as opened:
+        opened.require_plain("decrypt it first")
+        runners.check_no_temporary(spec.options(), spec.read.source, opened.temporary)
+        plan = augmented.with_copies(opened, augmentation)
+        copies = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
+        fmt, sealed_shape = stored_format(plan, choice)
+        primary = key.open()
+        class_names = published_class_names(plan.class_names, choice)
+        settings = {
+            "command": "encrypt",
+            **choice_settings(choice),
+            "key": [primary.name, primary.id],
+            "keep_ids": spec.read.keep_ids,
+            **read_settings(spec.read),
+            **copies,
+        }
+        identity = version_identity(spec, plan, settings, class_names=class_names, encrypted=True, format=fmt)
+        registry = Registry(key.keystore)
+        with new_version(spec.home, identity) as version:
+            salt = dataset_salt(version.name, version.version, plan.digest)
+            encryption = new_encryption(
+                primary,
+                cipher_spec(choice, salt),
+                plan.class_names if choice.hide_labels else None,
+                sealed_shape,
+            )
+            if version.committed is None:
+                registry.record_dataset(key.name, primary.id, version.directory)
+            result = write_version(
+                spec,
+                plan,
+                version,
+                conceal=Encrypt(key.keystore, encryption, len(class_names)),
+                manifest={**encryption.to_json(), **copies},
+            )
+    directory = storage.absolute(result.dataset.directory)
+    registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
+    return result

@@ -1,58 +1,88 @@
-"""reencrypt."""
+"""The next version of an encrypted dataset, under its keyset's primary key or another cipher."""
 
 from __future__ import annotations
 
-from lpe.pipeline.encryption.batch_transforms import Decrypt
-from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec, reached, reached_place
-from lpe.pipeline.jobs.write import encrypt_as
-from lpe.pipeline.keystore import KeyRef, KeyStore
+from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
+from lpe.pipeline.encryption.metadata import Encryption, dataset_salt, new_encryption
+from lpe.pipeline.jobs.choice import choice_settings, cipher_spec, published_class_names, stored_format
+from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
+from lpe.pipeline.jobs.write import read_settings, version_identity, write_version
+from lpe.pipeline.keystore import KeyRef, Registry
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms import ciphers
-from lpe.transforms.errors import DataError
 
 
-def reencrypt(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
+def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> JobResult:
     """Writes the next version of an encrypted dataset under its keyset's primary key.
 
-    Decryption and encryption are one step on each batch: no plain image reaches a disk. Every shard is read
-    back, and every image compared, before the version is committed.
+    Decryption and encryption are one batch transform after the other in one worker: no plain image reaches a disk.
+    Every shard is read back, and every image compared, before the version is committed.
 
     Args:
-      spec: its input is the dataset `dataset:HOME`, its output the same HOME, whose lock the caller holds.
+      spec: its input is the dataset `dataset:HOME`, its home the same HOME, whose lock the caller holds.
       keystore: where both keys are.
       change: another cipher, parameters or scope.
+
+    Raises:
+      DataError: the input is no encrypted dataset of lpe's, or is damaged.
+      KeyStoreError: a key cannot be had, or is another one.
     """
-    spec, keystore = reached(spec), reached_place(spec, keystore)
-    with open_plan(spec.read) as source:
-        if source.dataset is None or source.dataset.encryption is None:
-            raise DataError(f"{spec.read.source}: not an encrypted dataset of lpe's; encrypt it first")
-        old = Encryption.from_json(source.dataset.encryption, source.dataset.directory)
+    spec, keystore = spec.on_workers(), spec.path_on_workers(keystore)
+    with open_plan(spec.read) as plan:
+        old = Encryption.of(plan.dataset, "encrypt it first", spec.read.source)
+        assert plan.dataset is not None  # it has an encryption
         choice = changed_cipher(old, change)
-        if choice == changed_cipher(old, CipherChange()) and old.key_id == primary_key(keystore, old):
-            return JobResult(source.dataset, skipped=True, seconds=0.0)
-        names = old.class_names(old.open_key(keystore), source.class_names)
-        restore = Decrypt(keystore, old, len(names))
-        kept = (
-            {"augmentation": source.dataset.augmentation} if source.dataset.augmentation is not None else {}
+        primary = KeyRef(keystore, old.key_name).open()
+        if old.key_id == primary.id and not changes_cipher(old, change):
+            return JobResult(plan.dataset, skipped=True, seconds=0.0)
+        true_names = old.class_names(old.open_key(keystore), plan.class_names)
+        fmt, sealed_shape = stored_format(plan, choice)
+        copies = {} if plan.dataset.augmentation is None else {"augmentation": plan.dataset.augmentation}
+        class_names = published_class_names(true_names, choice)
+        settings = {
+            "command": "reencrypt",
+            **choice_settings(choice),
+            "key": [primary.name, primary.id],
+            "keep_ids": spec.read.keep_ids,
+            **read_settings(spec.read),
+            **copies,
+        }
+        identity = version_identity(
+            spec, plan, settings, class_names=class_names, encrypted=True, format=fmt, restartable=True
         )
-        return encrypt_as(spec, source, choice, KeyRef(keystore, old.key_name), names, restore, kept)
+        with new_version(spec.home, identity, locked=True) as version:
+            salt = dataset_salt(version.name, version.version, plan.digest)
+            encryption = new_encryption(
+                primary, cipher_spec(choice, salt), true_names if choice.hide_labels else None, sealed_shape
+            )
+            if version.committed is None:
+                Registry(keystore).record_dataset(old.key_name, primary.id, version.directory)
+            origin = {"version": plan.dataset.version, "key": old.key_id}
+            return write_version(
+                spec,
+                plan,
+                version,
+                restore=Decrypt(keystore, old, len(class_names)),
+                conceal=Encrypt(keystore, encryption, len(class_names)),
+                check=Decrypt(keystore, encryption, len(class_names)),
+                manifest={**encryption.to_json(), **copies, "reencrypted_from": origin},
+            )
 
 
 def changed_cipher(old: Encryption, change: CipherChange) -> CipherChoice:
-    """How a dataset is encrypted after a change. Raises CipherError for what the schemes do not know."""
+    """How a dataset is encrypted after a change. Raises CipherError for unknown ciphers and parameters."""
     name = change.name or old.spec.name
     params = {**(old.spec.params if name == old.spec.name else {}), **change.params}
-    hidden = old.sealed_class_names is not None
     return CipherChoice(
         name,
         ciphers.resolve_params(name, params),
         change.scope or old.spec.scope,
-        hide_labels=hidden,
+        hide_labels=old.hidden_class_names is not None,
         seal=old.seal is not None,
     )
 
 
-def primary_key(keystore: str, encryption: Encryption) -> int:
-    """The id of the primary key of the keyset that a dataset is encrypted under."""
-    return KeyStore(keystore).open(encryption.key_name).id
+def changes_cipher(old: Encryption, change: CipherChange) -> bool:
+    """Whether a change makes the encryption another one than it is."""
+    return changed_cipher(old, change) != changed_cipher(old, CipherChange())

@@ -1,4 +1,4 @@
-"""Scheduled re-encryption: what an owner's policy asks of a set of datasets, planned and carried out.
+"""Scheduled re-encryption: an owner's policy applied to datasets whose keys come of age.
 
 For each dataset: rotate its keyset if the primary key has come of age, write the next version under the primary
 key, mark the versions before it as retired, delete those retired long enough ago. Then destroy the keys that
@@ -10,24 +10,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lpe.pipeline import clock, storage
-from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset, retirement, writer
+from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset, retirement
 from lpe.pipeline.dataset.layout import INFO_FILE
 from lpe.pipeline.dataset.retirement import OldVersion
+from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.jobs import reencrypt
+from lpe.pipeline.jobs.reencrypt import changes_cipher, write_reencrypted
 from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
-from lpe.pipeline.keystore import KeyStore, Registry
-from lpe.pipeline.keystore.uses import Use
+from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
+from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.errors import BusyError, DataError
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What is asked for.
+    """The owner's policy for re-encryption.
 
     Attributes:
       if_due: rotate where the keyset's period has passed; leave a dataset alone that another run holds.
@@ -43,8 +44,8 @@ class Policy:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What the policy asks of one dataset now.
+class DueActions:
+    """The actions that a policy asks of one dataset now.
 
     Attributes:
       home: the dataset's.
@@ -65,7 +66,7 @@ class Plan:
     delete: tuple[OldVersion, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as `--dry-run` prints it; images and bytes are those to be re-encrypted."""
+        """The actions as `--dry-run` prints them; images and bytes are those to be re-encrypted."""
         due = self.reason is not None
         return {
             "dataset": self.current.directory,
@@ -81,7 +82,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What was done with one dataset.
+    """The outcome of a policy for one dataset.
 
     Attributes:
       result: its newest version, and whether this run wrote it.
@@ -118,8 +119,8 @@ class Outcome:
         }
 
 
-def plan(home: str, keystore: str, policy: Policy) -> Plan:
-    """Looks at a dataset and decides what is to be done; changes nothing.
+def due_actions(home: str, keystore: str, policy: Policy) -> DueActions:
+    """The actions that are due for a dataset; changes nothing.
 
     Raises:
       DataError: no encrypted dataset of ours is there.
@@ -128,9 +129,7 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
     if storage.exists(storage.join(home, INFO_FILE)):
         raise DataError(f"{home}: this is a version of a dataset; name its home, ROOT/NAME")
     current = open_dataset(home)
-    if current.encryption is None:
-        raise DataError(f"{home}: not an encrypted dataset of lpe's; encrypt it first")
-    encryption = Encryption.from_json(current.encryption, current.directory)
+    encryption = Encryption.of(current, "encrypt it first", home)
     due = KeyStore(keystore).metadata(encryption.key_name).rotation_due()
     rotate = policy.if_due and due is not None and due <= clock.now()
     reason = _reason(encryption, keystore, policy.change, due if rotate else None)
@@ -138,7 +137,7 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
     if reason is not None:
         old.append(OldVersion(current.directory, current.num_bytes, None))
     after = policy.retire_after
-    return Plan(
+    return DueActions(
         home,
         current,
         encryption,
@@ -149,37 +148,44 @@ def plan(home: str, keystore: str, policy: Policy) -> Plan:
     )
 
 
-def keys_to_destroy(plans: Sequence[Plan], keystore: str) -> dict[str, list[int]]:
-    """By keyset, the keys that nothing would need once the plans were carried out."""
-    gone = {storage.absolute(version.directory) for each in plans for version in each.delete}
-    found = {}
-    for name in dict.fromkeys(each.encryption.key_name for each in plans):
-        rotated = any(each.rotate for each in plans if each.encryption.key_name == name)
-        found[name] = KeyStore(keystore).would_destroy(name, lambda use: use.place in gone, rotated=rotated)
-    return found
+def keys_to_destroy(actions: Sequence[DueActions], keystore: str) -> dict[str, list[int]]:
+    """By keyset, the keys that nothing would need once the actions were carried out."""
+    deleted = {storage.absolute(version.directory) for due in actions for version in due.delete}
+    unneeded = {}
+    for name in dict.fromkeys(due.encryption.key_name for due in actions):
+        rotated = any(due.rotate for due in actions if due.encryption.key_name == name)
+        unneeded[name] = KeyStore(keystore).would_destroy(
+            name, lambda use: use.place in deleted, rotated=rotated
+        )
+    return unneeded
 
 
-def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcome:
+def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = None) -> Outcome:
     """Does what the policy asks of one dataset.
 
     Args:
-      spec: how the job reads `dataset:HOME` and writes HOME.
+      home: the dataset's.
+      keystore: the key store's URI.
+      policy: the owner's.
+      spec: how the job runs that reads `dataset:HOME` and writes HOME; by default on this machine.
 
     Raises:
       BusyError: another run holds the dataset, and the policy does not say `if_due`.
-      DataError, KeyStoreError: as `plan`, and where a job fails.
+      DataError, KeyStoreError: as `due_actions`, and where a job fails.
+      JobStaged: the options ask for a template; what follows a finished job is left to the next run.
     """
+    spec = spec or JobSpec(ReadSpec(f"dataset:{home}"), home)
     with contextlib.ExitStack() as stack:
         try:
-            lock = stack.enter_context(writer.locked(home))
+            lock = stack.enter_context(hold_home(home))
         except BusyError as error:
             if not policy.if_due:
                 raise
             return Outcome(JobResult(open_dataset(home), skipped=True, seconds=0.0), str(error))
-        due = plan(home, keystore, policy)
+        due = due_actions(home, keystore, policy)
         name = due.encryption.key_name
         rotated = KeyStore(keystore).rotate_if_due(name) if due.rotate else None
-        result = reencrypt.reencrypt(spec, keystore, policy.change)
+        result = write_reencrypted(spec, keystore, policy.change)
         registry = Registry(keystore)
         _log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
@@ -191,23 +197,51 @@ def carry_out(home: str, keystore: str, policy: Policy, spec: JobSpec) -> Outcom
     return Outcome(result, reason, rotated, retired, deleted, tuple(stale))
 
 
-def destroy_unused_keys(names: Sequence[str], keystore: str) -> tuple[list[int], list[dict[str, Any]]]:
-    """Destroys the keys of these keysets that nothing needs.
+@dataclasses.dataclass(frozen=True)
+class KeptKey:
+    """An old key that stays.
 
-    Returns:
-      Their ids; and the old keys that stay, each with what needs it.
+    Attributes:
+      id: the key's.
+      needed_by: what needs it, one line each.
     """
+
+    id: int
+    needed_by: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DestroyedKeys:
+    """The keys of some keysets after those that nothing needs were destroyed.
+
+    Attributes:
+      destroyed: the ids of the keys that this run destroyed.
+      kept: the old keys that stay.
+    """
+
+    destroyed: tuple[int, ...] = ()
+    kept: tuple[KeptKey, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """`reencrypt`'s part of `--json` about keys."""
+        kept = [{"id": key.id, "needed_by": list(key.needed_by)} for key in self.kept]
+        return {"destroyed_keys": list(self.destroyed), "kept_keys": kept}
+
+
+def destroy_unused_keys(names: Sequence[str], keystore: str) -> DestroyedKeys:
+    """Destroys the keys of these keysets that nothing needs."""
     store, registry = KeyStore(keystore), Registry(keystore)
-    destroyed, kept = [], []
+    destroyed: list[int] = []
+    kept: list[KeptKey] = []
     for name in names:
         destroyed += store.destroy_unused(name)
-        needed: Mapping[int, list[Use]] = registry.uses(name, [])
+        uses = registry.uses(name, [])
         kept += [
-            {"id": key.id, "needed_by": [str(use) for use in needed.get(key.id, [])]}
+            KeptKey(key.id, tuple(str(use) for use in uses.get(key.id, [])))
             for key in store.keys(name)
             if not key.primary and key.state != "destroyed"
         ]
-    return destroyed, kept
+    return DestroyedKeys(tuple(destroyed), tuple(kept))
 
 
 def _reason(
@@ -215,10 +249,10 @@ def _reason(
 ) -> str | None:
     if came_of_age is not None:
         return f"its keyset's rotation was due on {came_of_age:%Y-%m-%d %H:%M} UTC"
-    primary = reencrypt.primary_key(keystore, encryption)
+    primary = KeyRef(keystore, encryption.key_name).open().id
     if encryption.key_id != primary:
         return f"it is under key {encryption.key_id}, the primary one is {primary}"
-    if reencrypt.changed_cipher(encryption, change) != reencrypt.changed_cipher(encryption, CipherChange()):
+    if changes_cipher(encryption, change):
         return "its cipher changes"
     return None
 
@@ -266,9 +300,9 @@ def _delete_expired(home: str, after: datetime.timedelta | None) -> tuple[str, .
 
 def _keys_of_versions(home: str) -> dict[str, int]:
     """The key of every version that is there."""
-    found = {}
+    keys = {}
     for version in committed_versions(home):
         encryption = open_dataset(storage.join(home, version)).encryption
         if encryption is not None:
-            found[version] = int(encryption["key"]["id"])
-    return found
+            keys[version] = int(encryption["key"]["id"])
+    return keys

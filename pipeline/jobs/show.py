@@ -138,8 +138,7 @@ def draw_schemes(
 ) -> tuple[Image.Image, tuple[Column, ...]]:
     """Draws images of a source, plain and under each scheme. See `show`."""
     with open_plan(read) as plan:
-        if plan.dataset is not None and plan.dataset.encrypted:
-            raise DataError(f"{read.source}: this dataset is encrypted; show it without --ciphers")
+        plan.require_plain("show it without --ciphers")
         batches = one_of_each_class(plan, split, count)
         class_names = plan.class_names
     rows = [Row("plain", _images(batches))]

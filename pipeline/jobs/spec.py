@@ -1,48 +1,79 @@
-"""What every job is told, and what it gives back."""
+"""The inputs and results that jobs have in common."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine import runners
+from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.metrics import JobMetrics
+from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.keyed import Scope
 
-Progress = Callable[[int, int], None]
-"""Called with images done and images in all."""
-
 
 @dataclasses.dataclass(frozen=True)
 class JobSpec:
-    """What every job that writes a dataset is told.
+    """The part of a job's specification that every job has that writes a dataset.
 
     Attributes:
       read: the input.
       home: `<root>/<name>`, where the result is committed as the next version.
+      beam: Beam's options as words of a command line, e.g. `("--runner=DataflowRunner", "--region=…")`; none
+        run the job on this machine.
       skip_bad_records: leave unreadable images out (they are listed), instead of failing.
-      beam: Beam's options.
-      progress: shows progress; None for none.
-      processes: how many work at once.
+      progress: called now and then with images done and images in all; None for no progress.
+      processes: how many processes work at once on this machine.
+
+    Raises:
+      UsageError: neither `lpe` nor Beam knows one of the options.
+      DataError: the options name a job service that does not answer.
     """
 
     read: ReadSpec
     home: str
-    beam: PipelineOptions
+    beam: Sequence[str] = ()
     skip_bad_records: bool = False
-    progress: Progress | None = None
+    progress: Update | None = None
     processes: int = 1
+
+    def __post_init__(self) -> None:
+        self.options()
+
+    def options(self) -> PipelineOptions:
+        """Beam's options, parsed."""
+        return beam_options(self.beam)
+
+    def on_workers(self) -> JobSpec:
+        """The spec with paths as workers reach them. Raises UsageError if the runner's workers cannot."""
+        kind, place = split_uri(self.read.source)
+        read = self.read
+        if kind in ("cifar", "dataset", "folder"):
+            read = dataclasses.replace(read, source=f"{kind}:{self.path_on_workers(place)}")
+        return dataclasses.replace(self, read=read, home=self.path_on_workers(self.home))
+
+    def path_on_workers(self, path: str) -> str:
+        """One path, such as a key store's, as workers reach it; see `runners.on_workers`."""
+        return runners.on_workers(self.options(), path)
 
 
 @dataclasses.dataclass(frozen=True)
 class CipherChoice:
-    """How to encrypt: cipher, public parameters, key scope, whether class names are hidden and images sealed."""
+    """How a job encrypts.
+
+    Attributes:
+      name: the cipher, one of `lpe.ciphers.names()`.
+      params: its public parameters; those left out take their defaults.
+      scope: one key for the `dataset`, or one per `image`.
+      hide_labels: replace class names by permuted numbers.
+      seal: also wrap each encrypted image in AES-256-GCM.
+    """
 
     name: str
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -53,7 +84,11 @@ class CipherChoice:
 
 @dataclasses.dataclass(frozen=True)
 class CipherChange:
-    """What `reencrypt` changes besides the key; None, and parameters left out, stay as they are."""
+    """The changes that a re-encryption makes besides the key's.
+
+    Attributes:
+      name, params, scope: as in `CipherChoice`; None, and parameters left out, stay as they are.
+    """
 
     name: str | None = None
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -62,7 +97,14 @@ class CipherChange:
 
 @dataclasses.dataclass(frozen=True)
 class JobResult:
-    """A committed dataset version, whether this run found it made, and what was counted in making it."""
+    """The result of a job that writes a dataset.
+
+    Attributes:
+      dataset: the committed version.
+      skipped: an earlier run of this very job had committed it.
+      seconds: what this run took.
+      metrics: what was counted; None where the runner does not tell, or nothing was done.
+    """
 
     dataset: Dataset
     skipped: bool
@@ -71,12 +113,13 @@ class JobResult:
 
     @property
     def bad_records(self) -> int:
+        """Images that were left out because they cannot be read."""
         manifest = self.dataset.manifest or {}
         return int(manifest.get("bad_records", 0))
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json` that jobs have in common; see DESIGN."""
-        out: dict[str, Any] = {
+        value: dict[str, Any] = {
             "status": "skipped" if self.skipped else "ok",
             "seconds": round(self.seconds, 3),
             "dataset": self.dataset.directory,
@@ -85,25 +128,11 @@ class JobResult:
         }
         encryption = self.dataset.encryption
         if encryption is not None:
-            out["cipher"] = encryption["cipher"]
-            out["key"] = {"name": encryption["key"]["name"], "id": encryption["key"]["id"]}
-            out["scope"] = encryption["scope"]
+            value["cipher"] = encryption["cipher"]
+            value["key"] = {"name": encryption["key"]["name"], "id": encryption["key"]["id"]}
+            value["scope"] = encryption["scope"]
         if self.dataset.augmentation is not None:
-            out["augmentation"] = dict(self.dataset.augmentation)
+            value["augmentation"] = dict(self.dataset.augmentation)
         if not self.skipped:
-            out["metrics"] = self.metrics.to_json() if self.metrics is not None else None
-        return out
-
-
-def reached(spec: JobSpec) -> JobSpec:
-    """The spec with paths as workers reach them. Raises UsageError if the runner's workers cannot."""
-    kind, place = split_uri(spec.read.source)
-    read = spec.read
-    if kind in ("cifar", "dataset", "folder"):
-        read = dataclasses.replace(read, source=f"{kind}:{reached_place(spec, place)}")
-    return dataclasses.replace(spec, read=read, home=reached_place(spec, spec.home))
-
-
-def reached_place(spec: JobSpec, place: str) -> str:
-    """The same for one path, such as a key store's; see `runners.on_workers`."""
-    return runners.on_workers(spec.beam, place)
+            value["metrics"] = self.metrics.to_json() if self.metrics is not None else None
+        return value

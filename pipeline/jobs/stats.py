@@ -98,8 +98,7 @@ def stats(
       CipherError: an unknown scheme, or one that does not admit their shape.
     """
     with open_plan(read) as plan:
-        if plan.dataset is not None and plan.dataset.encrypted:
-            raise DataError(f"{read.source}: this dataset is encrypted; give plain images")
+        plan.require_plain("give plain images")
         if plan.image_shape is None:
             raise DataError(f"{read.source}: images differ in shape; pass --image-size HEIGHTxWIDTH")
         images = first_images(plan, split, count)

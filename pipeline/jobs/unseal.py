@@ -1,13 +1,14 @@
-"""unseal: the trainer opens a sealed dataset with its data key, and gets learnable ciphertext."""
+"""unseal: the learnable ciphertext out of a sealed dataset, for a trainer who has its data key."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from lpe.pipeline.encryption.batch_transforms import Identity, Unseal
+from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.batch_transforms import Unseal
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.jobs.spec import JobResult, JobSpec, reached, reached_place
-from lpe.pipeline.jobs.write import Product, Work, run_job
+from lpe.pipeline.jobs.spec import JobResult, JobSpec
+from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms.errors import DataError
 
@@ -22,17 +23,19 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
     Raises:
       DataError: the dataset is not sealed, or an image does not open.
       KeyStoreError: the data key is missing or of another dataset.
+      BusyError: another job writes at the home.
     """
-    spec, data_key = reached(spec), reached_place(spec, data_key)
-    with open_plan(spec.read) as source:
-        described = source.dataset.encryption if source.dataset is not None else None
-        if source.dataset is None or described is None or source.dataset.seal is None:
+    spec, data_key = spec.on_workers(), spec.path_on_workers(data_key)
+    with open_plan(spec.read) as plan:
+        if plan.dataset is None or plan.dataset.encryption is None or plan.dataset.seal is None:
             raise DataError(f"{spec.read.source}: not a sealed dataset of lpe's; name one as dataset:DIR")
-        where = source.dataset.directory
-        encryption = Encryption.from_json(described, where)
-        assert encryption.seal is not None
-        stage = Unseal(data_key, encryption.seal, where)
-        stage.open()  # the wrong key is refused before anything is begun
-        within = dataclasses.replace(encryption, seal=None)
-        work = Work(Identity(), stage, described=within.to_json())
-        return run_job(spec, source, Product({"command": "unseal"}, source.class_names, True, lambda _: work))
+        sealed = Encryption.of(plan.dataset, "name a sealed one")
+        assert sealed.seal is not None
+        open_seal = Unseal(data_key, sealed.seal, plan.dataset.directory)
+        open_seal.open()  # the wrong key is refused before anything is begun
+        unsealed = dataclasses.replace(sealed, seal=None)
+        identity = version_identity(
+            spec, plan, {"command": "unseal"}, class_names=plan.class_names, encrypted=True
+        )
+        with new_version(spec.home, identity) as version:
+            return write_version(spec, plan, version, conceal=open_seal, manifest=unsealed.to_json())

@@ -24,6 +24,16 @@ OnBadRecord = Callable[[BadRecord], None]
 """Called for every bad record; it raises (policy `fail`) or takes note of it (policy `skip`)."""
 
 
+_REMEDY = "remove or replace it, or pass --on-bad-record skip"
+
+
+def fail(remedy: str = _REMEDY) -> OnBadRecord:
+    def raise_error(record: BadRecord) -> NoReturn:
+        raise DataError(f"{record.where}: {record.reason}; {remedy}")
+
+    return raise_error
+
+
 def fail_on_bad_record(record: BadRecord) -> NoReturn:
     """An `OnBadRecord`. Raises DataError for the first one."""
     raise record.error()

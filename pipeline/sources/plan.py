@@ -69,6 +69,10 @@ class Plan:
     def examples(self) -> int:
         return sum(task.reader.expected() for task in self.tasks)
 
+    def require_plain(self, remedy: str) -> None:
+        if self.dataset is not None and self.dataset.encrypted:
+            raise DataError(f"{self.dataset.directory}: this dataset is encrypted already; {remedy}")
+
     def output_format(self) -> RecordFormat:
         """Raw bytes where all images have one shape, PNG otherwise."""
         encoding = "png" if self.image_shape is None else "raw"

@@ -291,7 +291,7 @@ def test_parameters_that_make_no_sense_are_refused(given, said, capsys):
 
 def test_workers_get_the_launchers_image(monkeypatch):
     module, seen = launcher(), []
-    monkeypatch.setattr(module.cli, "main", lambda words: seen.append(words) or 1)
+    monkeypatch.setattr(module.app, "main", lambda words: seen.append(words) or 1)
     given = ["--dataset=gs://b/d", "--keystore=gs://k/l"]
     module.main(given)
     monkeypatch.setenv(module.IMAGE, "europe-west4-docker.pkg.dev/owner/lpe/lpe:1")
@@ -308,7 +308,7 @@ def test_workers_get_the_launchers_image(monkeypatch):
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_failed_command_stages_nothing(monkeypatch, tmp_path, code):
     module, staged = launcher(), []
-    monkeypatch.setattr(module.cli, "main", lambda words: code)
+    monkeypatch.setattr(module.app, "main", lambda words: code)
     monkeypatch.setattr(module, "_stage_nothing", staged.append)
     given = ["--dataset=gs://b/d", "--keystore=gs://k/l", f"--template_location={tmp_path / 'job'}"]
     assert module.main(given) == code

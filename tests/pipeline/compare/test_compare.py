@@ -7,7 +7,6 @@ import json
 import re
 
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import Image
 
 from lpe.pipeline.compare import report, results, table
@@ -46,7 +45,6 @@ def spec_of(place, **changes):
         images=None,
         audit_images=50,
         augmentation=None,
-        beam=PipelineOptions([]),
     )
     return dataclasses.replace(spec, **changes)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from lpe.pipeline import storage
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.keystore import KeyStore
 from tests.pipeline.running import (
@@ -428,7 +427,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_continues(lpe, tmp_path, monke
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     refused(
         lpe("ingest", "--source", "synthetic:600", "--output", home),
         "data/shapes-",
@@ -445,7 +444,7 @@ def test_a_place_that_cannot_be_written_is_one_line(lpe, tmp_path, monkeypatch):
     def read_only(*_: object, **__: object) -> int:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), "disk")
 
-    monkeypatch.setattr(storage.os, "open", read_only)
+    monkeypatch.setattr(os, "open", read_only)
     refused(
         lpe("ingest", "--source", "synthetic:60", "--output", tmp_path / "a" / "shapes"),
         "read-only",

@@ -128,5 +128,5 @@ def test_the_table_is_what_the_command_prints(lpe):
 def test_only_plain_images_have_statistics(lpe, keystore, plain, tmp_path):
     home = tmp_path / "enc" / "shapes"
     encrypt(lpe, keystore, f"dataset:{plain}", home)
-    with pytest.raises(DataError, match="this dataset is encrypted; give plain images"):
+    with pytest.raises(DataError, match="this dataset is encrypted already; give plain images"):
         stats(ReadSpec(f"dataset:{home}"), ["plain"])

@@ -26,7 +26,7 @@ from tests.servers.moto import ENVIRONMENT, moto_server
 
 _HOLDER = """
 import sys, time
-from pipeline import leases, locks
+from lpe.pipeline.storage import leases, locks
 path, lease = sys.argv[1:]
 hold = leases.leased(path, "it", lease=float(lease)) if "://" in path else locks.held(path, "it")
 with hold:

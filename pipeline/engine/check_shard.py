@@ -1,0 +1,100 @@
+"""One shard read to its end and checked; independent of Beam."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from lpe.pipeline.dataset.reader import Reader
+from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
+from lpe.pipeline.engine.stopwatch import Stopwatch
+from lpe.pipeline.records.bad_records import fail
+from lpe.pipeline.sources.task import ShardTask
+from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import DataError
+
+_REMEDY = "restore the file from a copy or write the dataset again"
+
+
+@dataclasses.dataclass
+class CheckShard:
+    """Reads a shard to its end and, where there is a counterpart, compares every example with it.
+
+    Attributes:
+      restore: makes plain images of what is read.
+      counterparts: the plain shard of each (split, index); None to check ids alone.
+    """
+
+    restore: BatchTransform
+    counterparts: dict[tuple[str, int], Reader] | None
+
+    def setup(self) -> None:
+        """Opens the batch transform, which fetches its key."""
+        self._restore: BatchFunction = self.restore.open()
+
+    def run(self, task: ShardTask) -> ShardReceipt:
+        """Checks the shard. Raises DataError for what is wrong with it."""
+        watch = Stopwatch()
+        with watch.measuring("check"):
+            restored = self._restored(task.reader, watch)
+            if self.counterparts is not None:
+                counterpart = self.counterparts[task.split, task.index]
+                examples = _compare(f"{task.split} shard {task.index}", restored, counterpart)
+            else:
+                examples = 0
+                ids: set[str] = set()
+                for batch in restored:
+                    examples += len(batch)
+                    ids.update(batch.ids)
+                if len(ids) != examples:
+                    raise DataError(f"{task.split} shard {task.index}: {examples - len(ids)} ids occur twice")
+        return ShardReceipt(task.split, task.index, None, images=examples, seconds=watch.seconds)
+
+    def _restored(self, reader: Reader, watch: Stopwatch) -> Iterator[ImageBatch]:
+        for batch in watch.measuring_each("read", reader.batches(fail(_REMEDY))):
+            with watch.measuring("transform"):
+                restored = self._restore(batch)
+            yield restored
+
+
+def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> int:
+    """Compares two shards example by example; how many there are. Raises DataError where they differ."""
+    examples = 0
+    for ours, theirs in _aligned(restored, counterpart.batches(fail(_REMEDY))):
+        if ours.images.shape != theirs.images.shape:
+            raise DataError(f"{where}: example {examples} has another shape than the plain one")
+        same = (ours.images == theirs.images).reshape(len(ours), -1).all(axis=1)
+        same &= ours.labels == theirs.labels
+        same &= np.array(ours.ids) == np.array(theirs.ids)
+        if not same.all():
+            first = int(same.argmin())
+            raise DataError(
+                f"{where}: {int((~same).sum())} of {len(same)} examples from {examples} on differ from the plain "
+                f"ones, first {ours.ids[first]}; encrypt again from the right dataset"
+            )
+        examples += len(ours)
+    return examples
+
+
+def _aligned(
+    first: Iterator[ImageBatch], second: Iterator[ImageBatch]
+) -> Iterator[tuple[ImageBatch, ImageBatch]]:
+    """Both streams cut into batches of equal lengths."""
+    a = b = None
+    while True:
+        a = a if a is not None and len(a) else next(first, None)
+        b = b if b is not None and len(b) else next(second, None)
+        if a is None or b is None:
+            if a is not b:
+                raise DataError("one shard has more examples than the other")
+            return
+        count = min(len(a), len(b))
+        yield _part(a, 0, count), _part(b, 0, count)
+        a, b = _part(a, count, len(a)), _part(b, count, len(b))
+
+
+def _part(batch: ImageBatch, start: int, stop: int) -> ImageBatch:
+    return ImageBatch(batch.ids[start:stop], batch.images[start:stop], batch.labels[start:stop])

@@ -1,0 +1,53 @@
+"""A choice of cipher, applied to the images that a job reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lpe.pipeline.jobs.spec import CipherChoice
+from lpe.pipeline.keystore import data_key
+from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.sources.plan import Plan
+from lpe.transforms import ciphers
+from lpe.transforms.errors import UsageError
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.keyed import CipherSpec
+
+
+def choice_settings(choice: CipherChoice) -> dict[str, Any]:
+    """The settings of a choice that are part of a job's identity. Raises CipherError for unknown ones."""
+    return {
+        "cipher": choice.name,
+        "params": ciphers.resolve_params(choice.name, choice.params),
+        "scope": choice.scope,
+        "hide_labels": choice.hide_labels,
+        "seal": choice.seal,
+    }
+
+
+def cipher_spec(choice: CipherChoice, salt: str) -> CipherSpec:
+    """The public description of the encryption of the dataset with this salt."""
+    return CipherSpec(choice.name, salt, choice.scope, ciphers.resolve_params(choice.name, choice.params))
+
+
+def published_class_names(class_names: tuple[str, ...], choice: CipherChoice) -> tuple[str, ...]:
+    """The class names of the encrypted dataset: the true ones, or numbers if they are to be hidden."""
+    return tuple(str(i) for i in range(len(class_names))) if choice.hide_labels else class_names
+
+
+def stored_format(plan: Plan, choice: CipherChoice) -> tuple[RecordFormat, ImageShape | None]:
+    """How encrypted images are stored; and their shape within the seal, None without one.
+
+    Raises:
+      CipherError: the images' shape does not go with the cipher.
+      UsageError: images of many shapes cannot be sealed.
+    """
+    if plan.image_shape is not None:
+        params = ciphers.resolve_params(choice.name, choice.params)
+        ciphers.scheme(choice.name).check_shape(plan.image_shape, params)
+    if not choice.seal:
+        return plan.output_format(), None
+    if plan.image_shape is None:
+        raise UsageError("--seal needs images of one shape; ingest them with --image-size HEIGHTxWIDTH")
+    stored = data_key.sealed_shape(plan.image_shape)
+    return RecordFormat(stored, "raw", stored[2]), plan.image_shape
