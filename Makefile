@@ -1,38 +1,50 @@
-# make run    set everything up and run the whole job on the embedded synthetic dataset
-# make test   set everything up and run all tests but the slow ones
-# make lint   ruff and mypy
-# make test-slow   the slow tests
+# make run          set everything up and run the whole job on the embedded synthetic dataset
+# make test         set everything up and run all tests but the slow ones
+# make test-slow    the slow tests
+# make lint         ruff and mypy
+# make constraints  take the newest versions that fit into constraints.txt
+# make setup        the environment of the tests and tools, and no more
 
 PYTHON ?= python3
 VENV ?= .venv
 OUTPUT ?= lpe-run
+PYTEST_OPTIONS ?=
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow lint setup
+.PHONY: run test test-slow lint constraints setup
 
 run: $(VENV)/.train
 	$(BIN)/lpe run --output $(OUTPUT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# pip leaves setuptools out of its list unless it is asked for all.
+constraints:
+	new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && \
+	$(PYTHON) -m venv "$$new" && \
+	"$$new/bin/pip" install --quiet '.[dev]' && \
+	"$$new/bin/pip" freeze --all --exclude pip --exclude learnable-pixel-encryption > "$$new/versions" && \
+	{ echo '# Made by `make constraints`: what pip installs for .[dev] in a new environment. Do not edit by hand.'; \
+	  LC_ALL=C sort --ignore-case "$$new/versions"; } > constraints.txt
+
 setup: $(VENV)/.dev
 
 # What `make run` needs; the tests' tools are not part of it.
-$(VENV)/.train: setup.py constraints.txt
+$(VENV)/.train: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
 	touch $@
 
-$(VENV)/.dev: setup.py constraints.txt
+$(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@ $(VENV)/.train

@@ -1,1 +1,243 @@
-"""Learnable pixel-based encryption for image datasets."""
+"""Learnable pixel-based encryption of image datasets: the public API.
+
+Everything here is also a command (`lpe --help`). A job is a function of a specification and returns a dataclass
+with `to_json()`; it raises an `LpeError` whose one line says what was wrong, where, and what to do.
+
+    import lpe
+
+    keystore = lpe.KeyStore("keys")
+    keystore.create("patients")                       # keys/patients.json, under keys/kek.json
+
+    plain = lpe.ingest(lpe.JobSpec(lpe.ReadSpec("synthetic:100"), "plain/shapes"))
+    source = lpe.ReadSpec(f"dataset:{plain.dataset.directory}")
+
+    key = lpe.KeyRef("keys", "patients")
+    encrypted = lpe.encrypt(lpe.JobSpec(source, "encrypted/shapes"), lpe.CipherChoice("lpe-100"), key)
+
+    checked = lpe.verify("encrypted/shapes", "keys", against="plain/shapes")
+    assert not checked.problems and checked.compared
+
+    back = lpe.decrypt(lpe.JobSpec(lpe.ReadSpec("dataset:encrypted/shapes"), "back/shapes"), "keys")
+    assert back.dataset.digest() == plain.dataset.digest()
+
+A script whose job has `processes=2` or more runs it under `if __name__ == "__main__":`, since each process imports
+the script. Training is `lpe.fit`: `lpe.train` is the package with the networks. `import lpe` costs nothing: each
+name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lpe.pipeline.audit.report import AuditReport
+    from lpe.pipeline.compare.comparison import compare
+    from lpe.pipeline.compare.report import Comparison
+    from lpe.pipeline.compare.trials import CompareSpec
+    from lpe.pipeline.dataset import Dataset, open_dataset
+    from lpe.pipeline.engine.runners import JobStaged
+    from lpe.pipeline.jobs.audit import AuditSpec, audit
+    from lpe.pipeline.jobs.decrypt import decrypt
+    from lpe.pipeline.jobs.demo import DemoResult, DemoSpec, run_demo
+    from lpe.pipeline.jobs.dry_run import Forecast, forecast
+    from lpe.pipeline.jobs.encrypt import encrypt
+    from lpe.pipeline.jobs.export import export_data_key
+    from lpe.pipeline.jobs.ingest import ingest
+    from lpe.pipeline.jobs.keyset_status import keyset_status
+    from lpe.pipeline.jobs.predict import Prediction, predict
+    from lpe.pipeline.jobs.register import register_run
+    from lpe.pipeline.jobs.rotation import (
+        DestroyedKeys,
+        DueActions,
+        Outcome,
+        Policy,
+        destroy_unused_keys,
+        due_actions,
+        keys_to_destroy,
+        reencrypt,
+    )
+    from lpe.pipeline.jobs.show import show
+    from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
+    from lpe.pipeline.jobs.stats import stats
+    from lpe.pipeline.jobs.unseal import unseal
+    from lpe.pipeline.jobs.verify import Verification, verify
+    from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
+    from lpe.pipeline.sources.base import ReadOptions
+    from lpe.pipeline.sources.plan import ReadSpec
+    from lpe.train.evaluate import Evaluation, evaluate
+    from lpe.train.loop import TrainResult, TrainSpec, fit
+    from lpe.train.runs import Run, load_run
+    from lpe.transforms import attacks, ciphers
+    from lpe.transforms.augment import Augmentation
+    from lpe.transforms.dofns import DecryptImages, EncryptImages, Example
+    from lpe.transforms.errors import (
+        BusyError,
+        CipherError,
+        DataError,
+        KeyStoreError,
+        LpeError,
+        UsageError,
+    )
+    from lpe.transforms.keyed import CipherSpec
+
+    __version__: str
+
+_MODULES = {
+    "AuditReport": "lpe.pipeline.audit.report",
+    "AuditSpec": "lpe.pipeline.jobs.audit",
+    "Augmentation": "lpe.transforms.augment",
+    "BusyError": "lpe.transforms.errors",
+    "CipherChange": "lpe.pipeline.jobs.spec",
+    "CipherChoice": "lpe.pipeline.jobs.spec",
+    "CipherError": "lpe.transforms.errors",
+    "CipherSpec": "lpe.transforms.keyed",
+    "CompareSpec": "lpe.pipeline.compare.trials",
+    "Comparison": "lpe.pipeline.compare.report",
+    "DataError": "lpe.transforms.errors",
+    "Dataset": "lpe.pipeline.dataset",
+    "DecryptImages": "lpe.transforms.dofns",
+    "DemoResult": "lpe.pipeline.jobs.demo",
+    "DemoSpec": "lpe.pipeline.jobs.demo",
+    "DestroyedKeys": "lpe.pipeline.jobs.rotation",
+    "DueActions": "lpe.pipeline.jobs.rotation",
+    "EncryptImages": "lpe.transforms.dofns",
+    "Evaluation": "lpe.train.evaluate",
+    "Example": "lpe.transforms.dofns",
+    "Forecast": "lpe.pipeline.jobs.dry_run",
+    "JobResult": "lpe.pipeline.jobs.spec",
+    "JobSpec": "lpe.pipeline.jobs.spec",
+    "JobStaged": "lpe.pipeline.engine.runners",
+    "KeyRef": "lpe.pipeline.keystore",
+    "KeyStore": "lpe.pipeline.keystore",
+    "KeyStoreError": "lpe.transforms.errors",
+    "LpeError": "lpe.transforms.errors",
+    "Outcome": "lpe.pipeline.jobs.rotation",
+    "Policy": "lpe.pipeline.jobs.rotation",
+    "Prediction": "lpe.pipeline.jobs.predict",
+    "ReadOptions": "lpe.pipeline.sources.base",
+    "ReadSpec": "lpe.pipeline.sources.plan",
+    "Registry": "lpe.pipeline.keystore",
+    "Run": "lpe.train.runs",
+    "TrainResult": "lpe.train.loop",
+    "TrainSpec": "lpe.train.loop",
+    "UsageError": "lpe.transforms.errors",
+    "Verification": "lpe.pipeline.jobs.verify",
+    "attacks": "lpe.transforms",
+    "audit": "lpe.pipeline.jobs.audit",
+    "ciphers": "lpe.transforms",
+    "compare": "lpe.pipeline.compare.comparison",
+    "decrypt": "lpe.pipeline.jobs.decrypt",
+    "destroy_unused_keys": "lpe.pipeline.jobs.rotation",
+    "due_actions": "lpe.pipeline.jobs.rotation",
+    "encrypt": "lpe.pipeline.jobs.encrypt",
+    "evaluate": "lpe.train.evaluate",
+    "export_data_key": "lpe.pipeline.jobs.export",
+    "fit": "lpe.train.loop",
+    "forecast": "lpe.pipeline.jobs.dry_run",
+    "ingest": "lpe.pipeline.jobs.ingest",
+    "keys_to_destroy": "lpe.pipeline.jobs.rotation",
+    "keyset_status": "lpe.pipeline.jobs.keyset_status",
+    "load_run": "lpe.train.runs",
+    "open_dataset": "lpe.pipeline.dataset",
+    "predict": "lpe.pipeline.jobs.predict",
+    "reencrypt": "lpe.pipeline.jobs.rotation",
+    "register_run": "lpe.pipeline.jobs.register",
+    "run_demo": "lpe.pipeline.jobs.demo",
+    "show": "lpe.pipeline.jobs.show",
+    "stats": "lpe.pipeline.jobs.stats",
+    "unseal": "lpe.pipeline.jobs.unseal",
+    "verify": "lpe.pipeline.jobs.verify",
+}
+"""Where each public name is defined; the import above says the same to type checkers."""
+
+__all__ = [
+    "AuditReport",
+    "AuditSpec",
+    "Augmentation",
+    "BusyError",
+    "CipherChange",
+    "CipherChoice",
+    "CipherError",
+    "CipherSpec",
+    "CompareSpec",
+    "Comparison",
+    "DataError",
+    "Dataset",
+    "DecryptImages",
+    "DemoResult",
+    "DemoSpec",
+    "DestroyedKeys",
+    "DueActions",
+    "EncryptImages",
+    "Evaluation",
+    "Example",
+    "Forecast",
+    "JobResult",
+    "JobSpec",
+    "JobStaged",
+    "KeyRef",
+    "KeyStore",
+    "KeyStoreError",
+    "LpeError",
+    "Outcome",
+    "Policy",
+    "Prediction",
+    "ReadOptions",
+    "ReadSpec",
+    "Registry",
+    "Run",
+    "TrainResult",
+    "TrainSpec",
+    "UsageError",
+    "Verification",
+    "__version__",
+    "attacks",
+    "audit",
+    "ciphers",
+    "compare",
+    "decrypt",
+    "destroy_unused_keys",
+    "due_actions",
+    "encrypt",
+    "evaluate",
+    "export_data_key",
+    "fit",
+    "forecast",
+    "ingest",
+    "keys_to_destroy",
+    "keyset_status",
+    "load_run",
+    "open_dataset",
+    "predict",
+    "reencrypt",
+    "register_run",
+    "run_demo",
+    "show",
+    "stats",
+    "unseal",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on its first use (PEP 562)."""
+    if name == "__version__":
+        import importlib.metadata  # noqa: PLC0415  (slow, and seldom asked for)
+
+        value: Any = importlib.metadata.version("learnable-pixel-encryption")
+    elif name in _MODULES:
+        value = _load(name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def _load(name: str) -> Any:
+    module = importlib.import_module(_MODULES[name])
+    return getattr(module, name) if hasattr(module, name) else importlib.import_module(f"{_MODULES[name]}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

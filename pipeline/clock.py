@@ -1,4 +1,4 @@
-"""What time it is: one place, so that a test can live through ninety days in a minute."""
+"""The time: read here alone, so that a test can live through ninety days in a minute; stamps and periods."""
 
 from __future__ import annotations
 
@@ -11,32 +11,40 @@ from lpe.transforms.errors import UsageError
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
-_pretended: datetime.datetime | None = None
+_fixed: datetime.datetime | None = None
 
 
 def now() -> datetime.datetime:
-    """The time, in UTC, to the second."""
-    return (_pretended or datetime.datetime.now(datetime.UTC)).replace(microsecond=0)
+    """The current time, in UTC, to the second."""
+    return (_fixed or datetime.datetime.now(datetime.UTC)).replace(microsecond=0)
 
 
 @contextlib.contextmanager
-def at(moment: datetime.datetime) -> Iterator[None]:
-    """Within the block, `now()` is `moment`."""
-    global _pretended  # noqa: PLW0603  (the process has one time)
-    before, _pretended = _pretended, moment
+def fixed_at(moment: datetime.datetime) -> Iterator[None]:
+    """A context in which `now()` is `moment`, for the whole process; for tests.
+
+    Args:
+      moment: an aware time.
+    """
+    global _fixed  # noqa: PLW0603  (the process has one time)
+    before, _fixed = _fixed, moment
     try:
         yield
     finally:
-        _pretended = before
+        _fixed = before
 
 
 def stamp() -> str:
-    """The time as ISO 8601, e.g. `2026-11-23T14:05:09+00:00`."""
+    """The current time as ISO 8601, e.g. `2026-11-23T14:05:09+00:00`."""
     return now().isoformat()
 
 
 def parse_stamp(text: str) -> datetime.datetime:
-    """The inverse of `stamp`. Raises ValueError for anything else, a time without its zone included."""
+    """Parses what `stamp` gives.
+
+    Raises:
+      ValueError: it is no such text; a time without its zone is none.
+    """
     moment = datetime.datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone")
@@ -44,11 +52,15 @@ def parse_stamp(text: str) -> datetime.datetime:
 
 
 def parse_period(text: str) -> datetime.timedelta:
-    """A length of time such as `30d`, `12h`, `90m`, `45s`. Raises UsageError for anything else."""
-    found = re.fullmatch(r"(\d{1,6})([dhms])", text)
-    if found is None:
+    """Parses a length of time such as `30d`, `12h`, `90m`, `45s`.
+
+    Raises:
+      UsageError: it is of no such form.
+    """
+    match = re.fullmatch(r"(\d{1,6})([dhms])", text)
+    if match is None:
         raise UsageError(f"{text!r} is no length of time: give a number and d, h, m or s, such as 30d or 12h")
-    return datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def in_words(length: datetime.timedelta) -> str:

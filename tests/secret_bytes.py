@@ -28,12 +28,12 @@ _PREFIX = 12
 
 def prf_keys(keystore: str, name: str) -> dict[int, bytes]:
     """The raw PRF keys of a keyset, opened with Tink alone."""
-    here = Path(keystore)
+    directory = Path(keystore)
     aead.register()
     prf.register()
-    kek = cleartext_keyset_handle.read(tink.JsonKeysetReader((here / "kek.json").read_text()))
+    kek = cleartext_keyset_handle.read(tink.JsonKeysetReader((directory / "kek.json").read_text()))
     handle = json_proto_keyset_format.parse_encrypted(
-        (here / f"{name}.json").read_text(), kek.primitive(aead.Aead), f"lpe/v1/keyset/{name}".encode()
+        (directory / f"{name}.json").read_text(), kek.primitive(aead.Aead), f"lpe/v1/keyset/{name}".encode()
     )
     clear = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
     return {

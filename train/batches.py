@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 
 from lpe.train.data import EpochClock, Examples
+from lpe.train.keras_types import PyDataset
 from lpe.transforms.errors import LpeError
 
 
-class Batches(keras.utils.PyDataset):
-    """The batches of the epoch that the clock shows.
+class Batches(PyDataset):
+    """The batches of the epoch that a clock shows.
+
+    Keras calls it from one thread of its own; the clock is set between epochs, when that thread waits.
 
     Args:
+      examples: the batches of all epochs.
+      clock: shows the epoch.
       devices: how many share each batch. Where there are several, a batch that they cannot share is filled up with
         images of weight 0.
     """
@@ -28,9 +32,11 @@ class Batches(keras.utils.PyDataset):
         self._failure: LpeError | None = None
 
     def __len__(self) -> int:
+        """Batches in an epoch."""
         return self._examples.steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        """Images uint8 [B, H, W, C], labels int64 [B] and, on several devices, weights float32 [B], 0 or 1."""
         try:
             images, labels = self._examples.batch(self._clock.epoch, index)
         except LpeError as error:
@@ -44,7 +50,7 @@ class Batches(keras.utils.PyDataset):
 
     @contextlib.contextmanager
     def failing_clearly(self) -> Iterator[None]:
-        """Raises the error of a batch that could not be had as it was; TensorFlow makes another one of it."""
+        """Raises the error of an unreadable batch as it was, where the backend wraps it in one of its own."""
         try:
             yield
         except Exception:

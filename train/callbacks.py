@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,34 +13,40 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from lpe.train.data import EpochClock
-from lpe.train.progress import RunState
+from lpe.train.keras_types import Callback, Logs
+from lpe.train.progress import Progress
+from lpe.train.run_state import RunState
 from lpe.transforms.errors import LpeError
 
-Progress = Callable[[int, int, Mapping[str, float], float], None]
-"""Called after each epoch with (epoch from 1, epochs, metrics, training images per second)."""
 
-
-class Clock(keras.callbacks.Callback):
-    """Tells the input which epoch's order of images is next."""
+class Clock(Callback):
+    """Sets the clock that the training input takes its epoch from."""
 
     def __init__(self, clock: EpochClock) -> None:
         super().__init__()
         self._clock = clock
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Sets the clock to an epoch, from 0."""
         self._clock.epoch = epoch
 
 
-def averaged_weights() -> keras.callbacks.Callback:
-    """Validates the moving averages of the weights instead of the weights."""
+def averaged_weights() -> Any:
+    """A callback by which the moving averages of the weights are validated instead of the weights."""
     return keras.callbacks.SwapEMAWeights(swap_on_epoch=False)
 
 
-class Commit(keras.callbacks.Callback):
+class Commit(Callback):
     """Saves each epoch in the run's state, then reports it.
 
-    Raises (out of `fit`):
-      LpeError: the loss is no longer a number.
+    Args:
+      state: where epochs are saved.
+      images_per_epoch: training images, for the speed.
+      epochs: how many there are in all.
+      progress: called after each epoch.
+
+    Raises:
+      LpeError: out of `keras.Model.fit`, when the loss is no longer a number.
     """
 
     def __init__(
@@ -48,30 +54,33 @@ class Commit(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._state = state
-        self._images = images_per_epoch
+        self._images_per_epoch = images_per_epoch
         self._epochs = epochs
         self._progress = progress
-        self._start = self._trained = 0.0
+        self._begun_at = self._trained_at = 0.0  # seconds of `time.perf_counter`
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start = self._trained = time.perf_counter()
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Starts the clock of an epoch."""
+        self._begun_at = self._trained_at = time.perf_counter()
 
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._trained = time.perf_counter()
+    def on_test_begin(self, logs: Logs = None) -> None:
+        """Notes when training gave way to validation."""
+        self._trained_at = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Saves and reports an epoch, from 0."""
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         if not all(math.isfinite(value) for value in metrics.values()):
             raise LpeError(
                 f"the loss of epoch {epoch + 1} is not a number; train again with a lower --learning-rate "
                 "into another --output"
             )
-        speed = self._images / (self._trained - self._start)
+        speed = self._images_per_epoch / (self._trained_at - self._begun_at)
         line = {
             "epoch": epoch + 1,
             **metrics,
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": round(time.perf_counter() - self._start, 3),
+            "seconds": round(time.perf_counter() - self._begun_at, 3),
             "images_per_second": round(speed, 1),
         }
         self._state.commit(line, self.model)
@@ -79,22 +88,27 @@ class Commit(keras.callbacks.Callback):
             self._progress(epoch + 1, self._epochs, metrics, speed)
 
 
-class Scalars(keras.callbacks.Callback):
+class Scalars(Callback):
     """Writes each epoch's metrics for TensorBoard, as `keras.callbacks.TensorBoard` lays them out.
 
     That one needs TensorFlow or PyTorch; this one the package `tensorboard` alone.
+
+    Args:
+      directory: where `train/` and `validation/` are made.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: Path) -> None:
         super().__init__()
         self._directory = directory
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Opens the event files."""
         self._writers = {
-            part: EventFileWriter(f"{self._directory}/{part}") for part in ("train", "validation")
+            part: EventFileWriter(str(self._directory / part)) for part in ("train", "validation")
         }
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Writes the metrics of an epoch, from 0."""
         for name, value in (logs or {}).items():
             part = "validation" if name.startswith("val_") else "train"
             scalar = Summary.Value(tag=f"epoch_{name.removeprefix('val_')}", simple_value=float(value))
@@ -103,6 +117,7 @@ class Scalars(keras.callbacks.Callback):
         for writer in self._writers.values():
             writer.flush()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Logs = None) -> None:
+        """Closes the event files."""
         for writer in self._writers.values():
             writer.close()

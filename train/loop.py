@@ -1,4 +1,4 @@
-"""Training: a dataset in, a run directory out.
+"""Training: from a dataset to a run directory.
 
 RUN/spec.json          what was asked for; written first
 RUN/metrics.jsonl      a line an epoch
@@ -12,7 +12,6 @@ RUN/run.json           what `evaluate` and `predict` need to know; written last,
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import shutil
@@ -23,19 +22,19 @@ from typing import TYPE_CHECKING, Any
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.train import backend, curves, front_ends, models
-from lpe.train.data import EpochClock, TrainingInput, training_input
+from lpe.train.backend import Precision
+from lpe.train.data import training_input
+from lpe.train.fine_tuning import check_origin, origin_record
 from lpe.train.front_ends import tables
-from lpe.train.progress import CHECKPOINTS, RunState, best_epoch
+from lpe.train.progress import Progress
 from lpe.train.recipes import RECIPES, Recipe
+from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
 from lpe.train.shards import image_shape, sample
 from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import keras
-
-    from lpe.train.backend import Precision
-    from lpe.train.callbacks import Progress
 
 CURVES_FILE = "curves.png"
 TENSORBOARD = "tensorboard"
@@ -142,8 +141,11 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     Sets seeds, precision and determinism for the whole process (`backend.prepare`).
 
     Args:
-      progress: called after each epoch with (epoch from 1, epochs, metrics, training images per
-        second); metrics are `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+      spec: what to train, on what, and where to put it.
+      progress: called after each epoch.
+
+    Returns:
+      What the run ended in, or had ended in before.
 
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
@@ -155,17 +157,16 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
-        _check_origin(origin, spec, dataset)
+        check_origin(origin, dataset, model=spec.model, front_end=spec.front_end)
     settings = _settings(spec, dataset, origin)
     directory = Path(spec.output)
     if _claim(directory, settings):
         return TrainResult.of(load_run(spec.output), skipped=True)
     backend.prepare(spec.seed, spec.precision)
-    shape = image_shape(dataset)
-    model = models.build(spec.model, shape, len(dataset.class_names), spec.front_end, dataset.encryption)
-    if origin is not None:
-        model.set_weights(origin.load_model().get_weights())
-    source = training_input(
+    from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
+
+    model = _fresh_model(spec, dataset, origin)
+    inputs = training_input(
         dataset,
         batch_size=spec.recipe.batch_size,
         seed=spec.seed,
@@ -175,143 +176,71 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     state = RunState(directory)
     finished = state.recover()
     if not finished and spec.front_end != front_ends.NONE:
-        count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(shape)))
-        front_ends.adapt(model, sample(dataset, source.split, source.selection, count))
-    _train(model, source, state, finished, spec, progress)
-    return TrainResult.of(_finish(model, state, spec, dataset, settings), skipped=False)
-
-
-def _check_origin(origin: Run, spec: TrainSpec, dataset: Dataset) -> None:
-    """Raises DataError unless the network of a run can be trained on with the spec's dataset."""
-    where = f"{origin.directory}: cannot start from this run"
-    if origin.model != spec.model:
-        raise DataError(
-            f"{where}: its network is {origin.model}, not {spec.model}; ask for --model {origin.model}"
-        )
-    if origin.spec["front_end"] != spec.front_end:
-        raise DataError(
-            f"{where}: its front end is {origin.spec['front_end']}, not {spec.front_end}; ask for --front-end "
-            f"{origin.spec['front_end']}"
-        )
-    remedy = "train without --init-from, or from a run on such images"
-    if origin.image_shape != image_shape(dataset):
-        raise DataError(
-            f"{where}: it takes images of shape {origin.image_shape}, those of {dataset.directory} have "
-            f"{image_shape(dataset)}; {remedy}"
-        )
-    if len(origin.class_names) != len(dataset.class_names):
-        raise DataError(
-            f"{where}: it tells {len(origin.class_names)} classes apart, {dataset.directory} has "
-            f"{len(dataset.class_names)}; {remedy}"
-        )
+        count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
+        front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
+    epochs.train(
+        model,
+        inputs,
+        state,
+        spec.recipe,
+        finished=finished,
+        epochs=spec.epochs,
+        tensorboard=directory / TENSORBOARD,
+        progress=progress,
+    )
+    best = state.weights_path(best_epoch(state.history))
+    epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)
+    return TrainResult.of(_commit(state, spec, dataset, settings), skipped=False)
 
 
 def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
-    """What makes two runs the same: all of the spec but `output`, and the dataset and network that it finds."""
+    """What makes two runs the same: all of the spec but `output`, and the dataset and network that it names."""
     settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
     settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
     if origin is not None:
-        settings["init_from"] = {
-            "run": storage.absolute(origin.directory),
-            "model_sha256": _sha256(origin),
-        }
+        settings["init_from"] = origin_record(origin)
     return settings
 
 
-def _sha256(run: Run) -> str:
-    try:
-        return hashlib.sha256(Path(run.model_path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"{run.model_path}: cannot be read ({error.strerror}); restore it") from error
-
-
 def _claim(directory: Path, settings: dict[str, Any]) -> bool:
-    """Makes `directory` the place of a run with `settings`; whether that run is finished already."""
+    """Makes `directory` the place of a run with `settings`; returns whether that run is finished already."""
     file = directory / SPEC_FILE
     try:
-        found = json.loads(file.read_bytes()) if file.exists() else None
+        recorded = json.loads(file.read_bytes()) if file.exists() else None
     except ValueError as error:
         raise DataError(f"{file}: damaged ({error}); delete {directory} and train again") from error
-    if found is None:
+    if recorded is None:
         # The temporary file of a run that was killed at its very start does not matter.
         if directory.exists() and not (
-            directory.is_dir() and all(p.match(".tmp-*") for p in directory.iterdir())
+            directory.is_dir() and all(path.match(".tmp-*") for path in directory.iterdir())
         ):
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
         return False
-    if found != settings:
-        keys = ", ".join(sorted(key for key in {*found, *settings} if found.get(key) != settings.get(key)))
+    if recorded != settings:
+        differing = [key for key in {*recorded, *settings} if recorded.get(key) != settings.get(key)]
         raise DataError(
-            f"{directory}: holds a run with another {keys}; choose another --output, or delete the directory"
+            f"{directory}: holds a run with another {', '.join(sorted(differing))}; choose another --output, "
+            "or delete the directory"
         )
     return (directory / RUN_FILE).exists()
 
 
-def _train(
-    model: keras.Model,
-    source: TrainingInput,
-    state: RunState,
-    finished: int,
-    spec: TrainSpec,
-    progress: Progress | None,
-) -> None:
-    """Trains the epochs after the first `finished`, which `state` has."""
-    from lpe.train import callbacks, optimizing  # noqa: PLC0415  (they import Keras)
-    from lpe.train.batches import Batches  # noqa: PLC0415
-
-    model.compile(
-        optimizer=optimizing.optimizer(spec.recipe, spec.epochs * source.train.steps),
-        loss=optimizing.CrossEntropy(spec.recipe.label_smoothing),
-        weighted_metrics=["accuracy"],
+def _fresh_model(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> keras.Model:
+    """The network before its first epoch: drawn from the seed, or with the weights of the run it starts from."""
+    model = models.build(
+        spec.model, image_shape(dataset), len(dataset.class_names), spec.front_end, dataset.encryption
     )
-    if finished:
-        _restore(model, state.weights_path(finished))
-    clock = EpochClock()
-    devices = backend.devices()
-    train = Batches(source.train, clock, devices)
-    validation = Batches(source.validation, EpochClock(), devices)
-    with train.failing_clearly(), validation.failing_clearly():
-        model.fit(
-            train,
-            validation_data=validation,
-            initial_epoch=finished,
-            epochs=spec.epochs,
-            shuffle=False,  # `source.train` is
-            verbose=0,
-            callbacks=[
-                callbacks.Clock(clock),
-                *([callbacks.averaged_weights()] if spec.recipe.ema is not None else []),
-                callbacks.Scalars(str(Path(spec.output, TENSORBOARD))),
-                callbacks.Commit(state, source.train.steps * source.train.batch_size, spec.epochs, progress),
-            ],
-        )
+    if origin is not None:
+        model.set_weights(origin.load_model().get_weights())
+    return model
 
 
-def _restore(model: keras.Model, weights: Path) -> None:
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)  # else its part of the file is passed over
-    try:
-        model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{weights}: damaged ({error}); delete it and train again") from error
-
-
-def _finish(
-    model: keras.Model, state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[str, Any]
-) -> Run:
-    """Writes the results of a run whose epochs are all done, run.json last."""
+def _commit(state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[str, Any]) -> Run:
+    """Writes what is left of a run whose model is saved, run.json last."""
     directory = Path(spec.output)
     best = best_epoch(state.history)
-    _restore(model, state.weights_path(best))
-    if spec.recipe.ema is not None:
-        model.optimizer.finalize_variable_values(
-            model.trainable_variables
-        )  # the averages that were validated
-    partial = directory / f"partial-{MODEL_FILE}"
-    model.save(partial, include_optimizer=False)
-    partial.replace(directory / MODEL_FILE)
     storage.write_atomic(str(directory / CURVES_FILE), curves.draw(state.history, best))
     line = state.history[best - 1]
     run = Run(

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from lpe.train.keras_types import LearningRateSchedule, Loss, Tensor
 from lpe.train.recipes import Recipe
 
 _MOMENTUM = 0.9
 
 
 @keras.saving.register_keras_serializable("lpe")
-class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A recipe's learning rate over `steps` steps."""
+class LearningRate(LearningRateSchedule):
+    """A recipe's learning rate over all steps of a training.
+
+    Args:
+      recipe: its highest learning rate, its schedule and its warm-up.
+      steps: how many there are in all.
+    """
 
     def __init__(self, recipe: Recipe, steps: int) -> None:
         self._recipe = recipe
         self._steps = steps
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Tensor) -> Tensor:
+        """The learning rate of a step, from 0: a float32 scalar."""
         recipe = self._recipe
         done = ops.cast(step, "float32") / self._steps
         rest = ops.clip((done - recipe.warm_up) / (1 - recipe.warm_up), 0.0, 1.0)
         if recipe.schedule == "cosine":
-            falling = 0.5 * (1 + ops.cos(3.141592653589793 * rest))
+            falling = 0.5 * (1 + ops.cos(math.pi * rest))
         elif recipe.schedule == "one-cycle":
             falling = 1 - rest
         else:
@@ -35,6 +43,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         return recipe.learning_rate * rising * falling
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
         return {"recipe": dataclasses.asdict(self._recipe), "steps": self._steps}
 
 
@@ -54,14 +63,21 @@ def optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
 
 
 @keras.saving.register_keras_serializable("lpe")
-class CrossEntropy(keras.losses.Loss):
-    """Between int labels [N] and probabilities [N, K]; `smoothing` of each label is spread over all classes."""
+class CrossEntropy(Loss):
+    """Cross-entropy of int labels [N] and probabilities [N, K], in nats.
+
+    Args:
+      smoothing: this much of each label is spread over all classes (Szegedy et al. 2016, section 7).
+      name: Keras's name of it.
+      kwargs: as for `keras.losses.Loss`.
+    """
 
     def __init__(self, smoothing: float = 0.0, name: str = "cross_entropy", **kwargs: Any) -> None:
         super().__init__(name=name, **{"reduction": "mean_with_sample_weight", **kwargs})
         self._smoothing = smoothing
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of each example, float [N]."""
         right = keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
         if not self._smoothing:
             return right
@@ -69,4 +85,5 @@ class CrossEntropy(keras.losses.Loss):
         return (1 - self._smoothing) * right + self._smoothing * any_class
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
         return {**super().get_config(), "smoothing": self._smoothing}

@@ -1,84 +1,25 @@
-"""What a run has reached: metrics of finished epochs and the weights to go on from.
-
-    RUN/metrics.jsonl                         one line an epoch
-    RUN/checkpoints/epoch-0003.weights.h5     weights and optimiser after an epoch: the newest and the best
-
-A line is on disk before its weights are, and weights appear under their name when they are complete.
-So after a kill at any moment the newest weights are whole and have all their lines; a line beyond
-them is dropped, and its epoch is trained again. (`keras.callbacks.BackupAndRestore` writes weights
-in place, and the epoch's number after them: a kill between the two makes it repeat an epoch.)
-"""
+"""The report that a training run gives after each epoch."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-from lpe.pipeline import storage
-
-METRICS_FILE = "metrics.jsonl"
-CHECKPOINTS = "checkpoints"
-_SUFFIX = ".weights.h5"
-
-History = list[dict[str, Any]]
+from collections.abc import Mapping
+from typing import Protocol
 
 
-def best_epoch(history: History) -> int:
-    """The epoch, from 1, of the highest validation accuracy; the first of equals."""
-    return max(history, key=lambda line: (line["val_accuracy"], -line["epoch"]))["epoch"]
+class Progress(Protocol):
+    """A function that is called after each epoch, in the thread that called `fit`.
 
+    An exception that it raises ends the training; the epoch is saved by then, and the next `fit` goes on after it.
+    """
 
-class RunState:
-    """The metrics and checkpoints of the run in `directory`."""
+    def __call__(
+        self, epoch: int, epochs: int, metrics: Mapping[str, float], images_per_second: float, /
+    ) -> None:
+        """Reports a finished epoch.
 
-    def __init__(self, directory: Path) -> None:
-        self._metrics = directory / METRICS_FILE
-        self._checkpoints = directory / CHECKPOINTS
-        self.history: History = []
-
-    def recover(self) -> int:
-        """Reads `history`, drops lines without weights, and returns how many epochs are finished."""
-        lines = self._read_lines()
-        finished = next((n for n in range(len(lines), 0, -1) if self._has_weights(lines[:n])), 0)
-        self.history = lines[:finished]
-        text = "".join(json.dumps(line) + "\n" for line in self.history)
-        storage.write_atomic(str(self._metrics), text.encode())
-        self._checkpoints.mkdir(exist_ok=True)
-        return finished
-
-    def weights_path(self, epoch: int) -> Path:
-        """The weights after `epoch`, counted from 1."""
-        return self._checkpoints / f"epoch-{epoch:04d}{_SUFFIX}"
-
-    def commit(self, line: dict[str, Any], model: Any) -> None:
-        """Adds an epoch: its metrics (with `epoch`, `val_accuracy`) and the weights of Keras `model`."""
-        with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self.history.append(line)
-        final = self.weights_path(line["epoch"])
-        partial = final.with_name(f"partial{_SUFFIX}")
-        model.save_weights(partial)
-        partial.replace(final)
-        needed = {final, self.weights_path(best_epoch(self.history))}
-        for path in self._checkpoints.iterdir():
-            if path not in needed:
-                path.unlink()
-
-    def _has_weights(self, lines: History) -> bool:
-        epochs = (len(lines), best_epoch(lines))
-        return all(self.weights_path(epoch).exists() for epoch in epochs)
-
-    def _read_lines(self) -> History:
-        """The lines of epochs 1, 2, …, up to the first that is torn or missing."""
-        lines: History = []
-        if self._metrics.exists():
-            for text in self._metrics.read_text(encoding="utf-8").splitlines():
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    break
-                if line.get("epoch") != len(lines) + 1:
-                    break
-                lines.append(line)
-        return lines
+        Args:
+          epoch: its number, from 1.
+          epochs: how many there will be.
+          metrics: `loss`, `accuracy`, `val_loss`, `val_accuracy`; losses in nats, accuracies 0..1.
+          images_per_second: of training, validation left out.
+        """

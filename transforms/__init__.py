@@ -1,1 +1,1 @@
-"""What happens to pixels: ciphers, attacks, measures, augmentation."""
+"""Transformations of images: ciphers, the attacks on them, measures and augmentation."""

@@ -1,6 +1,7 @@
-"""The owner's augmentation: flips and crops before encryption, since nobody can flip an encrypted image.
+"""Augmentation by the owner: flips and crops before encryption, since nobody can flip an encrypted image.
 
-What is done to an image follows from a seed, its id and the number of the copy, so that it is the same on any machine.
+What is done to an image follows from a seed, the image's id and the number of the copy, so that it is the same on
+any machine.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import hashlib
 
 import numpy as np
 
+from lpe.transforms import labels
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import UsageError
 
 KINDS = ("flip", "crop")
-_PAD = 4
+"""The kinds of augmentation; see `Augmentation`."""
+_PAD = 4  # pixels on each side
+_DRAW_BYTES = 24  # three uint64: rows, columns, flip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Augmentation:
     Attributes:
       kinds: `flip`: mirrored left to right, every other image. `crop`: moved by up to 4 pixels down or up and right or
         left, with black where nothing was (random crops of the image padded by 4, as usual for CIFAR).
-      copies: how many of each image, besides the image as it is.
+      copies: how many varied copies of each image, besides the image as it is; at least 1.
       seed: other seeds give other copies.
 
     Raises:
@@ -44,16 +48,16 @@ class Augmentation:
             raise UsageError(f"augmented copies: at least 1, not {self.copies}")
 
     def apply(self, batch: ImageBatch, copy: int) -> ImageBatch:
-        """Copy number `copy` (from 1) of each image, with ids of its own: `ID-augmented-COPY`.
+        """Copy number `copy` of each image of a batch.
 
         Args:
-          batch: plain images.
+          batch: plain images, uint8 [N, H, W, C]; not changed.
+          copy: from 1 on.
+
+        Returns:
+          As many images of the same shape, with the same labels and ids of their own: `ID-augmented-COPY`.
         """
-        draws = (
-            np.stack([self._draw(name, copy) for name in batch.ids])
-            if len(batch)
-            else np.empty((0, 8), np.uint8)
-        )
+        draws = np.array([self._draw(image_id, copy) for image_id in batch.ids], np.uint64).reshape(-1, 3)
         images = batch.images
         if "crop" in self.kinds:
             span = 2 * _PAD + 1
@@ -61,21 +65,20 @@ class Augmentation:
         if "flip" in self.kinds:
             flipped = draws[:, 2] % 2 == 1
             images = np.where(flipped[:, None, None, None], images[:, :, ::-1], images)
-        ids = [f"{name}-augmented-{copy}" for name in batch.ids]
+        ids = [f"{image_id}-augmented-{copy}" for image_id in batch.ids]
         return ImageBatch(ids, np.ascontiguousarray(images), batch.labels)
 
-    def _draw(self, name: str, copy: int) -> np.ndarray:
-        """Independent numbers for an image, uint64 [3]."""
-        digest = hashlib.blake2b(
-            f"lpe/v1/augment|{self.seed}|{copy}|{name}".encode(), digest_size=24
-        ).digest()
-        return np.frombuffer(digest, "<u8")
+    def _draw(self, image_id: str, copy: int) -> np.ndarray:
+        """Independent random numbers for a copy of an image, uint64 [3]."""
+        preimage = labels.augmented_copy(self.seed, copy, image_id)
+        return np.frombuffer(hashlib.blake2b(preimage, digest_size=_DRAW_BYTES).digest(), "<u8")
 
 
 def _moved(images: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """A window of each image, padded by 4 black pixels, from `down` and `right` (int [N], 0..8) on."""
+    """A window of each image, padded by 4 black pixels, from `down` and `right` (uint64 [N], 0..8) on."""
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0)))
     rows = down.astype(np.int64)[:, None] + np.arange(height)
     columns = right.astype(np.int64)[:, None] + np.arange(width)
-    return padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    windows: np.ndarray = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return windows

@@ -1,4 +1,4 @@
-"""The unit that travels inside a shard: a batch of images of one shape."""
+"""A batch of labelled images of one shape, the unit that travels inside a shard."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import numpy as np
 class ImageBatch:
     """Examples of one image shape, in order.
 
+    A value: nothing that takes a batch changes its arrays.
+
     Attributes:
       ids: one identifier per image, unique in the dataset.
       images: uint8 [N, H, W, C], row-major, values 0..255.
       labels: int64 [N], class index, 0-based.
       origins: the images' original names where they are known; never written beside ciphertext.
+
+    Raises:
+      ValueError: images of another type or number of axes, or arrays of different lengths.
     """
 
     ids: list[str]
@@ -32,8 +37,13 @@ class ImageBatch:
             )
 
     def __len__(self) -> int:
+        """N, the number of examples."""
         return len(self.ids)
 
     def replace_images(self, images: np.ndarray) -> ImageBatch:
-        """The same examples with other pixels (uint8 [N,H,W,C])."""
+        """The same examples with other pixels.
+
+        Args:
+          images: uint8 [N, H, W, C]; H, W and C may differ from this batch's.
+        """
         return dataclasses.replace(self, images=images)

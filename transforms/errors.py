@@ -1,11 +1,21 @@
-"""The errors of `lpe`: each message says what was wrong, where, and what to do.
+"""The errors that `lpe` raises on purpose: each message says what was wrong, where, and what to do.
 
-A leaf: it imports nothing, so that whoever reports errors does not load what raises them.
+    Exception
+    └── LpeError                 anything that `lpe` raises on purpose
+        ├── CipherError          a cipher's name, parameter, key or image shape (also a ValueError)
+        ├── DataError            an image, record, shard, archive or dataset
+        │   └── ShardsFailedError    some shards of a job (`lpe.pipeline.engine.failures`)
+        ├── BusyError            another job holds what this one needs
+        ├── KeyStoreError        a keyset or key-encryption key
+        └── UsageError           the request itself
+
+On the command line a UsageError ends in exit code 2, every other LpeError in exit code 1. This module imports
+nothing, so that whoever reports errors does not load what raises them.
 """
 
 
 class LpeError(Exception):
-    """Base of every error that `lpe` raises on purpose; the command prints its one line."""
+    """Base of every error that `lpe` raises on purpose; its text is one line for a person to read."""
 
 
 class CipherError(LpeError, ValueError):
@@ -13,15 +23,15 @@ class CipherError(LpeError, ValueError):
 
 
 class DataError(LpeError):
-    """An image, record, shard, archive or dataset is missing, damaged or not what it should be."""
+    """An image, record, shard, archive or dataset that is missing, damaged or not what it should be."""
 
 
 class BusyError(LpeError):
-    """Another job holds what this one needs; it may be tried again later."""
+    """Another job holds what this one needs; the request may be repeated later."""
 
 
 class KeyStoreError(LpeError):
-    """A keyset or key-encryption key is missing, damaged, disabled, destroyed or the wrong one."""
+    """A keyset or key-encryption key that is missing, damaged, disabled, destroyed or the wrong one."""
 
 
 class UsageError(LpeError):

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lpe.transforms.image_shape import ImageShape
+
 HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
 """Associated data of class names that are hidden under a dataset's key (AES-SIV)."""
 
@@ -33,10 +35,18 @@ def cipher_secret(
     cipher: str,
     params: Mapping[str, str],
     salt: str,
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     image_id: str | None = None,
 ) -> bytes:
-    """The PRF context of a cipher's secret, for a dataset, or for one image where `image_id` is given."""
+    """The PRF context of a cipher's secret, for a dataset, or for one image where `image_id` is given.
+
+    Args:
+      cipher: the scheme's name, e.g. `lpe-100`.
+      params: all of its public parameters, in any order.
+      salt: the dataset's salt, without `|`.
+      image_shape: (H, W, C).
+      image_id: the image's id, with key scope `image`.
+    """
     settings = ",".join(f"{name}={value}" for name, value in sorted(params.items()))
     parts = ["lpe/v1", cipher, settings, salt, "x".join(map(str, image_shape))]
     if image_id is not None:

@@ -1,4 +1,4 @@
-"""The `lpe` command: wiring, and what a person sees when something goes wrong."""
+"""The `lpe` command: its commands wired together, its own options, its exit codes and one-line errors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import os
 import sys
 import traceback
 import warnings
+from typing import Annotated
 
 import typer
 
+import lpe
+from lpe.pipeline import storage
 from lpe.pipeline.cli import audit, compare, data, keys, reencrypt, run, schemes, training
 from lpe.pipeline.cli.options import BEAM
 from lpe.pipeline.cli.startup import collect_garbage_rarely, leave_out_google_cloud
 from lpe.transforms.errors import LpeError, UsageError
 
 _INTERRUPTED = 130
+_DEBUG = "--debug"
 
 app = typer.Typer(
     name="lpe",
@@ -44,6 +48,36 @@ app.command("ciphers")(schemes.list_ciphers)
 app.command()(schemes.stats)
 
 
+def beam_commands() -> set[str]:
+    """The names of the commands that take Beam's options, and so import Beam."""
+    return {
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback is not None and command.context_settings is BEAM
+    }
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"lpe {lpe.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option(_DEBUG, help="Show libraries' warnings, and where an error came from; anywhere.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """The command's own options, before a command's name."""
+    if not debug:
+        _quieten()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command.
 
@@ -53,30 +87,27 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
       0 done, 1 failed (one line on standard error), 2 wrong usage, 130 interrupted.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
-    _quieten(debug)
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = _DEBUG in words
+    words = [word for word in words if word != _DEBUG]
     try:
-        code = int(app(given, standalone_mode=False) or 0)
+        code = int(app([_DEBUG, *words] if debug else words, standalone_mode=False) or 0)
         if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
             return _fail(
-                given, "interrupted; run the same command again to continue where it stopped", code, debug
+                words, "interrupted; run the same command again to continue where it stopped", code, debug
             )
         return code
     except UsageError as error:
-        return _fail(given, str(error), 2, debug)
+        return _fail(words, str(error), 2, debug)
     except LpeError as error:
-        return _fail(given, str(error), 1, debug)
+        return _fail(words, str(error), 1, debug)
     except typer.exceptions.TyperException as error:
-        return _fail(given, f"{error.format_message()} (see lpe {_command(given)} --help)", 2, debug)
+        return _fail(words, f"{error.format_message()} (see {_help(words)})", 2, debug)
     except OSError as error:
-        from lpe.pipeline.storage import explain  # noqa: PLC0415
-
-        return _fail(given, str(explain(error)), 1, debug)
+        return _fail(words, str(storage.explain(error)), 1, debug)
     except Exception as error:
         line = f"{type(error).__name__}: {error}".splitlines()[0]
-        return _fail(given, f"internal error: {line} (--debug shows where)", 1, debug)
+        return _fail(words, f"internal error: {line} ({_DEBUG} shows where)", 1, debug)
 
 
 def _fail(arguments: list[str], line: str, code: int, debug: bool) -> int:
@@ -95,10 +126,12 @@ def _command(arguments: list[str]) -> str:
     return " ".join(words[: 2 if words[:1] == ["keys"] else 1])
 
 
-def _quieten(debug: bool) -> None:
-    """Libraries' chatter is for developers; what a person should know, `lpe` says itself."""
-    if debug:
-        return
+def _help(arguments: list[str]) -> str:
+    return " ".join(word for word in ("lpe", _command(arguments), "--help") if word)
+
+
+def _quieten() -> None:
+    """Silences libraries' chatter: it is for developers; what a person should know, `lpe` says itself."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     # Beam logs the traceback of every error that it passes on, some of them to the root.
@@ -108,9 +141,9 @@ def _quieten(debug: bool) -> None:
 
 
 def entry_point() -> None:
-    """What the console script calls."""
+    """Runs the command in a process that does nothing else, and ends it with the exit code."""
     # Not in `main`, which tests and programs call in a process of their own.
-    leave_out_google_cloud(sys.argv[1:])
+    leave_out_google_cloud(sys.argv[1:], beam_commands())
     collect_garbage_rarely()
     code = main()
     sys.stdout.flush()

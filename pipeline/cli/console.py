@@ -1,4 +1,4 @@
-"""What the command prints: tables and lines for people, one JSON object for machines."""
+"""Output of the command: tables and lines for people, one JSON object for machines."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lpe.pipeline.dataset.layout import copy_split
+import lpe
+
+if TYPE_CHECKING:
+    from lpe.pipeline.engine.metrics import JobMetrics
+    from lpe.pipeline.engine.progress import Update
 
 _SECONDS_BETWEEN_LINES = 5.0
 
-Update = Callable[[int, int], None]
-
 
 class Report:
-    """Where one command's results go.
+    """The results and the progress of one command, on standard output and standard error.
+
+    Implements `lpe.pipeline.engine.progress.Progress`.
 
     Args:
       command: its name, e.g. `keys create`.
@@ -36,7 +40,13 @@ class Report:
         self._err = Console(stderr=True, highlight=False)
 
     def result(self, value: Mapping[str, Any], *tables: Table, lines: tuple[str, ...] = ()) -> None:
-        """Prints what the command did; `status` is `ok` unless `value` says otherwise."""
+        """Prints the command's result.
+
+        Args:
+          value: the JSON fields; `status` is `ok` and `seconds` this command's unless they say otherwise.
+          tables: for people.
+          lines: for people, below the tables.
+        """
         if self.as_json:
             seconds = round(time.monotonic() - self._started, 3)
             whole = {"command": self.command, "status": "ok", "seconds": seconds, **value}
@@ -48,19 +58,19 @@ class Report:
             self._out.print(line, soft_wrap=True, markup=False)
 
     def staged(self, template: str, home: str) -> None:
-        """Says that a job was staged as a template, and where its dataset will be."""
+        """Prints that a job was staged as a template, and where its dataset will be."""
         line = (
             f"staged as {template}; the job, once it is started from there, writes the next version of {home}"
         )
         self.result({"status": "staged", "template": template, "home": home}, lines=(line,))
 
     def note(self, line: str) -> None:
-        """A line about the work going on, for people."""
+        """Prints a line about the work that goes on, for people."""
         if not self.as_json:
             self._err.print(line, soft_wrap=True, markup=False)
 
     def epoch(self, epoch: int, epochs: int, logs: Mapping[str, float], images_per_second: float) -> None:
-        """One line an epoch of training."""
+        """Prints the metrics of a finished epoch of training."""
         self.note(
             f"epoch {epoch}/{epochs}: accuracy {logs['accuracy']:.1%}, validation {logs['val_accuracy']:.1%}, "
             f"{images_per_second:,.0f} images/s"
@@ -68,7 +78,7 @@ class Report:
 
     @contextlib.contextmanager
     def progress(self, title: str, unit: str = "images") -> Iterator[Update]:
-        """A bar on a terminal, a plain line now and then otherwise, nothing with JSON."""
+        """Shows a bar on a terminal, a plain line now and then otherwise, nothing with JSON."""
         if self.as_json:
             yield lambda done, total: None
         elif self._err.is_terminal:
@@ -98,73 +108,76 @@ def _lines(write: Callable[[str], None], title: str, unit: str) -> Update:
     return update
 
 
-def facts(title: str, rows: Mapping[str, str]) -> Table:
-    """A two-column table: what, and its value."""
+def properties_table(title: str, properties: Mapping[str, str]) -> Table:
+    """A table of two columns: a property and its value a line."""
     table = Table(title=title, show_header=False, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in rows.items():
+    for name, value in properties.items():
         table.add_row(name, value)
     return table
 
 
-def columns(title: str, names: list[str], rows: list[list[str]]) -> Table:
-    """A table with a header."""
+def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table with a heading above each column."""
     table = Table(title=title, title_justify="left")
-    for name in names:
-        table.add_column(name, overflow="fold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
 
 
 def megabytes(size: int) -> str:
-    """A size as people read it."""
+    """A size in bytes as people read it."""
     return f"{size / 1e6:,.1f} MB"
 
 
-def job_table(command: str, result: Mapping[str, Any]) -> Table:
-    """The summary of a job that wrote (or had written) a dataset."""
-    rows = {"dataset": str(result["dataset"])}
-    for name, split in result["splits"].items():
-        rows[name] = f"{split['examples']:,} images, {split['shards']} shards, {megabytes(split['bytes'])}"
-    if "augmentation" in result:
-        rows["augmented"] = _cost(result)
-    if "cipher" in result:
-        rows["cipher"] = f"{result['cipher']}, one key per {result['scope']}"
-        rows["key"] = f"{result['key']['name']} {result['key']['id']}"
-    if result["bad_records"]:
-        rows["skipped"] = f"{result['bad_records']:,} bad records, listed in bad_records.jsonl"
-    if result.get("metrics") is not None:
-        rows["work"] = work_done(result["metrics"])
-    rows["time"] = "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.1f} s"
-    return facts(command, rows)
+def job_table(command: str, result: lpe.JobResult) -> Table:
+    """The summary of a job that wrote a dataset, or found it written."""
+    dataset = result.dataset
+    properties = {"dataset": dataset.directory}
+    for name, split in dataset.splits.items():
+        shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
+        properties[name] = f"{split.examples:,} images, {shards} shards, {size}"
+    if dataset.augmentation is not None:
+        properties["augmented"] = _augmented(dataset, dataset.augmentation)
+    if dataset.encryption is not None:
+        key = dataset.encryption["key"]
+        properties["cipher"] = f"{dataset.encryption['cipher']}, one key per {dataset.encryption['scope']}"
+        properties["key"] = f"{key['name']} {key['id']}"
+    if result.bad_records:
+        properties["skipped"] = f"{result.bad_records:,} bad records, listed in bad_records.jsonl"
+    if result.metrics is not None:
+        properties["work"] = work_done(result.metrics)
+    properties["time"] = "nothing to do" if result.skipped else f"{result.seconds:.1f} s"
+    return properties_table(command, properties)
 
 
-def work_done(metrics: Mapping[str, Any]) -> str:
-    """What all workers together did, from a job's metrics: `8 shards: read 0.12 s, transform 0.31 s, …`."""
-    kept = f", {metrics['kept_shards']:,} of them finished before" if metrics["kept_shards"] else ""
-    stages = ", ".join(f"{stage} {seconds['total']:,.2f} s" for stage, seconds in metrics["seconds"].items())
-    return f"{metrics['shards']:,} shards{kept}" + (f"; all workers together: {stages}" if stages else "")
+def work_done(metrics: JobMetrics) -> str:
+    """The work of all workers together: `8 shards; all workers together: read 0.12 s, transform 0.31 s, …`."""
+    kept = f", {metrics.kept_shards:,} of them finished before" if metrics.kept_shards else ""
+    phases = ", ".join(f"{phase} {seconds.total:,.2f} s" for phase, seconds in metrics.seconds.items())
+    return f"{metrics.shards:,} shards{kept}" + (f"; all workers together: {phases}" if phases else "")
 
 
-def forecast_rows(value: Mapping[str, Any]) -> dict[str, str]:
-    """The table of a dry run."""
-    rows = {
-        name: f"{split['examples']:,} images, {_size(split['bytes'])}; shards: {split['shards']:,}, at most "
-        f"{_size(split['largest_shard'])} each"
-        for name, split in value["splits"].items()
+def forecast_table(title: str, forecast: lpe.Forecast) -> Table:
+    """The summary of a dry run."""
+    properties = {
+        name: f"{split.examples:,} images, {_size(split.bytes)}; shards: {split.shards:,}, at most "
+        f"{_size(split.largest_shard)} each"
+        for name, split in forecast.splits.items()
     }
-    rows["plan"] = f"{_size(value['plan_bytes'])} in the pipeline's graph"
-    sample = value["sample"]
-    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in sample["seconds"].items())
-    rows["measured here"] = f"{sample['images']:,} images on one core: {stages}"
-    rows["a core does"] = (
-        f"{value['images_per_second']:,.0f} images/s, {value['bytes_per_second'] / 1e6:,.0f} MB/s"
-    )
-    rows["all of it takes"] = f"{_duration(value['core_seconds'])} of one core, and what storage takes"
-    rows["peak memory"] = f"{_size(value['peak_memory'])}, plan and a batch included"
-    return rows
+    phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in forecast.seconds.items())
+    speed = f"{forecast.images_per_second:,.0f} images/s, {forecast.bytes_per_second / 1e6:,.0f} MB/s"
+    properties |= {
+        "plan": f"{_size(forecast.plan_bytes)} in the pipeline's graph",
+        "measured here": f"{forecast.sample:,} images on one core: {phases}",
+        "a core does": speed,
+        "all of it takes": f"{_duration(forecast.core_seconds)} of one core, and what storage takes",
+        "peak memory": f"{_size(forecast.peak_memory)}, plan and a batch included",
+    }
+    return properties_table(title, properties)
 
 
 def _size(size: int) -> str:
@@ -175,12 +188,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
 
 
-def _cost(result: Mapping[str, Any]) -> str:
-    """What the augmented copies take."""
-    made = result["augmentation"]
-    copies = [copy_split(made["split"], copy) for copy in range(1, made["copies"] + 1)]
-    total = sum(result["splits"][name]["bytes"] for name in copies)
+def _augmented(dataset: lpe.Dataset, augmentation: Mapping[str, Any]) -> str:
+    """The size of the augmented copies, and what they are."""
+    copies = dataset.copies(augmentation["split"])
+    total = sum(dataset.splits[name].num_bytes for name in copies)
     return (
         f"{len(copies)} × {megabytes(total // len(copies))} = {megabytes(total)} more, for copies of "
-        f"{made['split']} ({', '.join(made['kinds'])}; seed {made['seed']})"
+        f"{augmentation['split']} ({', '.join(augmentation['kinds'])}; seed {augmentation['seed']})"
     )

@@ -1,11 +1,14 @@
-"""lpe ingest, encrypt, decrypt, verify, show."""
+"""The commands that read or write a dataset: lpe ingest, encrypt, decrypt, unseal, verify, show."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
+import lpe
+from lpe.pipeline.cli.console import Report, forecast_table, megabytes, properties_table, work_done
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     AUGMENT,
@@ -29,17 +32,14 @@ from lpe.pipeline.cli.options import (
     KeyScope,
     OnBadRecord,
     augmentation_of,
+    check_beam_options,
     cipher_names,
     cipher_params,
+    dataset_path,
     read_spec,
     run_job,
 )
-from lpe.transforms.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from lpe.pipeline.jobs.spec import CipherChoice
-    from lpe.pipeline.sources.plan import ReadSpec
-    from lpe.transforms.augment import Augmentation
+from lpe.transforms.errors import UsageError
 
 
 def ingest(
@@ -55,16 +55,13 @@ def ingest(
     as_json: JSON = False,
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
-    from lpe.pipeline.jobs.ingest import ingest as run_ingest  # noqa: PLC0415
-
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
     run_job(
         "ingest",
-        run_ingest,
-        read,
+        lpe.ingest,
+        read_spec(source, image_size, grey, validation_fraction, keep_ids),
         output,
         ctx.args,
-        policy=on_bad_record,
+        on_bad_record=on_bad_record,
         workers=workers,
         as_json=as_json,
     )
@@ -103,42 +100,31 @@ def encrypt(
     as_json: JSON = False,
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
-    from lpe.pipeline.jobs.encrypt import encrypt as run_encrypt  # noqa: PLC0415
-    from lpe.pipeline.jobs.spec import CipherChoice  # noqa: PLC0415
-    from lpe.pipeline.keystore import KeyRef  # noqa: PLC0415
-
-    choice = CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
+    choice = lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
     augmentation = augmentation_of(augment, copies, augment_seed)
     read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
     if dry_run:
-        beam_options(ctx.args)
-        _print_forecast(read, choice, augmentation, as_json)
+        check_beam_options(ctx.args)
+        _print_forecast(lpe.forecast(read, choice, augmentation), as_json)
         return
     if output is None or keystore is None or key is None:
         missing = "--output" if output is None else "--keystore" if keystore is None else "--key"
         raise UsageError(f"missing option {missing} (see lpe encrypt --help)")
     run_job(
         "encrypt",
-        lambda spec: run_encrypt(spec, choice, KeyRef(keystore, key), augmentation),
+        lambda spec: lpe.encrypt(spec, choice, lpe.KeyRef(keystore, key), augmentation),
         read,
         output,
         ctx.args,
-        policy=on_bad_record,
+        on_bad_record=on_bad_record,
         workers=workers,
         as_json=as_json,
     )
 
 
-def _print_forecast(
-    read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | None, as_json: bool
-) -> None:
-    from lpe.pipeline.cli.console import Report, facts, forecast_rows  # noqa: PLC0415
-    from lpe.pipeline.jobs.dry_run import forecast  # noqa: PLC0415
-
-    report = Report("encrypt", as_json=as_json)
-    value = forecast(read, choice, augmentation).to_json()
-    report.result(value, facts("encrypt, dry run", forecast_rows(value)), lines=("Nothing was written.",))
+def _print_forecast(forecast: lpe.Forecast, as_json: bool) -> None:
+    table = forecast_table("encrypt, dry run", forecast)
+    Report("encrypt", as_json=as_json).result(forecast.to_json(), table, lines=("Nothing was written.",))
 
 
 def decrypt(
@@ -151,16 +137,13 @@ def decrypt(
     as_json: JSON = False,
 ) -> None:
     """Restore the plain dataset from an encrypted one."""
-    from lpe.pipeline.jobs.decrypt import decrypt as run_decrypt  # noqa: PLC0415
-    from lpe.pipeline.sources.plan import ReadSpec  # noqa: PLC0415
-
     run_job(
         "decrypt",
-        lambda spec: run_decrypt(spec, keystore),
-        ReadSpec(source),
+        lambda spec: lpe.decrypt(spec, keystore),
+        lpe.ReadSpec(source),
         output,
         ctx.args,
-        policy=on_bad_record,
+        on_bad_record=on_bad_record,
         workers=workers,
         as_json=as_json,
     )
@@ -175,13 +158,10 @@ def unseal(
     as_json: JSON = False,
 ) -> None:
     """Open a sealed dataset with its data key: the images stay encrypted, and can be trained on."""
-    from lpe.pipeline.jobs.unseal import unseal as run_unseal  # noqa: PLC0415
-    from lpe.pipeline.sources.plan import ReadSpec  # noqa: PLC0415
-
     run_job(
         "unseal",
-        lambda spec: run_unseal(spec, data_key),
-        ReadSpec(source),
+        lambda spec: lpe.unseal(spec, data_key),
+        lpe.ReadSpec(source),
         output,
         ctx.args,
         workers=workers,
@@ -199,29 +179,32 @@ def verify(
     as_json: JSON = False,
 ) -> None:
     """Check every record of a dataset: whole, under its key, equal to the plain one."""
-    from lpe.pipeline.cli.console import Report, facts, megabytes, work_done  # noqa: PLC0415
-    from lpe.pipeline.jobs.verify import verify as run_verify  # noqa: PLC0415
-
     report = Report("verify", as_json=as_json)
-    found = run_verify(dataset, keystore, _dataset_path(against), ctx.args)
-    value = found.to_json()
-    if found.problems:
-        report.result({**value, "status": "error", "error": found.problems[0]}, lines=found.problems)
+    verification = lpe.verify(dataset, keystore, dataset_path(against), tuple(ctx.args))
+    value = verification.to_json()
+    problems = verification.problems
+    if problems:
+        report.result({**value, "status": "error", "error": problems[0]}, lines=problems)
         raise typer.Exit(1)
+    report.result(value, _verification_table(verification, with_key=keystore is not None))
+
+
+def _verification_table(verification: lpe.Verification, *, with_key: bool) -> Table:
+    dataset = verification.dataset
     checked = ["metadata, sizes, checksums, counts, labels, ids"]
-    checked += ["key"] if keystore is not None and found.dataset.encrypted else []
-    checked += ["every seal"] if keystore is not None and found.dataset.seal is not None else []
-    checked += ["every image equals the plain one"] if found.compared else []
-    rows = {
-        "dataset": found.dataset.directory,
-        "examples": f"{found.examples:,} ({megabytes(found.dataset.num_bytes)})",
+    checked += ["key"] if with_key and dataset.encrypted else []
+    checked += ["every seal"] if with_key and dataset.seal is not None else []
+    checked += ["every image equals the plain one"] if verification.compared else []
+    properties = {
+        "dataset": dataset.directory,
+        "examples": f"{verification.examples:,} ({megabytes(dataset.num_bytes)})",
         "checked": "; ".join(checked),
         "result": "ok",
     }
-    if found.metrics is not None:
-        rows["work"] = work_done(found.metrics.to_json())
-    rows["time"] = f"{found.seconds:.1f} s"
-    report.result(value, facts("verify", rows))
+    if verification.metrics is not None:
+        properties["work"] = work_done(verification.metrics)
+    properties["time"] = f"{verification.seconds:.1f} s"
+    return properties_table("verify", properties)
 
 
 def show(
@@ -244,28 +227,16 @@ def show(
     as_json: JSON = False,
 ) -> None:
     """Draw images plain and encrypted, one column an image."""
-    from lpe.pipeline.cli.console import Report, facts  # noqa: PLC0415
-    from lpe.pipeline.jobs import show as drawing  # noqa: PLC0415
-
     report = Report("show", as_json=as_json)
-    if (dataset is None) == (source is None):
-        raise UsageError("name either a dataset or a --source")
-    if dataset is not None:
-        picture, columns = drawing.show_dataset(dataset, keystore, _dataset_path(against), split, images)
-    else:
-        read = read_spec(str(source), image_size, grey, None, False)
-        picture, columns = drawing.show_ciphers(read, cipher_names(ciphers), split, images)
-    drawing.save(picture, output)
-    value = {"output": output, "images": columns}
-    report.result(value, facts("show", {"picture": output, "images": str(len(columns))}))
-
-
-def _dataset_path(against: str | None) -> str | None:
-    if against is None:
-        return None
-    kind, colon, place = against.partition(":")
-    if kind == "dataset" and place:
-        return place
-    if colon and "://" not in against:
-        raise DataError(f"--against {against}: name a plain dataset as dataset:DIR")
-    return against
+    grid = lpe.show(
+        output,
+        dataset=dataset,
+        read=None if source is None else read_spec(source, image_size, grey, None, False),
+        ciphers=[] if source is None else cipher_names(ciphers),
+        keystore=keystore,
+        against=dataset_path(against),
+        split=split,
+        count=images,
+    )
+    properties = {"picture": grid.output, "images": str(len(grid.columns))}
+    report.result(grid.to_json(), properties_table("show", properties))

@@ -1,31 +1,35 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the values that they stand for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lpe.transforms.errors import UsageError
+import lpe
+from lpe.pipeline.cli.console import Report, job_table
+from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lpe.pipeline.jobs.spec import JobResult, JobSpec
-    from lpe.pipeline.sources.plan import ReadSpec
-    from lpe.transforms.augment import Augmentation
+    from lpe.pipeline.sources.base import ImageSize
 
 BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that pass what they do not know to Beam."""
 
 
 class OnBadRecord(StrEnum):
+    """Values of `--on-bad-record`."""
+
     fail = "fail"
     skip = "skip"
 
 
 class KeyScope(StrEnum):
+    """Values of `--scope`."""
+
     dataset = "dataset"
     image = "image"
 
@@ -94,11 +98,8 @@ HIDE_LABELS = Annotated[bool, typer.Option("--hide-labels", help="Replace class 
 
 def read_spec(
     source: str, image_size: str, grey: bool, validation_fraction: str | None, keep_ids: bool
-) -> ReadSpec:
-    """What to read, from the options. Raises UsageError for an image size that is none."""
-    from lpe.pipeline.sources.base import ImageSize, ReadOptions  # noqa: PLC0415
-    from lpe.pipeline.sources.plan import ReadSpec  # noqa: PLC0415
-
+) -> lpe.ReadSpec:
+    """The input that the options name. Raises UsageError for an image size that is none."""
     size: ImageSize
     if image_size in ("same", "any"):
         size = "same" if image_size == "same" else "any"
@@ -108,45 +109,59 @@ def read_spec(
         raise UsageError(f"--image-size {image_size}: give same, any, or HEIGHTxWIDTH such as 224x224")
     if isinstance(size, tuple) and min(size) < 1:
         raise UsageError(f"--image-size {image_size}: at least 1x1")
-    return ReadSpec(source, ReadOptions(size, grey), validation_fraction, keep_ids)
+    return lpe.ReadSpec(source, lpe.ReadOptions(size, grey), validation_fraction, keep_ids)
 
 
 def run_job(
     command: str,
-    work: Callable[[JobSpec], JobResult],
-    read: ReadSpec,
+    job: Callable[[lpe.JobSpec], lpe.JobResult],
+    read: lpe.ReadSpec,
     home: str,
-    arguments: list[str],
+    beam: Sequence[str],
     *,
-    policy: OnBadRecord = OnBadRecord.fail,
+    on_bad_record: OnBadRecord = OnBadRecord.fail,
     workers: int,
     as_json: bool,
 ) -> None:
-    """Runs a job with progress and prints its summary; `arguments` go to Beam."""
-    from lpe.pipeline.cli.console import Report, job_table  # noqa: PLC0415
-    from lpe.pipeline.engine.runners import JobStaged  # noqa: PLC0415
-    from lpe.pipeline.jobs.spec import JobSpec  # noqa: PLC0415
+    """Runs a job with progress and prints its summary.
 
+    Args:
+      command: its name.
+      job: what is run.
+      read: the input.
+      home: the dataset's home.
+      beam: Beam's options, which are checked first.
+      on_bad_record: see `BAD_RECORD`.
+      workers: processes on this machine.
+      as_json: see `JSON`.
+    """
     report = Report(command, as_json=as_json)
-    with report.progress(command) as progress:
-        spec = JobSpec(
+    with report.progress(command) as update:
+        spec = lpe.JobSpec(
             read=read,
             home=home,
-            beam=tuple(arguments),
-            skip_bad_records=policy == OnBadRecord.skip,
-            progress=progress,
+            beam=tuple(beam),
+            skip_bad_records=on_bad_record is OnBadRecord.skip,
+            progress=update,
             processes=workers,
         )
         try:
-            result = work(spec).to_json()
-        except JobStaged as staged:
+            result = job(spec)
+        except lpe.JobStaged as staged:
             report.staged(staged.template, home)
             return
-    report.result(result, job_table(command, result))
+    report.result(result.to_json(), job_table(command, result))
+
+
+def check_beam_options(words: Sequence[str]) -> None:
+    """Raises UsageError for options that neither `lpe` nor Beam knows."""
+    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415  (Beam is slow to import)
+
+    beam_options(words)
 
 
 def cipher_params(pairs: list[str] | None) -> dict[str, str]:
-    """`NAME=VALUE` options as a dictionary."""
+    """The parameters that `NAME=VALUE` options give. Raises UsageError for other text."""
     params = {}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
@@ -157,21 +172,29 @@ def cipher_params(pairs: list[str] | None) -> dict[str, str]:
 
 
 def cipher_names(text: str) -> list[str]:
-    """`all`, or names separated by commas. Raises CipherError for an unknown one."""
-    from lpe.transforms import ciphers  # noqa: PLC0415
-
-    names = ciphers.names() if text == "all" else text.split(",")
+    """The schemes named by `all`, or by names separated by commas. Raises CipherError for an unknown one."""
+    names = lpe.ciphers.names() if text == "all" else text.split(",")
     for name in names:
-        ciphers.scheme(name)
+        lpe.ciphers.scheme(name)
     return names
 
 
-def augmentation_of(kinds: str | None, copies: int | None, seed: int) -> Augmentation | None:
+def augmentation_of(kinds: str | None, copies: int | None, seed: int) -> lpe.Augmentation | None:
     """The augmentation that the options ask for. Raises UsageError for unknown kinds, or copies of none."""
-    from lpe.transforms.augment import Augmentation  # noqa: PLC0415
-
     if kinds is None:
         if copies is not None:
             raise UsageError("--copies goes with --augment, e.g. --augment flip,crop")
         return None
-    return Augmentation(tuple(kinds.split(",")), copies or 1, seed)
+    return lpe.Augmentation(tuple(kinds.split(",")), copies or 1, seed)
+
+
+def dataset_path(against: str | None) -> str | None:
+    """The path within `--against dataset:DIR`. Raises DataError for a source of another kind."""
+    if against is None:
+        return None
+    kind, colon, path = against.partition(":")
+    if kind == "dataset" and path:
+        return path
+    if colon and "://" not in against:
+        raise DataError(f"--against {against}: name a plain dataset as dataset:DIR")
+    return against

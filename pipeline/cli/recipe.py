@@ -1,14 +1,14 @@
-"""Options that say how a network is trained, and how their values are read."""
+"""Options of a network's training, and the recipe that they stand for."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from lpe.train.recipes import Recipe
+from lpe.train import recipes
+from lpe.train.recipes import Recipe
 
 RECIPE = Annotated[
     str | None,
@@ -28,12 +28,10 @@ TRAIN_IMAGES = Annotated[
 
 
 def chosen_recipe(model: str, name: str | None, **changes: Any) -> Recipe:
-    """A recipe by name, or the model's own, with the changes that are not None.
+    """The recipe of this name, or the model's own, with the changes that are not None.
 
     Raises:
       UsageError: an unknown recipe, or a value out of its range.
     """
-    from lpe.train import recipes  # noqa: PLC0415
-
     chosen = recipes.recipe(name or recipes.recipe_for(model))
     return dataclasses.replace(chosen, **{key: value for key, value in changes.items() if value is not None})

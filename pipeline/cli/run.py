@@ -1,11 +1,14 @@
-"""lpe run: the whole job."""
+"""lpe run: all commands from the keys to the accuracy, one after another."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+import lpe
+from lpe.pipeline import storage
+from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import (
     BAD_RECORD,
     CIPHER,
@@ -54,61 +57,33 @@ def run(
     as_json: JSON = False,
 ) -> None:
     """Do it all: keys, ingest, encrypt, verify, train on encrypted and on plain images, compare."""
-    from lpe.pipeline import storage  # noqa: PLC0415
-    from lpe.pipeline.cli.console import Report, columns  # noqa: PLC0415
-    from lpe.pipeline.engine import runners  # noqa: PLC0415
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415
-    from lpe.pipeline.jobs.demo import DemoSpec, run_demo  # noqa: PLC0415
-    from lpe.pipeline.jobs.spec import CipherChoice  # noqa: PLC0415
-    from lpe.pipeline.keystore import KeyRef  # noqa: PLC0415
-
     report = Report("run", as_json=as_json)
-    beam = tuple(ctx.args)
-    runners.check_waited_for(beam_options(beam), "run")
-    spec = DemoSpec(
+    spec = lpe.DemoSpec(
         read=read_spec(source, image_size, grey, validation_fraction, keep_ids),
         work=output,
-        choice=CipherChoice(cipher, cipher_params(param), scope.value, hide_labels),
-        key=KeyRef(keystore or storage.join(output, "keys"), key),
-        beam=beam,
-        skip_bad_records=on_bad_record == OnBadRecord.skip,
+        choice=lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels),
+        key=lpe.KeyRef(keystore or storage.join(output, "keys"), key),
         model=model,
         epochs=epochs,
         seed=seed,
         baseline=not no_baseline,
+        beam=tuple(ctx.args),
+        skip_bad_records=on_bad_record is OnBadRecord.skip,
     )
-    result = run_demo(spec, report)
+    result = lpe.run_demo(spec, report)
     rows = [
-        [name, _what(stage), "there already" if stage["status"] == "skipped" else f"{stage['seconds']:.1f} s"]
-        for name, stage in result["stages"].items()
+        [step.name, step.summary, "there already" if step.skipped else f"{step.seconds:.1f} s"]
+        for step in result.steps
     ]
     report.result(
-        result,
-        columns(f"{source} in {output}", ["stage", "what came out", "time"], rows),
-        lines=_conclusion(result, cipher),
+        result.to_json(),
+        rows_table(f"{source} in {output}", ["step", "what came out", "time"], rows),
+        lines=(_conclusion(result, cipher),),
     )
 
 
-def _what(stage: dict[str, Any]) -> str:
-    if "problems" in stage:
-        compared = f"{stage['examples']:,} images decrypt to the plain ones"
-        return compared if stage["compared"] else f"{stage['examples']:,} images whole"
-    if "splits" in stage:
-        counts = ", ".join(f"{split['examples']:,} {name}" for name, split in stage["splits"].items())
-        size = sum(split["bytes"] for split in stage["splits"].values())
-        return f"{counts} ({size / 1e6:,.1f} MB) in {stage['dataset']}"
-    if "keystore" in stage:
-        return f"keyset {stage['name']} in {stage['keystore']}"
-    if "loss" in stage:
-        return f"accuracy {stage['accuracy']:.1%} on {stage['examples']:,} images"
-    if "model" in stage:
-        return f"{stage['epochs']} epochs, validation {stage['accuracy']['validation']:.1%}, {stage['model']}"
-    return str(stage["output"])
-
-
-def _conclusion(result: dict[str, Any], cipher: str) -> tuple[str, ...]:
-    encrypted, plain = result["accuracy"]["encrypted"], result["accuracy"]["plain"]
-    line = f"Accuracy on images encrypted with {cipher}: {encrypted:.1%}"
-    if plain is None:
-        return (line + ".",)
-    return (f"{line}; the same network on plain images: {plain:.1%}.",)
+def _conclusion(result: lpe.DemoResult, cipher: str) -> str:
+    line = f"Accuracy on images encrypted with {cipher}: {result.encrypted_accuracy:.1%}"
+    if result.plain_accuracy is None:
+        return f"{line}."
+    return f"{line}; the same network on plain images: {result.plain_accuracy:.1%}."

@@ -1,4 +1,4 @@
-"""What a job's start-up leaves out: Google Cloud's clients where it has no use for them, and idle work."""
+"""A faster start-up: without Google Cloud's clients where a job has no use for them, and without idle work."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Sequence
-
-# Those that import Beam; the others do so only once they meet a remote path, and then need all of it.
-_JOBS = {"run", "ingest", "encrypt", "decrypt", "reencrypt", "unseal", "verify"}
+from collections.abc import Collection, Sequence
 
 # A path or Beam option of Google's. A local folder with such a name costs time, never function.
 _GOOGLE = re.compile(r"gs:/|gcp|gcs|google|dataflow|bigquery|pubsub|spanner", re.IGNORECASE)
@@ -23,7 +20,7 @@ def collect_garbage_rarely() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-def leave_out_google_cloud(arguments: Sequence[str]) -> None:
+def leave_out_google_cloud(arguments: Sequence[str], jobs: Collection[str]) -> None:
     """Makes this process one without the extra `gcp`, unless the command mentions Google Cloud.
 
     Beam imports whatever clients it finds. Without them it is what it is on an installation without
@@ -32,15 +29,16 @@ def leave_out_google_cloud(arguments: Sequence[str]) -> None:
 
     Args:
       arguments: the command line without the program's name.
+      jobs: the commands that import Beam. The others do so only once they meet a remote path, and then need all of it.
     """
     # TensorFlow Datasets may keep its data in a bucket, and not say so on the command line.
     mentioned = (*arguments, os.environ.get("TFDS_DATA_DIR", ""))
     command = next((word for word in arguments if not word.startswith("-")), "")
-    if command not in _JOBS or any(_GOOGLE.search(word) for word in mentioned):
+    if command not in jobs or any(_GOOGLE.search(word) for word in mentioned):
         return
     for name in _CLIENTS:
         # Some of Google's packages have Python make an empty `google.cloud` when it starts.
-        there = sys.modules.get(name)
-        if there is None or (hasattr(there, "__path__") and getattr(there, "__file__", None) is None):
+        module = sys.modules.get(name)
+        if module is None or (hasattr(module, "__path__") and getattr(module, "__file__", None) is None):
             # Python's own way of saying that there is no such module: importing it raises ModuleNotFoundError.
             sys.modules[name] = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""lpe train, evaluate, predict."""
+"""The commands with a network: lpe train, evaluate, predict."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+import lpe
+from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.options import ANY_KEYSTORE, DATA, EPOCHS, JSON, MODEL, SEED
 from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
-from lpe.transforms.errors import DataError
 
 FRONT_END = Annotated[
     str,
@@ -64,11 +65,8 @@ def train(
     as_json: JSON = False,
 ) -> None:
     """Train a network on a dataset's shards, encrypted or plain; needs no key."""
-    from lpe.pipeline.cli.console import Report, facts  # noqa: PLC0415
-    from lpe.train.loop import TrainSpec, fit  # noqa: PLC0415
-
     report = Report("train", as_json=as_json)
-    spec = TrainSpec(
+    spec = lpe.TrainSpec(
         data=data,
         output=output,
         model=model,
@@ -93,16 +91,17 @@ def train(
         images=train_images,
         init_from=init_from,
     )
-    result = fit(spec, progress=report.epoch)
-    rows = {
-        "run": result["run"],
-        "model": result["model"],
-        "front end": result["front_end"],
-        "epochs": str(result["epochs"]),
-        "accuracy": f"{result['accuracy']['train']:.1%} train, {result['accuracy']['validation']:.1%} validation",
-        "time": "nothing to do" if result["status"] == "skipped" else f"{result['seconds']:.0f} s",
+    result = lpe.fit(spec, progress=report.epoch)
+    accuracy = result.accuracy
+    properties = {
+        "run": result.run,
+        "model": result.model,
+        "front end": result.front_end,
+        "epochs": str(result.epochs),
+        "accuracy": f"{accuracy['train']:.1%} train, {accuracy['validation']:.1%} validation",
+        "time": "nothing to do" if result.skipped else f"{result.seconds:.0f} s",
     }
-    report.result(result, facts("train", rows))
+    report.result(result.to_json(), properties_table("train", properties))
 
 
 def evaluate(
@@ -113,18 +112,14 @@ def evaluate(
     as_json: JSON = False,
 ) -> None:
     """Measure a trained model on a split of a dataset under the same key."""
-    from lpe.pipeline.cli.console import Report, facts  # noqa: PLC0415
-    from lpe.train.evaluate import evaluate as measure  # noqa: PLC0415
-    from lpe.train.runs import load_run  # noqa: PLC0415
-
     report = Report("evaluate", as_json=as_json)
-    result = measure(load_run(run), data, split=split, batch_size=batch_size)
-    rows = {
-        "images": f"{result['examples']:,} ({split})",
-        "accuracy": f"{result['accuracy']:.1%}",
-        "loss": f"{result['loss']:.3f}",
+    evaluation = lpe.evaluate(lpe.load_run(run), data, split=split, batch_size=batch_size)
+    properties = {
+        "images": f"{evaluation.examples:,} ({split})",
+        "accuracy": f"{evaluation.accuracy:.1%}",
+        "loss": f"{evaluation.loss:.3f}",
     }
-    report.result(result, facts("evaluate", rows))
+    report.result(evaluation.to_json(), properties_table("evaluate", properties))
 
 
 def predict(
@@ -134,25 +129,8 @@ def predict(
     as_json: JSON = False,
 ) -> None:
     """Encrypt the owner's images as the model's data was encrypted, and classify them."""
-    import dataclasses  # noqa: PLC0415
-
-    from lpe.pipeline.cli.console import Report, columns  # noqa: PLC0415
-    from lpe.pipeline.jobs.predict import predict as classify  # noqa: PLC0415
-    from lpe.train.predict import predict as ask  # noqa: PLC0415
-    from lpe.train.runs import load_run  # noqa: PLC0415
-
     report = Report("predict", as_json=as_json)
-    trained = load_run(run)
-    if trained.image_shape is None:
-        raise DataError(f"{run}: this model takes no fixed image shape")
-    found = classify(
-        images,
-        image_shape=trained.image_shape,
-        class_names=trained.class_names,
-        encryption=trained.encryption,
-        keystore=keystore,
-        ask=lambda ciphertext: ask(trained, ciphertext),
-    )
-    rows = [[p.path, p.label, f"{p.probability:.1%}"] for p in found]
-    value = {"predictions": [dataclasses.asdict(prediction) for prediction in found]}
-    report.result(value, columns("predict", ["image", "class", "probability"], rows))
+    predictions = lpe.predict(run, images, keystore)
+    rows = [[image.path, image.label, f"{image.probability:.1%}"] for image in predictions]
+    value = {"predictions": [prediction.to_json() for prediction in predictions]}
+    report.result(value, rows_table("predict", ["image", "class", "probability"], rows))

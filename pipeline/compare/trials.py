@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lpe.pipeline import storage
@@ -42,7 +43,7 @@ class CompareSpec:
       images: train on at most so many of the training images; None for all.
       audit_images: how many ciphertexts are sampled for the attacks; four of five are learnt from.
       augmentation: copies that the owner adds before encryption; None for none.
-      beam: Beam's options as words of a command line; none run the jobs on this machine.
+      beam: Beam's options, see `JobSpec`.
 
     Raises:
       UsageError: no seeds, an unknown front end, or a work directory that is not on this machine.
@@ -60,7 +61,7 @@ class CompareSpec:
     images: int | None = None
     audit_images: int = 500
     augmentation: Augmentation | None = None
-    beam: tuple[str, ...] = ()
+    beam: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         encrypting = (name for name in self.ciphers if name != "plain")

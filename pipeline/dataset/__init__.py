@@ -1,4 +1,4 @@
-"""A dataset on disk: a TFDS directory, and beside it what `lpe` knows of its making."""
+"""Datasets on disk: TFDS directories, and beside them what `lpe` knows of their making."""
 
 from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.dataset.metadata import ShardInfo, SplitInfo

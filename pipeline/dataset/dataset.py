@@ -1,21 +1,9 @@
-"""A dataset on disk: a TFDS directory, and beside it what `lpe` knows of its making.
-
-Layout of a version directory (`<root>/<name>/<version>/`):
-
-    <name>-<split>.tfrecord-SSSSS-of-NNNNN    the shards
-    features.json, label.labels.txt           what TFDS needs to decode them
-    manifest.json  (plain)  or                source, job, per shard: examples, bytes, crc32c;
-    encryption.json (encrypted)               for encrypted data also cipher, key id, check value
-    ids.parquet                               plain data only: neutral id -> original name
-    bad_records.jsonl                         what was skipped, if anything
-    dataset_info.json                         written last: a directory without it is no dataset
-"""
+"""Committed dataset versions, opened by path; their files are described in `layout`."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -27,6 +15,7 @@ from lpe.pipeline.dataset.layout import (
     INFO_FILE,
     MANIFEST_FILE,
     copy_split,
+    is_version,
     shard_name,
     version_key,
 )
@@ -41,22 +30,23 @@ from lpe.pipeline.dataset.metadata import (
 from lpe.pipeline.dataset.reader import file_crc32c
 from lpe.pipeline.records import RecordFormat
 from lpe.transforms.errors import DataError
-
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+from lpe.transforms.image_shape import ImageShape
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A committed dataset version.
+    """A committed dataset version: its metadata, read once; the shards stay on disk.
 
     Attributes:
       directory: its version directory.
-      name, version: as TFDS has them.
+      name: as TFDS has it.
+      version: as TFDS has it, e.g. `1.0.0`.
       class_names: class i is called class_names[i].
       format: how its records are laid out.
-      splits: its splits.
+      splits: its splits, by name, in the order of `dataset_info.json`.
       manifest: the content of manifest.json or encryption.json; None for a directory of TFDS's own.
       encrypted: whether the images are ciphertext.
+      file_template: TFDS's template of its shards' file names.
     """
 
     directory: str
@@ -76,12 +66,12 @@ class Dataset:
 
     @property
     def num_bytes(self) -> int:
-        """The size of all shards."""
+        """The size of all shards, in bytes."""
         return sum(split.num_bytes for split in self.splits.values())
 
     @property
-    def image_shape(self) -> tuple[int, int, int] | None:
-        """(H, W, C), within the seal if there is one; None where shapes differ."""
+    def image_shape(self) -> ImageShape | None:
+        """(H, W, C) of every image, within the seal if there is one; None where shapes differ."""
         if self.seal is None:
             return self.format.image_shape
         height, width, channels = self.seal["image_shape"]
@@ -105,10 +95,10 @@ class Dataset:
     @property
     def augmentation(self) -> Mapping[str, Any] | None:
         """How the augmented copies of a split's images were made; None if there are none."""
-        return (self.manifest or {}).get("augmentation")
+        return self.manifest.get("augmentation") if self.manifest is not None else None
 
     def copies(self, split: str) -> tuple[str, ...]:
-        """The splits that hold augmented copies of a split's images, see `lpe.pipeline.sources.augmented`."""
+        """The splits that hold augmented copies of a split's images; none for other splits."""
         if self.augmentation is None or self.augmentation["split"] != split:
             return ()
         return tuple(copy_split(split, copy) for copy in range(1, self.augmentation["copies"] + 1))
@@ -124,13 +114,19 @@ class Dataset:
         ]
 
     def shards(self, split: str) -> tuple[ShardInfo, ...] | None:
-        """What was recorded of each shard when it was written; None for a directory of TFDS's own."""
+        """What was recorded of each shard when it was written, in shard order; None for a directory of TFDS's own."""
         if self.manifest is None:
             return None
         return tuple(ShardInfo(**shard) for shard in self.manifest["shards"][split])
 
     def digest(self) -> str:
-        """SHA-256 (hex) over the names, sizes and checksums of all shards."""
+        """SHA-256 (hex) over split, number, examples and checksum of all shards.
+
+        Reads the shards of a directory of TFDS's own, whose checksums nobody recorded.
+
+        Raises:
+          FileNotFoundError: such a shard is missing.
+        """
         lines = []
         for split in sorted(self.splits):
             recorded = self.shards(split)
@@ -147,9 +143,9 @@ class Dataset:
 
 def committed_versions(home: str) -> list[str]:
     """The committed versions of a dataset home, oldest first."""
-    names = [name for name in storage.list_names(home) if _VERSION.fullmatch(name)]
-    found = [name for name in names if storage.exists(storage.join(home, name, INFO_FILE))]
-    return sorted(found, key=version_key)
+    names = [name for name in storage.list_names(home) if is_version(name)]
+    committed = [name for name in names if storage.exists(storage.join(home, name, INFO_FILE))]
+    return sorted(committed, key=version_key)
 
 
 def open_dataset(path: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""A dataset's metadata files, read and written."""
+"""The metadata files of a dataset, read and written."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ from lpe.pipeline.records import RecordFormat
 from lpe.transforms.errors import DataError
 
 FORMAT_VERSION = 1
+"""Of manifest.json and encryption.json; a change that old readers cannot take raises it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardInfo:
-    """One shard as it was written: its file name, examples, size in bytes and CRC32C (hex)."""
+    """One shard as it was written.
+
+    Attributes:
+      file: its file name.
+      examples: how many it holds.
+      bytes: its size.
+      crc32c: CRC32C of the file, 8 hex digits.
+    """
 
     file: str
     examples: int
@@ -34,22 +42,40 @@ class ShardInfo:
 
 @dataclasses.dataclass(frozen=True)
 class SplitInfo:
-    """One split: examples per shard, in shard order, and bytes in all."""
+    """One split.
+
+    Attributes:
+      shard_lengths: examples of each shard, in shard order.
+      num_bytes: size of all shards.
+    """
 
     shard_lengths: tuple[int, ...]
     num_bytes: int
 
     @property
     def examples(self) -> int:
+        """Examples of all shards."""
         return sum(self.shard_lengths)
 
     def summary(self) -> dict[str, int]:
+        """What jobs say of a split in `--json`."""
         return {"examples": self.examples, "shards": len(self.shard_lengths), "bytes": self.num_bytes}
 
 
 def read_features(
     features: Mapping[str, Any], info: Mapping[str, Any], directory: str
 ) -> tuple[RecordFormat, str]:
+    """The record format that TFDS's metadata describe, and the name of the label feature.
+
+    Args:
+      features: content of features.json.
+      info: content of dataset_info.json.
+      directory: the version directory, for errors.
+
+    Raises:
+      DataError: there are not one image and one label to be chosen, or the image is no uint8 of fixed shape.
+      KeyError, TypeError, ValueError: the metadata are damaged.
+    """
     fields: Mapping[str, Any] = features["featuresDict"]["features"]
     labels = [name for name, field in fields.items() if "classLabel" in field]
     images = [name for name, field in fields.items() if "image" in field or _is_image(field.get("tensor"))]
@@ -86,6 +112,11 @@ def _choose(candidates: list[str], preferred: Iterable[str | None]) -> str | Non
 
 
 def read_class_names(directory: str, features: Mapping[str, Any], label: str) -> tuple[str, ...]:
+    """The class names of the label feature `label`; numbers where no file names them.
+
+    Raises:
+      DataError: there are more or fewer names than classes.
+    """
     count = int(features["featuresDict"]["features"][label]["classLabel"]["numClasses"])
     path = storage.join(directory, f"{label}.labels.txt")
     if not storage.exists(path):
@@ -97,6 +128,7 @@ def read_class_names(directory: str, features: Mapping[str, Any], label: str) ->
 
 
 def read_json(directory: str, name: str) -> dict[str, Any]:
+    """The JSON object in a metadata file. Raises DataError if it is missing or damaged."""
     path = storage.join(directory, name)
     try:
         value = json.loads(storage.read_bytes(path))
@@ -120,7 +152,21 @@ def write_metadata(
     manifest: Mapping[str, Any],
     encrypted: bool,
 ) -> None:
-    """Writes all metadata of a dataset whose shards are complete; `dataset_info.json` comes last."""
+    """Writes all metadata of a dataset whose shards are complete; `dataset_info.json` comes last.
+
+    Args:
+      directory: where the shards are.
+      name: of the dataset.
+      version: of the dataset, e.g. `1.0.0`.
+      class_names: class i is called class_names[i].
+      fmt: how the records are laid out.
+      shards: of each split, in the order of splits and shards.
+      manifest: what else manifest.json or encryption.json says; no secret.
+      encrypted: whether the images are ciphertext.
+
+    Raises:
+      DataError: a class name holds a line break.
+    """
     if any("\n" in class_name for class_name in class_names):
         raise DataError("a class name holds a line break; rename that class")
     record = {

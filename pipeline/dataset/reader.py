@@ -1,4 +1,4 @@
-"""The input side of one shard: a slice of a source, or a shard of a dataset, as image batches."""
+"""Readers of a shard's input as image batches, and the one for a shard of a dataset."""
 
 from __future__ import annotations
 
@@ -7,34 +7,47 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol, cast
 
 from lpe.pipeline import records, storage
-from lpe.pipeline.dataset.dataset import ShardInfo
+from lpe.pipeline.dataset.metadata import ShardInfo
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 
 BATCH_SIZE = 1024
+"""The most images in a batch."""
 
 
 class Reader(Protocol):
-    """A picklable description of a shard's input."""
+    """A shard's input: a small picklable value that is read on whatever machine works on the shard.
+
+    Readers are immutable. Each call of `batches` opens files of its own and gives the same examples while the input
+    stays the same, so that a shard can be tried again, and several threads or processes may read at once. The
+    iterator belongs to one thread; the arrays of its batches may be read-only and share memory: copy before changing.
+    """
 
     def expected(self) -> int:
-        """Examples that it holds, bad ones included."""
+        """Examples that it holds, bad ones included; known without reading."""
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
-        """Reads them in order. Raises DataError if the input is not whole."""
+        """Reads the examples in order.
+
+        Args:
+          on_bad_record: called for each one that cannot be used, on the thread that iterates.
+
+        Raises:
+          DataError: the input is not whole.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardReader:
-    """A shard of a dataset; what was recorded of it when it was written is checked.
+    """The reader of a dataset's shard; what was recorded of it when it was written is checked.
 
     Attributes:
       path: the file.
       format: the dataset's record format.
       examples: how many it must hold.
-      classes: labels must be below this.
+      classes: number of classes; labels must be below it.
       recorded: its size and checksum, where known.
     """
 
@@ -45,15 +58,17 @@ class ShardReader:
     recorded: ShardInfo | None = None
 
     def expected(self) -> int:
+        """See `Reader`."""
         return self.examples
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
+        """See `Reader`; a wrong count, checksum or label raises DataError, by the time the last batch was taken."""
         seen = bad = 0
 
-        def note(where: str, reason: str) -> None:
+        def count(record: BadRecord) -> None:
             nonlocal bad
             bad += 1
-            on_bad_record(BadRecord(where, reason))
+            on_bad_record(record)
 
         try:
             opened = storage.open_read(self.path)
@@ -63,9 +78,14 @@ class ShardReader:
             ) from None
         with opened as file:
             summed = _Summed(file)
-            for batch in records.decode(
-                cast(BinaryIO, summed), self.format, where=self.path, on_damage=note, batch_size=BATCH_SIZE
-            ):
+            batches = records.decode(
+                cast(BinaryIO, summed),
+                self.format,
+                where=self.path,
+                on_bad_record=count,
+                batch_size=BATCH_SIZE,
+            )
+            for batch in batches:
                 if batch.labels.size and not 0 <= batch.labels.min() <= batch.labels.max() < self.classes:
                     raise DataError(
                         f"{self.path}: a label outside 0..{self.classes - 1} near record {seen}; the shard does "
@@ -87,7 +107,7 @@ class ShardReader:
 
 
 def file_crc32c(path: str) -> str:
-    """CRC32C (8 hex digits) of a file's bytes."""
+    """CRC32C (8 hex digits) of a file's bytes. Raises FileNotFoundError."""
     crc = 0
     with storage.open_read(path) as file:
         while piece := file.read(1 << 22):

@@ -1,4 +1,4 @@
-"""Versions of a dataset that a newer one has replaced: marked as retired, and deleted when they are of age."""
+"""Retirement of the versions that a newer one has replaced: first marked, later deleted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import json
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.dataset.dataset import committed_versions, open_dataset
-from lpe.pipeline.dataset.layout import INFO_FILE
+from lpe.pipeline.dataset.layout import INFO_FILE, RETIRED_FILE, WORK_DIRECTORY
 from lpe.transforms.errors import DataError
-
-RETIRED_FILE = "retired.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +17,9 @@ class OldVersion:
     """A committed version that is not the newest.
 
     Attributes:
-      directory: where it is.
-      bytes: of its shards.
-      retired: when it was marked; None if it is not marked yet.
+      directory: its version directory.
+      bytes: size of its shards.
+      retired: when it was marked, in UTC; None if it is not marked yet.
     """
 
     directory: str
@@ -30,40 +28,47 @@ class OldVersion:
 
     @property
     def version(self) -> str:
+        """Its number, e.g. `1.0.0`."""
         return storage.base_name(self.directory)
 
     def expired(self, after: datetime.timedelta) -> bool:
-        """Whether it has been retired for so long by now; one that is about to be marked counts from now."""
+        """Whether it has been retired for as long as `after`; one that is not marked yet is retired now."""
         return (self.retired or clock.now()) + after <= clock.now()
 
 
 def old_versions(home: str) -> list[OldVersion]:
-    """The versions that are not the newest, oldest first."""
-    found = []
+    """The versions of a home that are not the newest, oldest first. Raises DataError where metadata is damaged."""
+    versions = []
     for version in committed_versions(home)[:-1]:
         directory = storage.join(home, version)
-        found.append(OldVersion(directory, open_dataset(directory).num_bytes, _retired(directory)))
-    return found
+        versions.append(OldVersion(directory, open_dataset(directory).num_bytes, _retired(directory)))
+    return versions
 
 
 def retire(old: OldVersion, replaced_by: str) -> None:
-    """Marks a version; readers that name it still find it."""
+    """Marks a version as replaced by version `replaced_by`; readers that name it still find it."""
     mark = {"retired": clock.stamp(), "replaced_by": replaced_by}
     storage.write_atomic(storage.join(old.directory, RETIRED_FILE), (json.dumps(mark) + "\n").encode())
 
 
 def delete(old: OldVersion) -> None:
     """Deletes a version: it is gone for readers at once, and its bytes soon after."""
-    storage.withdraw_directory(old.directory, last=INFO_FILE)
+    _withdraw(old.directory)
 
 
 def finish_deletions(home: str) -> None:
-    """Deletes what a killed `delete` left behind in an object store: a version that is none any more."""
+    """Deletes the rest of a version whose deletion was cut off in an object store."""
     committed = set(committed_versions(home))
     for name in storage.list_names(home):
         directory = storage.join(home, name)
         if name not in committed and storage.exists(storage.join(directory, RETIRED_FILE)):
-            storage.withdraw_directory(directory, last=INFO_FILE)
+            _withdraw(directory)
+
+
+def _withdraw(directory: str) -> None:
+    # What a kill leaves half deleted lies where the next job at this home tidies it away.
+    aside = storage.join(storage.parent(directory), WORK_DIRECTORY)
+    storage.withdraw_directory(directory, last=INFO_FILE, aside=aside)
 
 
 def _retired(directory: str) -> datetime.datetime | None:

@@ -1,4 +1,4 @@
-"""Processes that work on shards side by side, on one machine.
+"""A pool of processes that work on shards side by side, on one machine.
 
 Beam's local runner has two ways of its own. Encrypting 600,000 images on two cores (medians of 3), they
 took 4.1 s (`multi_threading`; what is between NumPy's calls needs Python's lock) and 4.7 s

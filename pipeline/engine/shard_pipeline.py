@@ -63,23 +63,27 @@ class ShardFn(beam.DoFn):
         self._pool: WorkerPool | None = None
 
     def setup(self) -> None:
+        """Makes the work ready, or takes the processes that do it."""
         if self._processes == 1:
             self._worker = Worker(self._work)
         else:
             self._pool = claim(self._pool_name, self._work, self._processes)
 
     def process(self, task: ShardTask) -> Iterator[ShardReceipt]:
+        """Does the work on a shard, or hands it out."""
         if self._worker is not None:
             yield self._counted(self._worker.run(task))
         elif self._pool is not None:
             self._pool.submit(task)
 
     def finish_bundle(self) -> Iterator[Any]:
+        """Collects the receipts of shards that were handed out."""
         if self._pool is not None:
             for receipt in self._pool.receipts():
                 yield GlobalWindows.windowed_value(self._counted(receipt))
 
     def teardown(self) -> None:
+        """Ends the processes."""
         if self._pool is not None:
             self._pool.close()
 
@@ -218,6 +222,7 @@ class Commit:
     splits: tuple[str, ...]
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
+        """Publishes. Raises JobFailedError, which passes through any runner."""
         fail_if_any(receipts)
         try:
             self.version.commit(receipts, self.manifest, list(self.splits))

@@ -18,7 +18,7 @@ from lpe.pipeline.dataset.writer import NewVersion, write_ids
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records import tfrecord
-from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord, fail
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, BadRecord, OnBadRecord, fail
 from lpe.pipeline.sources.task import ShardTask
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
@@ -76,7 +76,7 @@ class WriteShard:
 
     def _on_bad_record(self, task: ShardTask, bad: list[dict[str, str]]) -> OnBadRecord:
         if not self.skip_bad_records:
-            return fail()
+            return fail(REPLACE_OR_SKIP)
 
         def skip(record: BadRecord) -> None:
             _LOG.warning("skipped %s: %s", record.where, record.reason)

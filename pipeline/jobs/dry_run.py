@@ -20,7 +20,7 @@ from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.records import RecordFormat, tfrecord
-from lpe.pipeline.records.bad_records import fail_on_bad_record
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
 from lpe.transforms.augment import Augmentation
@@ -155,7 +155,7 @@ def _measured(plan: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[int,
     images = size = 0
     task = max(plan.tasks, key=lambda task: task.reader.expected())
     watch = Stopwatch()
-    for batch in watch.measuring_each("read", task.reader.batches(fail_on_bad_record)):
+    for batch in watch.measuring_each("read", task.reader.batches(fail(REPLACE_OR_SKIP))):
         if not images:
             transform_and_encode(batch)  # what is done once for all images is done now
             watch.seconds.pop("transform")

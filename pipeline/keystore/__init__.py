@@ -1,7 +1,31 @@
-"""Keys: Tink keysets of PRF keys at a URI, wrapped by a key-encryption key."""
+"""The key store: Tink keysets at a URI, wrapped by a key-encryption key, with metadata and an audit trail.
 
+KeyStore(uri).create("patients")         a keyset; then keys, rotate, disable, enable, destroy, …
+KeyRef(uri, "patients").open()           a DatasetKey: what pipelines carry, and where they open it
+Registry(uri).record_dataset(…)          what needs which key
+DatasetKey.data_key(salt)                the DataKey that seals one dataset's images
+"""
+
+from lpe.pipeline.keystore.auditlog import AuditTrail
+from lpe.pipeline.keystore.data_key import DataKey, SealSpec, load_data_key, sealed_shape
 from lpe.pipeline.keystore.key import DatasetKey
+from lpe.pipeline.keystore.key_ref import KeyRef
+from lpe.pipeline.keystore.metadata import Metadata
 from lpe.pipeline.keystore.registry import Registry
-from lpe.pipeline.keystore.store import KeyInfo, KeyRef, KeyStore
+from lpe.pipeline.keystore.store import KeyInfo, KeyStore
+from lpe.pipeline.keystore.uses import Use
 
-__all__ = ["DatasetKey", "KeyInfo", "KeyRef", "KeyStore", "Registry"]
+__all__ = [
+    "AuditTrail",
+    "DataKey",
+    "DatasetKey",
+    "KeyInfo",
+    "KeyRef",
+    "KeyStore",
+    "Metadata",
+    "Registry",
+    "SealSpec",
+    "Use",
+    "load_data_key",
+    "sealed_shape",
+]

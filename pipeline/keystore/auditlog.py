@@ -1,10 +1,10 @@
 """The audit trail of a keyset: `NAME.log.jsonl`, JSON lines, each chained to the one before by a hash.
 
 A line is {"n", "time", "user", "event", …, "previous"}; `previous` is the SHA-256 (hex) of the line before
-as it stands in the file, and of the keyset's name for the first. The keyset's metadata remembers how many
-lines there were and the hash of the last, so that a log that was cut short shows.
+as it stands in the file; for the first line, that of a label with the keyset's name. The keyset's metadata
+remembers how many lines there were and the hash of the last, so that a log that was cut short shows.
 
-The chain finds a change, a gap or a cut; it does not stop somebody who can write all files of the key store
+The chain shows a change, a gap or a cut; it does not stop somebody who can write all files of the key store
 from computing it anew. Who needs that keeps the last hash that `lpe keys log` prints somewhere else.
 """
 
@@ -13,23 +13,53 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.storage.user import user_name
+from lpe.transforms import labels
+
+_STATE_AFTER = {
+    "created": "enabled",
+    "rotated": "enabled",
+    "enabled": "enabled",
+    "disabled": "disabled",
+    "destroyed": "destroyed",
+}
+"""The state of the key that an event names, after it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """How far a log goes: its number of lines and the hash of the last (of the name, where there is none)."""
+    """How far a log goes.
+
+    Attributes:
+      lines: its number of lines.
+      hash: SHA-256 (hex) of the last line; where there is none, the start of the keyset's chain.
+    """
 
     lines: int
     hash: str
 
 
+@dataclasses.dataclass(frozen=True)
+class AuditTrail:
+    """A keyset's audit trail, read and checked.
+
+    Attributes:
+      events: the lines that can be read, oldest first.
+      problems: what is wrong with it (a broken chain, an unlogged key), one line of text each; empty if nothing is.
+      last_hash: SHA-256 (hex) of the last line; whoever keeps it elsewhere can tell a log that was computed anew.
+    """
+
+    events: tuple[Mapping[str, Any], ...]
+    problems: tuple[str, ...]
+    last_hash: str
+
+
 class AuditLog:
-    """The log of one keyset.
+    """The log file of one keyset, read when this is made.
 
     Args:
       path: its file, which need not exist.
@@ -38,7 +68,7 @@ class AuditLog:
 
     def __init__(self, path: str, name: str) -> None:
         self.path = path
-        self._start = Head(0, _sha256(f"lpe/v1/log/{name}".encode()))
+        self._start = Head(0, _sha256(labels.audit_log(name)))
         self._lines = storage.read_bytes(path).splitlines() if storage.exists(path) else []
 
     @property
@@ -51,9 +81,7 @@ class AuditLog:
         """How far the log goes, as it stands in the file."""
         if not self._lines:
             return self._start
-        last = _parse(self._lines[-1])
-        number = last["n"] if last is not None and isinstance(last.get("n"), int) else len(self._lines)
-        return Head(number, _sha256(self._lines[-1]))
+        return _head_at(self._lines[-1], default=len(self._lines))
 
     def append(self, event: str, head: Head | None, **details: object) -> Head:
         """Writes one line; the caller holds the key store's lock.
@@ -84,35 +112,48 @@ class AuditLog:
         return Head(before.lines + 1, _sha256(self._lines[-1]))
 
     def problems(self, head: Head | None) -> list[str]:
-        """What is wrong with the chain, one line each; `head` is what the metadata remembers."""
-        found = []
+        """Checks the chain.
+
+        Args:
+          head: as the metadata remembers it.
+
+        Returns:
+          What is wrong, one line of text each; empty if nothing is.
+        """
+        problems = []
         before = self._start
-        for i, raw in enumerate(self._lines):
-            event = _parse(raw)
+        for number, line in enumerate(self._lines, 1):
+            event = _parse(line)
             if event is None:
-                found.append(f"{self.path} line {i + 1}: damaged")
+                problems.append(f"{self.path} line {number}: damaged")
             elif event.get("previous") != before.hash or event.get("n") != before.lines + 1:
-                found.append(
-                    f"{self.path} line {i + 1}: does not follow the line before: something was changed or removed"
+                problems.append(
+                    f"{self.path} line {number}: does not follow the line before: something was changed or removed"
                 )
-            number = event["n"] if event is not None and isinstance(event.get("n"), int) else before.lines + 1
-            before = Head(number, _sha256(raw))
+            before = _head_at(line, default=before.lines + 1)
             if head is not None and before.lines == head.lines and before.hash != head.hash:
-                found.append(f"{self.path} line {i + 1}: was changed after it was written")
+                problems.append(f"{self.path} line {number}: was changed after it was written")
         if head is not None and before.lines < head.lines:
-            found.append(f"{self.path}: ends after line {before.lines} of {head.lines}: the end was removed")
-        return found
+            problems.append(
+                f"{self.path}: ends after line {before.lines} of {head.lines}: the end was removed"
+            )
+        return problems
 
 
-def key_states(events: list[dict[str, Any]]) -> Mapping[int, str]:
+def key_states(events: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     """The state of every key after these events, by id: `enabled`, `disabled` or `destroyed`."""
-    states: dict[int, str] = {}
-    names = {"created": "enabled", "rotated": "enabled", "enabled": "enabled"}
-    names |= {"disabled": "disabled", "destroyed": "destroyed"}
-    for event in events:
-        if event.get("event") in names and isinstance(event.get("key"), int):
-            states[event["key"]] = names[event["event"]]
-    return states
+    return {
+        event["key"]: _STATE_AFTER[event["event"]]
+        for event in events
+        if event.get("event") in _STATE_AFTER and isinstance(event.get("key"), int)
+    }
+
+
+def _head_at(line: bytes, default: int) -> Head:
+    """The head of a log that ends with this line, whose number is `default` where it does not say."""
+    event = _parse(line) or {}
+    number = event.get("n")
+    return Head(number if isinstance(number, int) else default, _sha256(line))
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
-"""At-rest protection: each image of a dataset under AES-256-GCM, with a key of that dataset alone.
+"""The seal: each image of a dataset under AES-256-GCM, with a data key of that dataset alone.
 
-This is the real cryptography under the learnable layer. A sealed image is nonce (12 bytes), ciphertext, tag (16
+This is the real cryptography around the learnable layer. A sealed image is nonce (12 bytes), ciphertext, tag (16
 bytes), with `lpe/v1/sealed|SALT|ID` as associated data: it opens only in its own dataset and under its own id.
 Labels and ids are not sealed. Nonces are random, so that two sealings of one image differ; what they open to
 does not. The data key opens the seal, gives the learnable ciphertext, and is of no use against that.
@@ -20,27 +20,30 @@ from tink import aead, proto_keyset_format, secret_key_access
 from tink.proto import aes_gcm_pb2, tink_pb2
 
 from lpe.pipeline import storage
+from lpe.transforms import labels
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, KeyStoreError
+from lpe.transforms.image_shape import ImageShape, image_shape_of
+from lpe.transforms.not_picklable import NotPicklable
 
 KEY_BYTES = 32
-OVERHEAD = 28  # nonce and tag
+"""The size of a data key."""
+OVERHEAD = 28
+"""The bytes that a seal adds to an image: nonce and tag."""
 _CHECK_BYTES = 16
 _TYPE = "type.googleapis.com/google.crypto.tink.AesGcmKey"
-
-Shape = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
 class SealSpec:
-    """What a sealed dataset says of its seal.
+    """The description of a dataset's seal, kept beside the dataset; no secret.
 
     Attributes:
       image_shape: (H, W, C) of the images inside.
       check_value: tells its data key from others (hex).
     """
 
-    image_shape: Shape
+    image_shape: ImageShape
     check_value: str
 
     def to_json(self) -> dict[str, Any]:
@@ -49,22 +52,25 @@ class SealSpec:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> SealSpec:
-        """Raises KeyError, TypeError or ValueError if something is missing."""
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if something is missing."""
         height, width, channels = value["image_shape"]
         return cls((int(height), int(width), int(channels)), str(value["check_value"]))
 
 
-def sealed_shape(image_shape: Shape) -> Shape:
-    """How sealed images of this shape travel and are stored: (1, 1, bytes)."""
+def sealed_shape(image_shape: ImageShape) -> ImageShape:
+    """The shape (1, 1, bytes) in which sealed images of this shape travel and are stored."""
     height, width, channels = image_shape
     return (1, 1, height * width * channels + OVERHEAD)
 
 
-class DataKey:
+class DataKey(NotPicklable):
     """The key that seals one dataset. It cannot be pickled or printed.
 
     Args:
-      secret: 32 bytes.
+      secret: KEY_BYTES bytes.
+      salt: the dataset's.
+
+    Attributes:
       salt: the dataset's.
     """
 
@@ -76,40 +82,56 @@ class DataKey:
 
     def check_value(self) -> str:
         """16 bytes (hex) that tell this key from others and nothing about it."""
-        message = f"lpe/v1|data-key-check|{self.salt}".encode()
-        return hmac.digest(self._secret, message, "sha256")[:_CHECK_BYTES].hex()
+        digest = hmac.digest(self._secret, labels.data_key_check(self.salt), "sha256")
+        return digest[:_CHECK_BYTES].hex()
 
-    def verify(self, seal: SealSpec, where: str) -> None:
-        """Raises KeyStoreError unless the dataset at `where` was sealed with this key."""
+    def verify(self, seal: SealSpec, directory: str) -> None:
+        """Checks that a dataset was sealed with this key.
+
+        Args:
+          seal: the dataset's.
+          directory: the dataset, for the message.
+
+        Raises:
+          KeyStoreError: it was sealed with another key.
+        """
         if not hmac.compare_digest(self.check_value(), seal.check_value):
             raise KeyStoreError(
-                f"{where}: this data key is of another dataset; ask its owner for the right one"
+                f"{directory}: this data key is of another dataset; ask its owner for the right one"
             )
 
     def seal(self, batch: ImageBatch) -> ImageBatch:
-        """The batch with its images sealed: uint8 [N,H,W,C] -> uint8 [N,1,1,H·W·C + 28]."""
-        shape = sealed_shape(batch.images.shape[1:])
-        out = np.empty((len(batch), *shape), np.uint8)
-        for i, (name, image) in enumerate(zip(batch.ids, batch.images, strict=True)):
-            out[i, 0, 0] = np.frombuffer(self._aead.encrypt(image.tobytes(), self._context(name)), np.uint8)
-        return batch.replace_images(out)
+        """The batch with its images sealed, under fresh nonces: uint8 [N,H,W,C] -> uint8 [N,1,1,H·W·C + 28]."""
+        sealed = np.empty((len(batch), *sealed_shape(image_shape_of(batch.images))), np.uint8)
+        for i, (image_id, image) in enumerate(zip(batch.ids, batch.images, strict=True)):
+            context = labels.sealed_image(self.salt, image_id)
+            sealed[i, 0, 0] = np.frombuffer(self._aead.encrypt(image.tobytes(), context), np.uint8)
+        return batch.replace_images(sealed)
 
-    def unseal(self, batch: ImageBatch, image_shape: Shape) -> ImageBatch:
-        """The inverse of `seal`. Raises DataError for an image that was changed or is not in its place."""
-        out = np.empty((len(batch), *image_shape), np.uint8)
-        for i, (name, image) in enumerate(zip(batch.ids, batch.images, strict=True)):
+    def unseal(self, batch: ImageBatch, image_shape: ImageShape) -> ImageBatch:
+        """The inverse of `seal`: uint8 [N,1,1,H·W·C + 28] -> uint8 [N,H,W,C].
+
+        Raises:
+          DataError: an image was changed, or is not in its place.
+        """
+        images = np.empty((len(batch), *image_shape), np.uint8)
+        for i, (image_id, sealed) in enumerate(zip(batch.ids, batch.images, strict=True)):
             try:
-                data = self._aead.decrypt(image.tobytes(), self._context(name))
-                out[i] = np.frombuffer(data, np.uint8).reshape(image_shape)
+                data = self._aead.decrypt(sealed.tobytes(), labels.sealed_image(self.salt, image_id))
+                images[i] = np.frombuffer(data, np.uint8).reshape(image_shape)
             except (tink.TinkError, ValueError) as error:
                 raise DataError(
-                    f"sealed image {name} does not open: it was changed, moved, or is of another dataset; restore the "
-                    "dataset from a copy"
+                    f"sealed image {image_id} does not open: it was changed, moved, or is of another dataset; restore "
+                    "the dataset from a copy"
                 ) from error
-        return batch.replace_images(out)
+        return batch.replace_images(images)
 
     def export(self, path: str, dataset: str) -> None:
         """Writes the key to a file of mode 0600, for whoever trains on the dataset.
+
+        Args:
+          path: the file; local.
+          dataset: the dataset's directory, for the reader of the file.
 
         Raises:
           KeyStoreError: the file exists, or would lie in an object store.
@@ -123,15 +145,6 @@ class DataKey:
         keyset = tink.json_proto_keyset_format.serialize(_handle(self._secret), secret_key_access.TOKEN)
         value = {"format_version": 1, "dataset": dataset, "salt": self.salt, "keyset": json.loads(keyset)}
         storage.write_atomic(path, (json.dumps(value, indent=2) + "\n").encode(), private=True)
-
-    def _context(self, image_id: str) -> bytes:
-        return f"lpe/v1/sealed|{self.salt}|{image_id}".encode()
-
-    def __repr__(self) -> str:
-        return "<data key, not shown>"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a data key must not be pickled; open it where the work is done")
 
 
 def load_data_key(path: str) -> DataKey:

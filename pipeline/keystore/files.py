@@ -22,18 +22,55 @@ from lpe.pipeline.keystore.keyset import STATES
 from lpe.pipeline.keystore.metadata import Metadata, read_metadata
 from lpe.pipeline.storage import locks
 from lpe.transforms.errors import KeyStoreError
+from lpe.transforms.not_picklable import NotPicklable
 
 _LOCK_FILE = ".lock"
 _LOCK_WAIT = 30.0  # seconds; changes take a fraction of one
 
 
-@dataclasses.dataclass
-class Change:
-    """A keyset that is being changed, under the lock: its keys, its metadata, its log."""
+@dataclasses.dataclass(repr=False)
+class OpenKeyset(NotPicklable):
+    """A keyset in the clear, with its metadata. It cannot be pickled or printed.
 
+    Attributes:
+      store: the key store's URI, for messages.
+      name: the keyset's name.
+      keyset: the keys, with their material.
+      meta: what is remembered of them.
+    """
+
+    store: str
     name: str
     keyset: tink_pb2.Keyset
     meta: Metadata
+
+    def find(self, key_id: int) -> tink_pb2.Keyset.Key:
+        """The key with this id. Raises KeyStoreError if there is none."""
+        for key in self.keyset.key:
+            if key.key_id == key_id:
+                return key
+        raise KeyStoreError(
+            f"keyset {self.name!r} in {self.store} has no key {key_id}: it may be another keyset of the same name; use "
+            "the key store that the data was encrypted with"
+        )
+
+    def check_enabled(self, key_id: int) -> None:
+        """Raises KeyStoreError unless the key is there and enabled."""
+        state = STATES[self.find(key_id).status]
+        if state != "enabled":
+            remedy = "enable it" if state == "disabled" else "data under it cannot be read any more"
+            raise KeyStoreError(f"key {key_id} of keyset {self.name!r} in {self.store} is {state}; {remedy}")
+
+
+@dataclasses.dataclass(repr=False)
+class Change(OpenKeyset):
+    """A keyset that is being changed, under the store's lock.
+
+    Attributes:
+      log: its audit trail.
+      lock: the store's lock, held.
+    """
+
     log: AuditLog
     lock: locks.Lock
 
@@ -41,20 +78,21 @@ class Change:
 class KeysetFiles:
     """The keysets in one directory.
 
+    All methods raise KeyStoreError, whose message says what is wrong with which file, and those that change
+    something BusyError if another process holds the store for too long. They are safe to call from several
+    processes; an instance holds no state but its URI.
+
     Args:
       uri: the directory, local or remote.
-
-    All methods raise KeyStoreError, whose message says what is wrong with which file, and those that change
-    something BusyError if another process holds the store for too long.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
     def names(self) -> list[str]:
-        """The keysets here."""
+        """The names of the keysets here."""
         suffix = ".meta.json"
-        return [n[: -len(suffix)] for n in storage.list_names(self.uri) if n.endswith(suffix)]
+        return [name[: -len(suffix)] for name in storage.list_names(self.uri) if name.endswith(suffix)]
 
     def exists(self, name: str) -> bool:
         """Whether there is a keyset of this name."""
@@ -66,44 +104,59 @@ class KeysetFiles:
             raise self._missing(name)
         return read_metadata(self.meta_path(name))
 
-    def read(self, name: str) -> tuple[tink_pb2.Keyset, Metadata]:
+    def read(self, name: str) -> OpenKeyset:
         """The unwrapped keyset, and its metadata: one call of the key-encryption key."""
         meta = self.metadata(name)
-        kek = open_kek(self.kek_path(meta.kek))
-        return keysets.read_keyset(self.keyset_path(name), name, kek), meta
+        kek = open_kek(self.kek_uri(meta.kek))
+        keyset = keysets.read_keyset(self.keyset_path(name), name, kek)
+        return OpenKeyset(self.uri, name, keyset, meta)
 
     @contextlib.contextmanager
     def changing(self, name: str) -> Iterator[Change]:
-        """A keyset to be changed, under the store's lock; first logs what a kill left unlogged."""
+        """Opens a keyset to be changed, under the store's lock; first logs what a kill left unlogged."""
         with self.locked() as lock:
-            keyset, meta = self.read(name)
-            change = Change(name, keyset, meta, self.audit_file(name), lock)
+            opened = self.read(name)
+            change = self.change(name, opened.keyset, opened.meta, lock)
             logged = key_states(change.log.events)
-            for key in keyset.key:
+            for key in change.keyset.key:
                 state = STATES[key.status]
                 if logged.get(key.key_id) != state:
                     event = state if key.key_id in logged else "rotated" if logged else "created"
                     self.log_event(change, event, key=key.key_id, late=True)
             yield change
 
+    def change(self, name: str, keyset: tink_pb2.Keyset, meta: Metadata, lock: locks.Lock) -> Change:
+        """Describes a change of a keyset, an old or a new one, by the holder of the lock."""
+        return Change(self.uri, name, keyset, meta, self.audit_log(name), lock)
+
     def write(self, change: Change, event: str, key_id: int, **details: object) -> None:
-        """Writes a changed keyset, and what happened to which key to the log."""
-        name, meta = change.name, change.meta
-        wrapped = keysets.wrap(name, change.keyset, open_kek(self.kek_path(meta.kek)))
-        record = meta.key(key_id)
+        """Writes a changed keyset, and what happened to which key to the log.
+
+        Args:
+          change: the keyset, as it is to be.
+          event: what happened.
+          key_id: the key that it happened to.
+          **details: what else the log is to say; JSON values.
+        """
+        wrapped = keysets.wrap(change.name, change.keyset, open_kek(self.kek_uri(change.meta.kek)))
+        record = change.meta.key(key_id)
         record.created = record.created or clock.stamp()
         change.lock.check()
         # First the metadata, whose extra entries do no harm without the keyset's.
-        meta.write(self.meta_path(name))
-        storage.write_atomic(self.keyset_path(name), wrapped, private=True)
+        self.write_metadata(change)
+        storage.write_atomic(self.keyset_path(change.name), wrapped, private=True)
         self.log_event(change, event, key=key_id, **details)
 
+    def write_metadata(self, change: Change) -> None:
+        """Writes the metadata alone."""
+        change.meta.write(self.meta_path(change.name))
+
     def log_event(self, change: Change, event: str, **details: object) -> None:
-        """Writes a line to the log, and the metadata."""
+        """Writes a line to the log, then the metadata, which remembers how far the log goes."""
         meta = change.meta
         meta.log = change.log.append(event, meta.log, **details)
         meta.last_rotation = meta.key(change.keyset.primary_key_id).created
-        meta.write(self.meta_path(change.name))
+        self.write_metadata(change)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[locks.Lock]:
@@ -113,37 +166,20 @@ class KeysetFiles:
         with locks.held(storage.join(self.uri, _LOCK_FILE), f"key store {self.uri}", wait=_LOCK_WAIT) as lock:
             yield lock
 
-    def check_enabled(self, keyset: tink_pb2.Keyset, name: str, key_id: int) -> None:
-        """Raises KeyStoreError unless the key is there and enabled."""
-        state = STATES[self.find(keyset, name, key_id).status]
-        if state != "enabled":
-            remedy = "enable it" if state == "disabled" else "data under it cannot be read any more"
-            raise KeyStoreError(f"key {key_id} of keyset {name!r} in {self.uri} is {state}; {remedy}")
-
-    def find(self, keyset: tink_pb2.Keyset, name: str, key_id: int) -> tink_pb2.Keyset.Key:
-        """The key with this id. Raises KeyStoreError if there is none."""
-        for key in keyset.key:
-            if key.key_id == key_id:
-                return key
-        raise KeyStoreError(
-            f"keyset {name!r} in {self.uri} has no key {key_id}: it may be another keyset of the same name; use the "
-            "key store that the data was encrypted with"
-        )
-
     def keyset_path(self, name: str) -> str:
-        """Where the wrapped keyset is."""
+        """The path of the wrapped keyset."""
         return storage.join(self.uri, f"{name}.json")
 
     def meta_path(self, name: str) -> str:
-        """Where its metadata is."""
+        """The path of its metadata."""
         return storage.join(self.uri, f"{name}.meta.json")
 
-    def audit_file(self, name: str) -> AuditLog:
-        """Its audit trail."""
+    def audit_log(self, name: str) -> AuditLog:
+        """Its audit trail, as it stands in its file now."""
         return AuditLog(storage.join(self.uri, f"{name}.log.jsonl"), name)
 
-    def kek_path(self, uri: str) -> str:
-        """Where the key-encryption key that the metadata names is."""
+    def kek_uri(self, uri: str) -> str:
+        """The key-encryption key that the metadata names; a relative path is below the store."""
         return uri if storage.is_remote(uri) or Path(uri).is_absolute() else storage.join(self.uri, uri)
 
     def _missing(self, name: str) -> KeyStoreError:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 
-from tink import aead
-
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Service, words
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, Service, one_line
 
 _PREFIX = "aws-kms://"
 _MOST_BYTES = 4096  # of plaintext, in one Encrypt
 
-_SAID = {
+_MEANINGS = {
     "NotFoundException": "AWS KMS has no such key; check its ARN, account and region",
     "DisabledException": "this key is disabled; enable it (aws kms enable-key)",
     "KMSInvalidStateException": (
@@ -35,7 +33,7 @@ _CREDENTIALS = {
 }
 
 
-def _connect(uri: str) -> aead.Aead:
+def _connect(uri: str) -> Kek:
     import boto3  # noqa: PLC0415  (an extra)
     from botocore.config import Config  # noqa: PLC0415
     from tink.integration import awskms  # noqa: PLC0415
@@ -50,10 +48,10 @@ def _connect(uri: str) -> aead.Aead:
     return _Bounded(awskms.new_client(boto3_client=client, key_uri=uri).get_aead(uri))
 
 
-class _Bounded(aead.Aead):
-    """Refuses what KMS would refuse, with words that help."""
+class _Bounded:
+    """Refuses a keyset that is too large for KMS, with a message that says what to do."""
 
-    def __init__(self, inner: aead.Aead) -> None:
+    def __init__(self, inner: Kek) -> None:
         self._inner = inner
 
     def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
@@ -66,7 +64,7 @@ class _Bounded(aead.Aead):
 
 
 class _TooLargeError(Exception):
-    """More than one Encrypt takes."""
+    """A keyset of more bytes than one Encrypt takes."""
 
 
 def _explain(error: Exception) -> str | None:
@@ -83,27 +81,25 @@ def _explain(error: Exception) -> str | None:
             "AWS's client cannot send the request; check the credentials for line ends and stray characters"
         )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
-        return (
-            f"AWS KMS cannot be reached ({words(error)}); check the network, the region and AWS_ENDPOINT_URL"
-        )
+        return f"AWS KMS cannot be reached ({one_line(error)}); check the network, the region and AWS_ENDPOINT_URL"
     if not isinstance(error, exceptions.ClientError):
-        return f"AWS's client cannot be used ({words(error)}); check its configuration"
+        return f"AWS's client cannot be used ({one_line(error)}); check its configuration"
     code = str(error.response.get("Error", {}).get("Code"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    said = words(f"{code}: {error.response.get('Error', {}).get('Message', '')}").rstrip(":")
+    detail = one_line(f"{code}: {error.response.get('Error', {}).get('Message', '')}").rstrip(":")
     if code in _CIPHERTEXT:
         return None
     if code in _CREDENTIALS:
-        return f"AWS does not accept the credentials ({said}); renew them"
+        return f"AWS does not accept the credentials ({detail}); renew them"
     if code == "AccessDeniedException" or status in {401, 403}:
         # KMS may answer so for a ciphertext of a key that the caller may not use, too.
         return (
-            f"no permission ({said}); allow this account kms:Encrypt and kms:Decrypt on the key; or else the keyset "
+            f"no permission ({detail}); allow this account kms:Encrypt and kms:Decrypt on the key; or else the keyset "
             "is damaged, or was wrapped by another key"
         )
     if status >= 500 or code in {"ThrottlingException", "LimitExceededException"}:
-        return f"AWS KMS fails at the moment ({said}); {LATER}"
-    return _SAID.get(code, f"AWS KMS refuses ({said}); check the key")
+        return f"AWS KMS fails at the moment ({detail}); {LATER}"
+    return _MEANINGS.get(code, f"AWS KMS refuses ({detail}); check the key")
 
 
 AWS_KMS = Service(

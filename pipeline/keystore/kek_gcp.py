@@ -7,17 +7,15 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from tink import aead
-
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, Service, on_this_machine, one_line
 from lpe.transforms.errors import KeyStoreError
 
 _PREFIX = "gcp-kms://"
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"  # gcloud's own name for it
 
 
-def _connect(uri: str) -> aead.Aead:
+def _connect(uri: str) -> Kek:
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415  (an extra)
     from google.cloud import kms_v1  # noqa: PLC0415
     from tink.integration import gcpkms  # noqa: PLC0415
@@ -32,7 +30,8 @@ def _connect(uri: str) -> aead.Aead:
         credentials=AnonymousCredentials() if local else None,  # type: ignore[no-untyped-call]
         client_options={"api_endpoint": endpoint} if endpoint else None,
     )
-    return gcpkms.new_client(kms_v1_client=_Bounded(client), key_uri=uri).get_aead(uri)
+    kek: Kek = gcpkms.new_client(kms_v1_client=_Bounded(client), key_uri=uri).get_aead(uri)
+    return kek
 
 
 class _Bounded:
@@ -61,24 +60,24 @@ def _explain(error: Exception) -> str | None:
     from google.api_core import exceptions  # noqa: PLC0415
     from google.auth import exceptions as auth  # noqa: PLC0415
 
-    said = re.sub(r"^(\d+ )?(POST \S+: )?", "", words(error))  # what goes before is the request
+    detail = re.sub(r"^(\d+ )?(POST \S+: )?", "", one_line(error))  # what goes before is the request
     if isinstance(error, auth.DefaultCredentialsError):
         return (
-            f"no credentials ({said}); run gcloud auth application-default login, set GOOGLE_APPLICATION_CREDENTIALS, "
-            "or give the machine a service account"
+            f"no credentials ({detail}); run gcloud auth application-default login, set "
+            "GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account"
         )
     if isinstance(error, auth.GoogleAuthError) and not isinstance(error, auth.TransportError):
-        return f"Google does not accept the credentials ({said}); renew them"
+        return f"Google does not accept the credentials ({detail}); renew them"
     if isinstance(error, exceptions.Unauthenticated | exceptions.Unauthorized):
-        return f"Google does not accept the credentials ({said}); renew them"
+        return f"Google does not accept the credentials ({detail}); renew them"
     if isinstance(error, exceptions.Forbidden):
-        return f"no permission ({said}); grant roles/cloudkms.cryptoKeyEncrypterDecrypter on the key"
+        return f"no permission ({detail}); grant roles/cloudkms.cryptoKeyEncrypterDecrypter on the key"
     if isinstance(error, exceptions.NotFound):
         return "Google Cloud KMS has no such key; check its project, location, key ring and name"
     if isinstance(error, exceptions.FailedPrecondition) or "not enabled" in str(error):
         # REST answers 400 without the status' name.
         return (
-            f"this key, or the version that is needed, is not enabled ({said}); enable it "
+            f"this key, or the version that is needed, is not enabled ({detail}); enable it "
             "(gcloud kms keys versions enable), or restore it first if it is to be destroyed"
         )
     if isinstance(error, exceptions.BadRequest):
@@ -95,8 +94,8 @@ def _explain(error: Exception) -> str | None:
             f"Google Cloud KMS cannot be reached ({type(error).__name__}); check the network and {_ENDPOINT}"
         )
     if isinstance(error, exceptions.ServerError | exceptions.TooManyRequests):
-        return f"Google Cloud KMS fails at the moment ({said}); {LATER}"
-    return f"Google's client cannot be used ({said}); check its configuration and {_ENDPOINT}"
+        return f"Google Cloud KMS fails at the moment ({detail}); {LATER}"
+    return f"Google's client cannot be used ({detail}); check its configuration and {_ENDPOINT}"
 
 
 GCP_KMS = Service(

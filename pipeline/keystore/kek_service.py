@@ -1,4 +1,4 @@
-"""A key-encryption key that never leaves a key service: how services differ is in `kek_aws`, `_gcp`, `_vault`."""
+"""Key-encryption keys that never leave a key service; how services differ is in `kek_aws`, `_gcp`, `_vault`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,34 @@ import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import tink
-from tink import aead
 
 from lpe.transforms.errors import KeyStoreError
 
 # A keyset is opened in `DoFn.setup()` and once a command: waiting long for a service helps nobody.
-SECONDS = 5.0  # for a connection, and for an answer
+SECONDS = 5.0
+"""How long to wait for a connection, and for an answer."""
 TRIES = 3
+"""How often to try."""
 
 LATER = "try again later"
+"""The remedy for a passing failure."""
+
+
+class Kek(Protocol):
+    """The AEAD of a key-encryption key, as Tink's `aead.Aead`: it wraps keysets.
+
+    Associated data is authenticated, not encrypted: what is wrapped under a keyset's name unwraps under that name
+    only. Implementations are called by one thread at a time and change neither argument.
+    """
+
+    def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
+        """Wraps a serialised keyset."""
+
+    def decrypt(self, ciphertext: bytes, associated_data: bytes) -> bytes:
+        """Unwraps it. Raises TinkError if it was changed, or is of another key or associated data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +52,12 @@ class Service:
     form: str
     pattern: re.Pattern[str]
     extra: str
-    connect: Callable[[str], aead.Aead]
+    connect: Callable[[str], Kek]
     explain: Callable[[Exception], str | None]
 
 
-class ServiceKek(aead.Aead):
-    """Wraps and unwraps by calls to a service; each call uses the key once.
+class ServiceKek:
+    """A key in a service, which wraps and unwraps by calls to it; each call uses the key once.
 
     Tink unwraps what it has wrapped before it lets a keyset be written, so a change needs both permissions.
 
@@ -72,7 +88,7 @@ class ServiceKek(aead.Aead):
     def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
         """The wrapped keyset. Raises KeyStoreError."""
         try:
-            return _whole(self._remote.encrypt(plaintext, associated_data))
+            return _non_empty(self._remote.encrypt(plaintext, associated_data))
         except Exception as error:
             failure = error
         self._fail(failure)
@@ -80,7 +96,7 @@ class ServiceKek(aead.Aead):
     def decrypt(self, ciphertext: bytes, associated_data: bytes) -> bytes:
         """The keyset. Raises KeyStoreError; TinkError if the ciphertext is invalid or of another key or name."""
         try:
-            return _whole(self._remote.decrypt(ciphertext, associated_data))
+            return _non_empty(self._remote.decrypt(ciphertext, associated_data))
         except Exception as error:
             failure = error
         if self._meaning(failure) is None:
@@ -98,10 +114,10 @@ class ServiceKek(aead.Aead):
 
     def _fail(self, error: Exception) -> NoReturn:
         """Raises ours in its place, without a chain: a client's error may hold the request, and so the keyset."""
-        said = (
-            self._meaning(error) or f"the key service refuses ({words(_cause(error))}); check the key's kind"
-        )
-        raise KeyStoreError(f"{self._uri}: {said}") from None
+        meaning = self._meaning(error)
+        if meaning is None:
+            meaning = f"the key service refuses ({one_line(_cause(error))}); check the key's kind"
+        raise KeyStoreError(f"{self._uri}: {meaning}") from None
 
 
 def on_this_machine(host: str) -> bool:
@@ -112,8 +128,8 @@ def on_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def words(error: object) -> str:
-    """The text of an error or an answer, on one line."""
+def one_line(error: object) -> str:
+    """The text of an error or an answer, on one line of at most 300 characters."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -125,7 +141,7 @@ class _EmptyError(Exception):
 _GARBLED = (_EmptyError, LookupError, TypeError)
 
 
-def _whole(answer: bytes) -> bytes:
+def _non_empty(answer: bytes) -> bytes:
     """Google's client takes any JSON object for an answer, with all fields empty."""
     if not answer:
         raise _EmptyError
@@ -133,6 +149,6 @@ def _whole(answer: bytes) -> bytes:
 
 
 def _cause(error: Exception) -> Exception:
-    """What Tink's integrations have wrapped in a TinkError."""
+    """The error that one of Tink's integrations has wrapped in a TinkError, or the error itself."""
     inner = error.args[0] if isinstance(error, tink.TinkError) and error.args else None
     return inner if isinstance(inner, Exception) else error

@@ -11,10 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import tink
-from tink import aead
 
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Service, on_this_machine, words
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, Service, on_this_machine, one_line
 from lpe.transforms.errors import KeyStoreError
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -27,28 +26,28 @@ _CIPHERTEXT = (
 )
 
 
-def _connect(uri: str) -> aead.Aead:
+def _connect(uri: str) -> Kek:
     import hvac  # noqa: PLC0415  (an extra)
     import requests  # noqa: PLC0415
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
     from tink.integration import hcvault  # noqa: PLC0415
 
-    place = urlsplit(uri)
-    host = place.hostname or ""
+    address = urlsplit(uri)
+    host = address.hostname or ""
     session = requests.Session()
     session.trust_env = not on_this_machine(host)  # a proxy would see what is to stay on this machine
     session.verify = os.environ.get("VAULT_CACERT") or True
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=TRIES - 1))  # of connections alone
     client = hvac.Client(
-        url=f"{_scheme(place.netloc, host)}://{place.netloc}",
+        url=f"{_scheme(address.netloc, host)}://{address.netloc}",
         token=_token(),
         namespace=os.environ.get("VAULT_NAMESPACE") or None,
         timeout=kek_service.SECONDS,
         session=session,
     )
-    mount, name = place.path.strip("/").rsplit("/keys/", 1)
-    return _Bound(hcvault.new_aead(place.path, client), client, mount, name)
+    mount, name = address.path.strip("/").rsplit("/keys/", 1)
+    return _Bound(hcvault.new_aead(address.path, client), client, mount, name)
 
 
 def _token() -> str:
@@ -71,7 +70,7 @@ def _scheme(netloc: str, host: str) -> str:
     return "http" if on_this_machine(host) else "https"
 
 
-class _Bound(aead.Aead):
+class _Bound:
     """Binds associated data to what Vault wraps.
 
     Tink's integration admits no associated data, since hvac has no way to send it; a keyset would then open
@@ -79,11 +78,11 @@ class _Bound(aead.Aead):
     authentication, and compared after unwrapping.
     """
 
-    def __init__(self, inner: aead.Aead, client: Any, mount: str, name: str) -> None:
+    def __init__(self, inner: Kek, client: Any, mount: str, name: str) -> None:
         self._inner, self._client, self._mount, self._name = inner, client, mount, name
 
     def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
-        self._check_there()
+        self._check_exists()
         return self._inner.encrypt(hashlib.sha256(associated_data).digest() + plaintext, b"")
 
     def decrypt(self, ciphertext: bytes, associated_data: bytes) -> bytes:
@@ -92,8 +91,8 @@ class _Bound(aead.Aead):
             raise tink.TinkError(_OtherNameError())
         return clear[_DIGEST_BYTES:]
 
-    def _check_there(self) -> None:
-        """Vault makes a key that is not there when it is asked to encrypt: a mistyped name would get one."""
+    def _check_exists(self) -> None:
+        """Raises unless the key exists: asked to encrypt, Vault would make one of a mistyped name."""
         from hvac import exceptions  # noqa: PLC0415
 
         try:
@@ -110,31 +109,31 @@ def _explain(error: Exception) -> str | None:
     import requests  # noqa: PLC0415
     from hvac import exceptions  # noqa: PLC0415
 
-    said = words(error).partition(", on ")[0]  # what follows is the request
+    detail = one_line(error).partition(", on ")[0]  # what follows is the request
     if isinstance(error, _OtherNameError | UnicodeDecodeError):
         return None
-    if isinstance(error, exceptions.InvalidPath) or "key not found" in said:
+    if isinstance(error, exceptions.InvalidPath) or "key not found" in detail:
         return "Vault has no such key or transit engine; check the URI and VAULT_NAMESPACE, or make it (vault write -f)"
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return (
-            f"no permission ({said}); check that the token is valid, that its policy allows update on the engine's "
+            f"no permission ({detail}); check that the token is valid, that its policy allows update on the engine's "
             "encrypt/ and decrypt/ paths of this key, and VAULT_NAMESPACE"
         )
     if isinstance(error, exceptions.InvalidRequest):
-        if any(text in said for text in _CIPHERTEXT):
+        if any(text in detail for text in _CIPHERTEXT):
             return None
-        if "disallowed by policy" in said or "soft-deleted" in said or "soft deleted" in said:
-            return f"this key, or the version that is needed, is disabled ({said}); allow it (min_decryption_version)"
-        return f"Vault refuses ({said}); name a key of type aes256-gcm96 that is not derived"
+        if "disallowed by policy" in detail or "soft-deleted" in detail or "soft deleted" in detail:
+            return f"this key, or the version that is needed, is disabled ({detail}); allow it (min_decryption_version)"
+        return f"Vault refuses ({detail}); name a key of type aes256-gcm96 that is not derived"
     if isinstance(error, exceptions.VaultDown):
-        return f"Vault is sealed or down ({said}); unseal it and try again"
+        return f"Vault is sealed or down ({detail}); unseal it and try again"
     if isinstance(error, requests.exceptions.SSLError):
         return "Vault shows no certificate that this machine trusts; check VAULT_CACERT and VAULT_ADDR"
     if isinstance(error, requests.RequestException):
         return f"Vault cannot be reached ({type(error).__name__}); check the host, the port and the network"
     if isinstance(error, exceptions.VaultError):
-        return f"Vault fails at the moment ({said}); {LATER}"
-    return f"Vault's client cannot be used ({said}); check VAULT_ADDR and VAULT_CACERT"
+        return f"Vault fails at the moment ({detail}); {LATER}"
+    return f"Vault's client cannot be used ({detail}); check VAULT_ADDR and VAULT_CACERT"
 
 
 VAULT = Service(

@@ -1,25 +1,38 @@
-"""One key of a keyset, opened."""
+"""A key of a keyset, opened: what a dataset's encryption is computed from."""
 
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 import tink
 from tink import daead, prf, proto_keyset_format, secret_key_access
 from tink.proto import aes_siv_pb2, tink_pb2
 
 from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
+from lpe.transforms import labels
 from lpe.transforms.ciphers.derive import SECRET_BYTES, FieldStream
 from lpe.transforms.errors import KeyStoreError
+from lpe.transforms.not_picklable import NotPicklable
 
 _CHECK_BYTES = 16
 _AES_SIV_BYTES = 64
 
 
-class DatasetKey:
+class DatasetKey(NotPicklable):
     """A PRF key: everything about a dataset's encryption is computed from it.
 
-    It cannot be pickled or printed; pipelines carry a `KeyRef` and open it in `setup()`.
+    Deterministic: the same key and context give the same bytes anywhere. It cannot be pickled or printed;
+    pipelines carry a `KeyRef` and open it in `setup()`.
+
+    Args:
+      name: the keyset.
+      key_id: the key's id in the keyset.
+      function: Tink's HKDF-SHA256 PRF of the key.
+
+    Attributes:
+      name: the keyset.
+      id: the key's id in the keyset.
     """
 
     def __init__(self, name: str, key_id: int, function: prf.Prf) -> None:
@@ -28,15 +41,29 @@ class DatasetKey:
         self._prf = function
 
     def compute(self, context: bytes, length: int) -> bytes:
-        """`length` ≤ 8,160 bytes of HKDF-SHA256 over `context`; see `lpe.transforms.keyed` for contexts."""
-        return self._prf.compute(context, length)
+        """Computes HKDF-SHA256 (RFC 5869) over a context.
+
+        Args:
+          context: a label of `lpe.transforms.labels`; distinct contexts give independent bytes.
+          length: the number of bytes, ≤ 8,160; a shorter value is a prefix of a longer one.
+        """
+        value: bytes = self._prf.compute(context, length)
+        return value
 
     def check_value(self, salt: str) -> str:
-        """16 bytes (hex) that tell this key from others and nothing about it."""
-        return self.compute(f"lpe/v1|check|{salt}".encode(), _CHECK_BYTES).hex()
+        """16 bytes (hex) that tell this key from others and nothing about it, for the dataset with this salt."""
+        return self.compute(labels.key_check(salt), _CHECK_BYTES).hex()
 
     def verify(self, salt: str, check_value: str) -> None:
-        """Raises KeyStoreError unless data with this salt and check value was encrypted under this key."""
+        """Checks that a dataset is encrypted under this key.
+
+        Args:
+          salt: the dataset's.
+          check_value: the one that the dataset records.
+
+        Raises:
+          KeyStoreError: it is encrypted under another key.
+        """
         if not hmac.compare_digest(self.check_value(salt), check_value):
             raise KeyStoreError(
                 f"key {self.id} of keyset {self.name!r} is not the key of this dataset: another keyset of the same "
@@ -44,35 +71,45 @@ class DatasetKey:
             )
 
     def label_order(self, salt: str, classes: int) -> list[int]:
-        """A permutation of the classes: class i becomes label_order[i]."""
-        secret = self.compute(f"lpe/v1|labels|{salt}".encode(), SECRET_BYTES)
-        return FieldStream(secret, "labels").permutation(classes).tolist()
+        """The permutation of a dataset's hidden classes: class i becomes label_order[i]."""
+        secret = self.compute(labels.label_order(salt), SECRET_BYTES)
+        order: list[int] = FieldStream(secret, "labels").permutation(classes).tolist()
+        return order
 
     def data_key(self, salt: str) -> DataKey:
         """The key that seals the images of the dataset with this salt, and no other."""
-        return DataKey(self.compute(f"lpe/v1|data-key|{salt}".encode(), KEY_BYTES), salt)
+        return DataKey(self.compute(labels.data_key(salt), KEY_BYTES), salt)
 
-    def seal(self, salt: str, text: bytes) -> bytes:
-        """Deterministic authenticated encryption (AES-SIV) of a small text under this key."""
-        return self._siv(salt).encrypt_deterministically(text, b"lpe/v1/seal")
+    def hide(self, salt: str, text: bytes) -> bytes:
+        """Encrypts a small text, such as class names: AES-SIV (RFC 5297), deterministic and authenticated.
 
-    def unseal(self, salt: str, sealed: bytes) -> bytes:
-        """The inverse of `seal`. Raises KeyStoreError if it was changed."""
+        Args:
+          salt: the dataset's; the text is revealed under the same salt only.
+          text: what to hide.
+        """
+        hidden: bytes = self._siv(salt).encrypt_deterministically(text, labels.HIDDEN_CLASS_NAMES)
+        return hidden
+
+    def reveal(self, salt: str, hidden: bytes) -> bytes:
+        """The inverse of `hide`.
+
+        Raises:
+          KeyStoreError: the hidden text was changed, or is of another key or dataset.
+        """
         try:
-            return self._siv(salt).decrypt_deterministically(sealed, b"lpe/v1/seal")
+            text: bytes = self._siv(salt).decrypt_deterministically(hidden, labels.HIDDEN_CLASS_NAMES)
         except tink.TinkError as error:
             raise KeyStoreError(
                 "the sealed class names were damaged or changed; restore encryption.json from a copy"
             ) from error
+        return text
 
-    def _siv(self, salt: str) -> daead.DeterministicAead:
+    def _siv(self, salt: str) -> Any:
         daead.register()
-        value = aes_siv_pb2.AesSivKey(
-            version=0, key_value=self.compute(f"lpe/v1|seal|{salt}".encode(), _AES_SIV_BYTES)
-        )
+        secret = self.compute(labels.class_names_key(salt), _AES_SIV_BYTES)
         data = tink_pb2.KeyData(
             type_url="type.googleapis.com/google.crypto.tink.AesSivKey",
-            value=value.SerializeToString(),
+            value=aes_siv_pb2.AesSivKey(version=0, key_value=secret).SerializeToString(),
             key_material_type=tink_pb2.KeyData.SYMMETRIC,
         )
         key = tink_pb2.Keyset.Key(
@@ -81,9 +118,3 @@ class DatasetKey:
         keyset = tink_pb2.Keyset(primary_key_id=1, key=[key])
         handle = proto_keyset_format.parse(keyset.SerializeToString(), secret_key_access.TOKEN)
         return handle.primitive(daead.DeterministicAead)
-
-    def __repr__(self) -> str:
-        return f"<key {self.id} of {self.name!r}, not shown>"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a key must not be pickled; carry a KeyRef and open it in setup()")

@@ -1,4 +1,7 @@
-"""What Tink's format has no place for: `NAME.meta.json`, beside the keyset. No secret, and not authenticated."""
+"""The metadata of a keyset: `NAME.meta.json`, what Tink's format has no place for.
+
+No secret, and not authenticated.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,11 @@ class Metadata:
 
 
 def read_metadata(path: str) -> Metadata:
-    """Raises KeyStoreError if the file is missing or damaged."""
+    """Reads the metadata of a keyset.
+
+    Raises:
+      KeyStoreError: the file is missing, damaged, or of another format version.
+    """
     try:
         value = json.loads(storage.read_bytes(path))
         if value["format_version"] != _FORMAT_VERSION:

@@ -1,4 +1,4 @@
-"""Who needs which key: what is recorded, asked, and forgotten when it is gone."""
+"""The registry of what needs which key: recorded, asked for, and forgotten when it is gone."""
 
 from __future__ import annotations
 
@@ -11,54 +11,97 @@ from lpe.pipeline.keystore.metadata import Metadata
 from lpe.pipeline.keystore.uses import Use, uses, versions_under
 
 
-class Registry(KeysetFiles):
-    """The dataset versions and training runs that need the keys of a key store."""
+class Registry:
+    """The dataset versions and training runs that need the keys of a key store.
+
+    All methods raise KeyStoreError, whose message says what is wrong with which file, and those that change
+    something BusyError if another process holds the store for too long. They are safe to call from several
+    processes and threads: each reads the files anew.
+
+    Args:
+      uri: the key store.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._files = KeysetFiles(uri)
+
+    def metadata(self, name: str) -> Metadata:
+        """What is recorded of a keyset and its keys; needs no key-encryption key."""
+        return self._files.metadata(name)
 
     def record_dataset(self, name: str, key_id: int, directory: str) -> None:
-        """Remembers, before it is written, that the dataset version in `directory` needs this key.
-
-        Raises KeyStoreError if the key was disabled or destroyed meanwhile.
-        """
-        place = storage.absolute(directory)
-        with self.changing(name) as change:
-            self.check_enabled(change.keyset, name, key_id)
-            record = change.meta.key(key_id)
-            if place not in record.datasets:
-                record.datasets.append(place)
-                record.used = True
-                change.meta.write(self.meta_path(name))
-
-    def register_run(self, name: str, key_id: int, directory: str, salt: str) -> None:
-        """Remembers that the model of a training run needs this key.
+        """Remembers, before it is written, that a dataset version needs a key.
 
         Args:
+          name: the keyset.
+          key_id: the key.
+          directory: the version's.
+
+        Raises:
+          KeyStoreError: the key was disabled or destroyed meanwhile.
+        """
+        version = storage.absolute(directory)
+        with self._files.changing(name) as change:
+            change.check_enabled(key_id)
+            record = change.meta.key(key_id)
+            if version not in record.datasets:
+                record.datasets.append(version)
+                record.used = True
+                self._files.write_metadata(change)
+
+    def register_run(self, name: str, key_id: int, directory: str, salt: str) -> None:
+        """Remembers, and logs, that the model of a training run needs a key.
+
+        Args:
+          name: the keyset.
+          key_id: the key.
           directory: the run's.
           salt: of the dataset that it learned from.
+
+        Raises:
+          KeyStoreError: the key is not there or not enabled.
         """
-        with self.changing(name) as change:
-            self.check_enabled(change.keyset, name, key_id)
+        run = storage.absolute(directory)
+        with self._files.changing(name) as change:
+            change.check_enabled(key_id)
             runs = change.meta.key(key_id).runs
-            if runs.get(storage.absolute(directory)) != salt:
-                runs[storage.absolute(directory)] = salt
-                self.log_event(change, "run registered", key=key_id, run=storage.absolute(directory))
+            if runs.get(run) != salt:
+                runs[run] = salt
+                self._files.log_event(change, "run registered", key=key_id, run=run)
 
     def release(self, name: str, place: str) -> bool:
-        """Forgets a dataset version or run that is gone or needs its key no more; whether it was known."""
-        gone = storage.absolute(place)
-        with self.changing(name) as change:
-            released = _forget(change.meta, gone)
+        """Forgets, and logs as released, a dataset version or run that is gone or needs its key no more.
+
+        Args:
+          name: the keyset.
+          place: the directory of the version or the run.
+
+        Returns:
+          Whether it was recorded.
+        """
+        released_place = storage.absolute(place)
+        with self._files.changing(name) as change:
+            released = _forget(change.meta, released_place)
             for key_id in released:
-                self.log_event(change, "released", key=key_id, place=gone)
+                self._files.log_event(change, "released", key=key_id, place=released_place)
         return bool(released)
 
     def uses(self, name: str, roots: list[str]) -> dict[int, list[Use]]:
-        """What needs each key: what is recorded, and the datasets found directly below `roots`."""
-        found = {key_id: uses(key_id, record) for key_id, record in self.metadata(name).keys.items()}
+        """What needs each key.
+
+        Args:
+          name: the keyset.
+          roots: directories of dataset homes, in which to look for datasets that are not recorded.
+
+        Returns:
+          By key id: what is recorded, then what was found below the roots besides.
+        """
+        by_key = {key_id: uses(key_id, record) for key_id, record in self.metadata(name).keys.items()}
         for root in roots:
             for key_id, versions in versions_under(root, name).items():
-                known = {use.place for use in found.setdefault(key_id, [])}
-                found[key_id] += [Use("dataset", place, True) for place in versions if place not in known]
-        return found
+                known = {use.place for use in by_key.setdefault(key_id, [])}
+                by_key[key_id] += [Use("dataset", place, True) for place in versions if place not in known]
+        return by_key
 
     def stale_runs(self, name: str, salt: str) -> list[str]:
         """The registered runs, still there, that learned from the dataset version with this salt."""
@@ -70,41 +113,52 @@ class Registry(KeysetFiles):
         ]
 
     def log(self, name: str, event: str, **details: object) -> None:
-        """Writes a line about a dataset to the audit log, unless the same is there already."""
-        if not _logged(self.audit_file(name), event, details):
-            with self.changing(name) as change:
-                if not _logged(change.log, event, details):
-                    self.log_event(change, event, **details)
+        """Writes a line about a dataset to the audit log, unless the same is there already.
+
+        Args:
+          name: the keyset.
+          event: what happened.
+          **details: to what; JSON values.
+        """
+        if _is_logged(self._files.audit_log(name), event, details):
+            return
+        with self._files.changing(name) as change:
+            if not _is_logged(change.log, event, details):
+                self._files.log_event(change, event, **details)
 
     def forget_versions(self, name: str, home: str, kept: dict[str, int]) -> None:
         """Forgets, and logs as deleted, the versions of a dataset that are gone.
 
         Args:
+          name: the keyset.
           home: the dataset's home; the caller holds its lock.
           kept: the versions that are there, and the key that each is under.
         """
-        place = storage.absolute(home)
-        here = {storage.join(place, version): key_id for version, key_id in kept.items()}
-        recorded = self.metadata(name).keys
+        absolute_home = storage.absolute(home)
+        existing = {storage.join(absolute_home, version): key_id for version, key_id in kept.items()}
         gone = {
-            key_id: [p for p in record.datasets if storage.parent(p) == place and here.get(p) != key_id]
-            for key_id, record in recorded.items()
+            key_id: [
+                version
+                for version in record.datasets
+                if storage.parent(version) == absolute_home and existing.get(version) != key_id
+            ]
+            for key_id, record in self.metadata(name).keys.items()
         }
         if not any(gone.values()):
             return
-        with self.changing(name) as change:
+        with self._files.changing(name) as change:
             for key_id, versions in gone.items():
                 record = change.meta.key(key_id)
-                record.datasets = [p for p in record.datasets if p not in versions]
+                record.datasets = [version for version in record.datasets if version not in versions]
                 for version in versions:
                     details = {"dataset": version, "key": key_id}
                     # One that is there under another key was begun under this one and never finished.
-                    if version not in here and not _logged(change.log, "version deleted", details):
-                        self.log_event(change, "version deleted", **details)
-            change.meta.write(self.meta_path(name))
+                    if version not in existing and not _is_logged(change.log, "version deleted", details):
+                        self._files.log_event(change, "version deleted", **details)
+            self._files.write_metadata(change)
 
 
-def _logged(log: AuditLog, event: str, details: Mapping[str, object]) -> bool:
+def _is_logged(log: AuditLog, event: str, details: Mapping[str, object]) -> bool:
     return any({"event": event, **details}.items() <= line.items() for line in log.events)
 
 
@@ -113,7 +167,7 @@ def _forget(meta: Metadata, place: str) -> list[int]:
     released = []
     for key_id, record in meta.keys.items():
         if place in record.datasets or place in record.runs:
-            record.datasets = [known for known in record.datasets if known != place]
+            record.datasets = [version for version in record.datasets if version != place]
             record.runs.pop(place, None)
             released.append(key_id)
     return released

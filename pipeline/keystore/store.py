@@ -1,18 +1,17 @@
-"""The keys of a key store: created, rotated, disabled, destroyed, opened."""
+"""The key store: its keys created, rotated, disabled, destroyed, opened."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any
 
 from tink.proto import tink_pb2
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore import keyset as keysets
-from lpe.pipeline.keystore.auditlog import key_states
-from lpe.pipeline.keystore.files import Change, KeysetFiles
+from lpe.pipeline.keystore.auditlog import AuditTrail, key_states
+from lpe.pipeline.keystore.files import Change, KeysetFiles, OpenKeyset
 from lpe.pipeline.keystore.kek import create_local_kek
 from lpe.pipeline.keystore.key import DatasetKey
 from lpe.pipeline.keystore.keyset import STATES, State
@@ -26,7 +25,14 @@ _KEK_FILE = "kek.json"
 
 @dataclasses.dataclass(frozen=True)
 class KeyInfo:
-    """One key of a keyset: its id, state, whether new datasets use it, and when it was made (ISO 8601)."""
+    """What may be said of one key of a keyset.
+
+    Attributes:
+      id: its id, unique in the keyset.
+      state: `enabled`, `disabled` or `destroyed`.
+      primary: whether new datasets are encrypted under it.
+      created: when it was made (ISO 8601); None if that was lost.
+    """
 
     id: int
     state: State
@@ -34,8 +40,36 @@ class KeyInfo:
     created: str | None
 
 
-class KeyStore(KeysetFiles):
-    """The keys of the keysets in one directory; see `KeysetFiles`."""
+class KeyStore:
+    """The keysets in one directory, and what can be done with their keys.
+
+    All methods raise KeyStoreError, whose message says what is wrong with which file, and those that change
+    something BusyError if another process holds the store for too long. They are safe to call from several
+    processes and threads: each reads the files anew. Key material leaves it as a `DatasetKey` alone.
+
+    Args:
+      uri: the directory, local or remote; `create` makes a local one.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._files = KeysetFiles(uri)
+
+    @property
+    def uri(self) -> str:
+        """The directory."""
+        return self._files.uri
+
+    def names(self) -> list[str]:
+        """The names of the keysets."""
+        return self._files.names()
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a keyset of this name."""
+        return self._files.exists(name)
+
+    def metadata(self, name: str) -> Metadata:
+        """What is remembered of a keyset besides its keys; needs no key-encryption key."""
+        return self._files.metadata(name)
 
     def create(self, name: str, kek: str | None = None, rotation_period: str | None = None) -> list[KeyInfo]:
         """Makes a keyset with one primary key.
@@ -54,57 +88,61 @@ class KeyStore(KeysetFiles):
             )
         if rotation_period is not None:
             clock.parse_period(rotation_period)
-        with self.locked() as lock:
+        with self._files.locked() as lock:
             if self.exists(name):
                 raise KeyStoreError(
-                    f"{self.keyset_path(name)}: this keyset exists; choose another name or rotate this one"
+                    f"{self._files.keyset_path(name)}: this keyset exists; choose another name or rotate this one"
                 )
-            # The default is relative, so that the folder can be moved as a whole.
-            uri = _KEK_FILE if kek is None else storage.absolute(kek)
-            place = self.kek_path(uri)
             if storage.is_remote(self.uri) and kek is None:
                 raise KeyStoreError(
                     f"{self.uri}: a remote key store must not hold its own key-encryption key; name one with --kek, "
                     "e.g. a key of your cloud's key service"
                 )
-            if not storage.is_remote(place) and not storage.exists(place):
-                create_local_kek(place)
+            # The default is relative, so that the folder can be moved as a whole.
+            recorded_kek = _KEK_FILE if kek is None else storage.absolute(kek)
+            kek_uri = self._files.kek_uri(recorded_kek)
+            if not storage.is_remote(kek_uri) and not storage.exists(kek_uri):
+                create_local_kek(kek_uri)
             key = keysets.new_key(taken=set())
-            meta = Metadata(uri, rotation_period)
             keyset = tink_pb2.Keyset(primary_key_id=key.key_id, key=[key])
-            change = Change(name, keyset, meta, self.audit_file(name), lock)
-            self.write(change, "created", key.key_id, kek=uri)
+            change = self._files.change(name, keyset, Metadata(recorded_kek, rotation_period), lock)
+            self._files.write(change, "created", key.key_id, kek=recorded_kek)
         return self.keys(name)
 
     def keys(self, name: str) -> list[KeyInfo]:
         """The keys of a keyset, oldest first."""
-        keyset, meta = self.read(name)
+        opened = self._files.read(name)
+        records = opened.meta.keys
         return [
             KeyInfo(
                 key.key_id,
                 STATES[key.status],
-                key.key_id == keyset.primary_key_id,
-                meta.keys[key.key_id].created if key.key_id in meta.keys else None,
+                key.key_id == opened.keyset.primary_key_id,
+                records[key.key_id].created if key.key_id in records else None,
             )
-            for key in keyset.key
+            for key in opened.keyset.key
         ]
 
     def rotate(self, name: str, rotation_period: str | None = None) -> list[KeyInfo]:
         """Adds a key and makes it primary; the others stay as they are.
 
         Args:
+          name: the keyset.
           rotation_period: from now on, how old a primary key may become. Default: as before.
+
+        Raises:
+          UsageError: the period is none.
         """
         if rotation_period is not None:
             clock.parse_period(rotation_period)
-        with self.changing(name) as change:
+        with self._files.changing(name) as change:
             change.meta.rotation_period = rotation_period or change.meta.rotation_period
             self._rotate(change)
         return self.keys(name)
 
     def rotate_if_due(self, name: str) -> int | None:
         """Rotates a keyset whose primary key has come of age. Returns the new key's id, or None."""
-        with self.changing(name) as change:
+        with self._files.changing(name) as change:
             due = change.meta.rotation_due()
             if due is None or due > clock.now():
                 return None
@@ -112,13 +150,13 @@ class KeyStore(KeysetFiles):
 
     def disable(self, name: str, key_id: int) -> list[KeyInfo]:
         """Nothing is encrypted or decrypted under this key until it is enabled again."""
-        with self.changing(name) as change:
+        with self._files.changing(name) as change:
             self._set_status(change, key_id, tink_pb2.DISABLED, "disabled")
         return self.keys(name)
 
     def enable(self, name: str, key_id: int) -> list[KeyInfo]:
         """Undoes `disable`."""
-        with self.changing(name) as change:
+        with self._files.changing(name) as change:
             self._set_status(change, key_id, tink_pb2.ENABLED, "enabled")
         return self.keys(name)
 
@@ -127,7 +165,7 @@ class KeyStore(KeysetFiles):
 
         Refuses a key that a recorded dataset or training run needs, unless `force`.
         """
-        with self.changing(name) as change:
+        with self._files.changing(name) as change:
             needed = uses(key_id, change.meta.key(key_id))
             if needed and not force:
                 remedy = (
@@ -150,52 +188,55 @@ class KeyStore(KeysetFiles):
         Returns:
           The ids of the destroyed keys.
         """
-        with self.changing(name) as change:
-            unused = _unused(change.keyset, change.meta, lambda use: False)
+        with self._files.changing(name) as change:
+            unused = _unused(change, lambda use: False)
             for key_id in unused:
                 self._set_status(change, key_id, tink_pb2.DESTROYED, "destroyed", forced=False)
         return unused
 
     def would_destroy(self, name: str, without: Callable[[Use], bool], *, rotated: bool) -> list[int]:
-        """The keys that `destroy_unused` would destroy if the uses that `without` picks were gone.
+        """The keys that `destroy_unused` would destroy if some uses were gone; changes nothing.
 
         Args:
+          name: the keyset.
+          without: picks the uses that are taken to be gone.
           rotated: as if the keyset had been rotated, so that its primary key were an old one.
         """
-        keyset, meta = self.read(name)
+        opened = self._files.read(name)
         if rotated:
-            keyset.primary_key_id = 0
-        return _unused(keyset, meta, without)
+            opened.keyset.primary_key_id = 0
+        return _unused(opened, without)
 
     def open(self, name: str, key_id: int | None = None) -> DatasetKey:
         """The key with this id, or the primary one."""
-        keyset, _ = self.read(name)
-        wanted = keyset.primary_key_id if key_id is None else key_id
-        self.check_enabled(keyset, name, wanted)
-        return DatasetKey(name, wanted, keysets.primitive(keyset).all()[wanted])
+        opened = self._files.read(name)
+        wanted = opened.keyset.primary_key_id if key_id is None else key_id
+        opened.check_enabled(wanted)
+        return DatasetKey(name, wanted, keysets.primitive(opened.keyset).all()[wanted])
 
-    def audit_log(self, name: str) -> tuple[list[dict[str, Any]], list[str], str]:
-        """The audit trail, oldest first; what is wrong with it (a broken chain, an unlogged key); its last hash."""
-        keyset, meta = self.read(name)
-        log = self.audit_file(name)
-        problems = log.problems(meta.log)
+    def audit_log(self, name: str) -> AuditTrail:
+        """A keyset's audit trail, checked: the chain of its lines, and that it explains every key's state."""
+        opened = self._files.read(name)
+        log = self._files.audit_log(name)
+        problems = log.problems(opened.meta.log)
         logged = key_states(log.events)
-        for key in keyset.key:
-            state, said = STATES[key.status], logged.get(key.key_id, "nothing")
-            if said != state:
-                problems.append(f"key {key.key_id} is {state} and the log says {said}")
-        return log.events, problems, log.head.hash
+        for key in opened.keyset.key:
+            state, logged_state = STATES[key.status], logged.get(key.key_id, "nothing")
+            if logged_state != state:
+                problems.append(f"key {key.key_id} is {state} and the log says {logged_state}")
+        return AuditTrail(tuple(log.events), tuple(problems), log.head.hash)
 
     def _rotate(self, change: Change) -> int:
         key = keysets.new_key(taken={old.key_id for old in change.keyset.key})
         before = change.keyset.primary_key_id
         change.keyset.key.append(key)
         change.keyset.primary_key_id = key.key_id
-        self.write(change, "rotated", key.key_id, before=before)
-        return key.key_id
+        self._files.write(change, "rotated", key.key_id, before=before)
+        new_id: int = key.key_id
+        return new_id
 
     def _set_status(self, change: Change, key_id: int, status: int, event: str, **details: object) -> None:
-        key = self.find(change.keyset, change.name, key_id)
+        key = change.find(key_id)
         if key.status == tink_pb2.DESTROYED:
             raise KeyStoreError(
                 f"key {key_id} of keyset {change.name!r} in {self.uri} is destroyed, for good"
@@ -207,34 +248,16 @@ class KeyStore(KeysetFiles):
         key.status = status
         if status == tink_pb2.DESTROYED:
             key.ClearField("key_data")
-        self.write(change, event, key_id, **details)
+        self._files.write(change, event, key_id, **details)
 
 
-@dataclasses.dataclass(frozen=True)
-class KeyRef:
-    """Names a key without holding it; pipelines carry this and open it in `setup()`.
-
-    Attributes:
-      keystore: the key store's URI.
-      name: the keyset.
-      id: the key; None for the keyset's primary one.
-    """
-
-    keystore: str
-    name: str
-    id: int | None = None
-
-    def open(self) -> DatasetKey:
-        """Fetches the key. Raises KeyStoreError."""
-        return KeyStore(self.keystore).open(self.name, self.id)
-
-
-def _unused(keyset: tink_pb2.Keyset, meta: Metadata, without: Callable[[Use], bool]) -> list[int]:
+def _unused(opened: OpenKeyset, without: Callable[[Use], bool]) -> list[int]:
+    """The old keys that were used and have no use left but those that `without` picks."""
     return [
         key.key_id
-        for key in keyset.key
+        for key in opened.keyset.key
         if key.status != tink_pb2.DESTROYED
-        and key.key_id != keyset.primary_key_id
-        and meta.key(key.key_id).used
-        and all(without(use) for use in uses(key.key_id, meta.key(key.key_id)))
+        and key.key_id != opened.keyset.primary_key_id
+        and opened.meta.key(key.key_id).used
+        and all(without(use) for use in uses(key.key_id, opened.meta.key(key.key_id)))
     ]

@@ -1,4 +1,4 @@
-"""Who needs a key: dataset versions under it, and training runs whose model was trained under it."""
+"""The uses of a key: dataset versions under it, and training runs whose model was trained under it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Use:
 
     Attributes:
       kind: what it is.
-      place: its directory.
+      place: its directory: a dataset version's or a run's.
       found: whether it is there; a disk that is not mounted now may hold it.
     """
 
@@ -34,25 +34,26 @@ class Use:
 
 def uses(key_id: int, record: KeyRecord) -> list[Use]:
     """What needs the key. A version that was encrypted under another one in the end is none of them."""
-    found = []
-    for place in record.datasets:
-        there = storage.exists(storage.join(place, INFO_FILE))
-        if not there or _key_of(place).get("id", key_id) == key_id:
-            found.append(Use("dataset", place, there))
-    found += [Use("run", place, storage.exists(storage.join(place, RUN_FILE))) for place in record.runs]
-    return found
+    needed_by = []
+    for version in record.datasets:
+        committed = storage.exists(storage.join(version, INFO_FILE))
+        if not committed or _key_of(version).get("id", key_id) == key_id:
+            needed_by.append(Use("dataset", version, committed))
+    needed_by += [Use("run", run, storage.exists(storage.join(run, RUN_FILE))) for run in record.runs]
+    return needed_by
 
 
 def versions_under(root: str, name: str) -> dict[int, list[str]]:
     """Committed versions of the datasets directly below `root` that name keyset `name`, by key id."""
-    found: dict[int, list[str]] = {}
+    versions: dict[int, list[str]] = {}
     for dataset in storage.list_names(root):
         home = storage.join(root, dataset)
         for version in committed_versions(home):
-            key = _key_of(storage.join(home, version))
+            directory = storage.join(home, version)
+            key = _key_of(directory)
             if key.get("name") == name and isinstance(key.get("id"), int):
-                found.setdefault(key["id"], []).append(storage.absolute(storage.join(home, version)))
-    return found
+                versions.setdefault(key["id"], []).append(storage.absolute(directory))
+    return versions
 
 
 def _key_of(version: str) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""tf.train.Example records in TFRecord files, a batch at a time.
+"""Batches of images as tf.train.Example records in TFRecord files, written and read.
 
-Records of one shard of fixed-shape images mostly have one length and differ only in
-their values, so a run of them is one 2-D array whose columns are the fields. What does not fit
-that pattern (encoded images, other features, mixed lengths) is parsed record by record through
-protobuf, with the same results.
+The records of a shard of fixed-shape images mostly have one length and differ only in their values, so a run of
+them is one 2-D array whose columns are the fields. What does not fit that pattern (encoded images, other features,
+mixed lengths) is parsed record by record through protobuf, with the same results.
 """
 
 from __future__ import annotations
@@ -12,33 +11,38 @@ import dataclasses
 import functools
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from PIL import Image
 
 from lpe.pipeline.records import example_proto, tfrecord
+from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
-
-OnDamage = Callable[[str, str], None]
-"""Called with (where, reason) for a record that cannot be used; it raises or takes note."""
+from lpe.transforms.image_shape import ImageShape
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordFormat:
-    """How an example is laid out in a record.
+    """The layout of an example in a record.
 
     Attributes:
       image_shape: (H, W, C) of every image, or None where shapes differ (then `encoding` is "png").
       encoding: `raw`: the image's bytes row-major; `png`: an encoded image (any that Pillow reads;
         PNG is written).
       channels: channels of an encoded image, 1 or 3.
-      image_key, label_key, id_key: feature names; without `id_key`, ids are `PREFIX-NNNNNNN`.
+      image_key: name of the image's feature.
+      label_key: name of the label's feature, an int64.
+      id_key: name of the id's feature, UTF-8 text; None where records have no id: they are then numbered,
+        `PREFIX-NNNNNNN`.
+
+    Raises:
+      ValueError: `raw` without an image shape.
     """
 
-    image_shape: tuple[int, int, int] | None
+    image_shape: ImageShape | None
     encoding: Literal["raw", "png"] = "raw"
     channels: int = 3
     image_key: str = "image"
@@ -57,8 +61,12 @@ def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
     """The batch as framed records, ready to be appended to a TFRecord file.
 
     The bytes equal those of TensorFlow's writer for the same Examples, features in sorted order.
+
+    Args:
+      batch: images uint8 [N, H, W, C]; of `fmt`'s shape where that is fixed.
+      fmt: how an example is laid out.
     """
-    ids = [name.encode() for name in batch.ids]
+    ids = [image_id.encode() for image_id in batch.ids]
     labels = [_varint(int(label)) for label in batch.labels]
     if fmt.encoding == "png":
         payloads = [np.frombuffer(_to_png(image), np.uint8) for image in batch.images]
@@ -140,16 +148,19 @@ def _to_png(image: np.ndarray) -> bytes:
 
 
 def decode(
-    file: BinaryIO, fmt: RecordFormat, *, where: str, on_damage: OnDamage, batch_size: int = 1024
+    file: BinaryIO, fmt: RecordFormat, *, where: str, on_bad_record: OnBadRecord, batch_size: int = 1024
 ) -> Iterator[ImageBatch]:
-    """Reads all examples of a TFRecord file, in order; memory is bounded by a few MB and one record.
+    """Reads all examples of a TFRecord file, in order; memory is bounded by a few MB, one batch and one record.
 
     Args:
       file: the open file, at its start; a gzip-compressed one is recognised.
-      fmt: where image, label and id are in an example.
-      where: the file's name, for errors, and the prefix of ids where records have none.
-      on_damage: called for a record whose data is damaged or is not such an example.
+      fmt: how an example is laid out.
+      where: the file's name, for errors; its last component is the prefix of ids where records have none.
+      on_bad_record: called for a record whose data is damaged or is not such an example.
       batch_size: the most images in a batch.
+
+    Yields:
+      Batches of one image shape: images uint8 [N, H, W, C], labels int64 [N].
 
     Raises:
       DataError: the framing is damaged, so that no later record can be found.
@@ -169,13 +180,12 @@ def decode(
             index += len(rows)
             continue
         for row, intact in zip(rows, sound, strict=True):
-            place = f"{where}: record {index}"
             try:
                 if not intact:
                     raise DataError("its checksum does not match")
                 parsed = _parse_example(row[tfrecord.HEADER : -tfrecord.FOOTER].tobytes(), fmt)
             except DataError as error:
-                on_damage(place, str(error))
+                on_bad_record(BadRecord(f"{where}: record {index}", str(error)))
             else:
                 if pending and (len(pending) >= batch_size or pending[0][2].shape != parsed[1].shape):
                     yield _to_batch(pending, where)
@@ -192,7 +202,7 @@ def _numbered(where: str, first: int, count: int) -> list[str]:
 
 
 def _to_batch(pending: list[tuple[int, str | None, np.ndarray, int]], where: str) -> ImageBatch:
-    ids = [_numbered(where, index, 1)[0] if name is None else name for index, name, _, _ in pending]
+    ids = [_numbered(where, index, 1)[0] if given is None else given for index, given, _, _ in pending]
     images = np.stack([image for _, _, image, _ in pending])
     return ImageBatch(ids, images, np.array([label for *_, label in pending], np.int64))
 
@@ -202,6 +212,8 @@ def _to_batch(pending: list[tuple[int, str | None, np.ndarray, int]], where: str
 
 @dataclasses.dataclass(frozen=True)
 class _Fields:
+    """The fields of N records: ids, images uint8 [N, H, W, C], labels int64 [N]."""
+
     ids: list[str] | None
     images: np.ndarray
     labels: np.ndarray
@@ -266,21 +278,21 @@ def _parse_example(data: bytes, fmt: RecordFormat) -> tuple[str | None, np.ndarr
     if not (isinstance(labels, list) and len(labels) == 1 and isinstance(labels[0], int)):
         raise DataError(f"it has no single integer {fmt.label_key!r}")
     payload = _single_bytes(features, fmt.image_key)
-    name = None
+    image_id = None
     if fmt.id_key is not None:
         try:
-            name = _single_bytes(features, fmt.id_key).decode()
+            image_id = _single_bytes(features, fmt.id_key).decode()
         except UnicodeDecodeError:
             raise DataError(f"its {fmt.id_key!r} is not UTF-8 text") from None
     if fmt.encoding == "raw":
         shape = fmt.image_shape
         if shape is None or len(payload) != int(np.prod(shape)):
             raise DataError(f"its image has {len(payload)} bytes, not those of shape {shape}")
-        return name, np.frombuffer(payload, np.uint8).reshape(shape), labels[0]
+        return image_id, np.frombuffer(payload, np.uint8).reshape(shape), labels[0]
     image = _from_encoded(payload, fmt.channels)
     if fmt.image_shape is not None and image.shape != fmt.image_shape:
         raise DataError(f"its image has shape {image.shape}, not {fmt.image_shape}")
-    return name, image, labels[0]
+    return image_id, image, labels[0]
 
 
 def _single_bytes(features: example_proto.Features, key: str) -> bytes:

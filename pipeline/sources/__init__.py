@@ -1,8 +1,12 @@
-"""Where images come from: one file per kind, named by URI."""
+"""Sources of labelled images, one file per kind, named by URI."""
 
 from __future__ import annotations
 
 from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.pipeline.sources.cifar import CifarSource
+from lpe.pipeline.sources.folder import FolderSource
+from lpe.pipeline.sources.synthetic import SyntheticSource
+from lpe.pipeline.sources.tfds import TfdsSource
 from lpe.transforms.errors import DataError
 
 KINDS = {
@@ -13,6 +17,7 @@ KINDS = {
     "dataset:DIR": "a dataset of lpe's or any TFDS directory",
     "synthetic:N": "N generated training images of ten classes",
 }
+"""The form of a URI -> what it names."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -20,7 +25,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     if uri == "cifar10":
         return "tfds", "cifar10"
     kind, colon, place = uri.partition(":")
-    if not colon or kind not in {name.partition(":")[0] for name in KINDS if ":" in name} or not place:
+    if not colon or kind not in {form.partition(":")[0] for form in KINDS if ":" in form} or not place:
         raise DataError(f"unknown source {uri!r}; sources are {', '.join(KINDS)}")
     return kind, place
 
@@ -30,25 +35,17 @@ def open_source(uri: str, options: ReadOptions) -> Source:
 
     Raises:
       DataError: the kind is unknown, or the source is missing, damaged or empty.
+      UsageError: TFDS is needed and not installed.
     """
     kind, place = split_uri(uri)
-    # Each kind brings libraries that the others do without.
     if kind == "synthetic":
-        from lpe.pipeline.sources.synthetic import SyntheticSource  # noqa: PLC0415
-
         if not place.isdecimal() or int(place) < 1:
             raise DataError(f"synthetic:{place}: N must be a whole number, at least 1")
         return SyntheticSource(int(place))
     if kind == "cifar":
-        from lpe.pipeline.sources.cifar import CifarSource  # noqa: PLC0415
-
         return CifarSource(place)
     if kind == "folder":
-        from lpe.pipeline.sources.folder import FolderSource  # noqa: PLC0415
-
         return FolderSource(place, options)
     if kind == "tfds":
-        from lpe.pipeline.sources.tfds import TfdsSource  # noqa: PLC0415
-
         return TfdsSource(place, options)
     raise DataError(f"{uri}: this job needs raw images, not a dataset")

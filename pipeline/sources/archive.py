@@ -1,4 +1,4 @@
-"""Files in a directory, a .tar or a .tar.gz, local or at gs:// and s3://, as byte ranges that any process can read."""
+"""Files of a directory, a .tar or a .tar.gz, local or at gs:// and s3://, as byte ranges that any process can read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _GET_AGAIN = "get it again and compare its checksum with the publisher's"
 
 @dataclasses.dataclass(frozen=True)
 class ByteRange:
-    """A file, or a part of one."""
+    """A file, or a part of one: bytes offset … offset + size − 1 of the file at `path`."""
 
     path: str
     offset: int
@@ -44,7 +44,7 @@ class ByteRange:
 
 
 class RangeReader:
-    """Reads byte ranges; the file of the last one stays open, since an archive's lie in one file."""
+    """Reads byte ranges, on one thread; the file of the last one stays open, since an archive's lie in one file."""
 
     def __init__(self) -> None:
         self._path: str | None = None
@@ -90,6 +90,7 @@ class RangeReader:
         return self._file.read(where.size)
 
     def close(self) -> None:
+        """Closes the file of the last range; reading opens it again."""
         if self._file is not None:
             self._file.close()
         self._file = None
@@ -135,6 +136,7 @@ class FileTree:
 
     @property
     def is_archive(self) -> bool:
+        """Whether the path is that of an archive, not of a directory."""
         if storage.is_remote(self.path):
             return self.path.endswith(_SUFFIXES)
         return not Path(self.path).is_dir()
@@ -167,9 +169,9 @@ class FileTree:
             return _members(path, path)
         # Its headers are all over it: they are read, and it is summed, in one go.
         hasher = hashlib.sha256()
-        found = list(_members(path, path, hasher))
+        members = list(_members(path, path, hasher))
         self._sha256 = hasher.hexdigest()
-        return found
+        return members
 
     def close(self) -> None:
         """Removes the temporary file, if there is one."""
@@ -197,7 +199,7 @@ class FileTree:
 
 @contextlib.contextmanager
 def spooling(shown: str) -> Iterator[None]:
-    """Around writing temporary files for `shown`: an OSError (disk full) becomes a DataError."""
+    """Turns an OSError (disk full) within the block, which writes temporary files for `shown`, into a DataError."""
     try:
         yield
     except OSError as error:
@@ -221,8 +223,8 @@ def sha256_of(path: str) -> str:
     return hasher.hexdigest()
 
 
-def _by_name(found: Iterable[tuple[str, ByteRange]], shown: str) -> dict[str, ByteRange]:
-    files = dict(found)  # in a tar that was added to, the last member of a name counts
+def _by_name(files_found: Iterable[tuple[str, ByteRange]], shown: str) -> dict[str, ByteRange]:
+    files = dict(files_found)  # in a tar that was added to, the last member of a name counts
     for name in files:
         try:
             name.encode()

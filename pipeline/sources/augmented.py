@@ -21,11 +21,12 @@ SPLIT = "train"
 
 @dataclasses.dataclass(frozen=True)
 class AugmentedReader:
-    """Another reader's images, augmented.
+    """The reader of another one's images, augmented; ids and labels stay as they are.
 
     Attributes:
       reader: reads plain images.
-      augmentation, copy: see `Augmentation`.
+      augmentation: what is done to an image.
+      copy: which copy this is, from 1.
     """
 
     reader: Reader
@@ -33,34 +34,36 @@ class AugmentedReader:
     copy: int
 
     def expected(self) -> int:
+        """See `Reader`."""
         return self.reader.expected()
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
+        """See `Reader`."""
         for batch in self.reader.batches(on_bad_record):
             yield self.augmentation.apply(batch, self.copy)
 
 
-def with_copies(source: Plan, augmentation: Augmentation | None) -> Plan:
-    """The input with augmented copies of its training images added.
+def with_copies(plan: Plan, augmentation: Augmentation | None) -> Plan:
+    """The plan with augmented copies of its training images added; itself without an augmentation.
 
     Raises:
       UsageError: it has no training images, or has such copies already.
     """
     if augmentation is None:
-        return source
-    if SPLIT not in source.splits:
-        raise UsageError(f"augmentation needs a split {SPLIT!r}; there is {', '.join(source.splits)}")
+        return plan
+    if SPLIT not in plan.splits:
+        raise UsageError(f"augmentation needs a split {SPLIT!r}; there is {', '.join(plan.splits)}")
     added = tuple(
         ShardTask(name, task.index, task.count, AugmentedReader(task.reader, augmentation, copy))
         for copy in range(1, augmentation.copies + 1)
         if (name := copy_split(SPLIT, copy))
-        for task in source.tasks
+        for task in plan.tasks
         if task.split == SPLIT
     )
-    taken = {task.split for task in added} & set(source.splits)
+    taken = {task.split for task in added} & set(plan.splits)
     if taken:
         raise UsageError(f"the dataset has augmented copies already: {', '.join(sorted(taken))}")
-    return dataclasses.replace(source, tasks=source.tasks + added)
+    return dataclasses.replace(plan, tasks=plan.tasks + added)
 
 
 def to_json(augmentation: Augmentation) -> dict[str, Any]:

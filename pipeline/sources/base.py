@@ -1,4 +1,4 @@
-"""What every source of images offers: a description, a digest, and slices to read."""
+"""The interface of a source of images: a description, a digest, and slices to read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import numpy as np
 
 from lpe.pipeline.records.bad_records import OnBadRecord
 from lpe.pipeline.sources.splits import Positions
+from lpe.transforms.image_shape import ImageShape
 
 AnyPositions = np.ndarray | Positions
-"""Places in a split, int64 and ascending."""
+"""Positions in a split, int64 [N], ascending."""
 
 ImageSize = tuple[int, int] | Literal["same", "any"]
+"""(height, width), or a word; see `ReadOptions`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
-    """How image files become arrays.
+    """The size and channels in which image files are read.
 
     Attributes:
       image_size: `"same"`: all images must have one size, another is a bad record;
@@ -34,24 +36,25 @@ class ReadOptions:
 
     @property
     def channels(self) -> int:
+        """1 or 3."""
         return 1 if self.grey else 3
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceInfo:
-    """What a source holds, known before any image is decoded.
+    """The content of a source, known before any image is decoded.
 
     Attributes:
       name: a name for the dataset, letters, digits and underscores.
       class_names: class i is called class_names[i].
       image_shape: (H, W, C), or None where shapes differ.
       splits: examples per split, in the source's order of splits.
-      bytes_per_image: expected size of one stored image, for choosing the shard count.
+      bytes_per_image: expected size in bytes of one stored image, for choosing the shard count.
     """
 
     name: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int] | None
+    image_shape: ImageShape | None
     splits: Mapping[str, int]
     bytes_per_image: int
 
@@ -62,7 +65,7 @@ class SourceBatch:
 
     Attributes:
       offsets: int64 [N], index of each image in its slice, ascending (bad records are missing).
-      names: the images' original names, e.g. `train/cat/0001.jpg` or `data_batch_1.bin#17`.
+      names: the images' original names, e.g. `train/cat/0001.jpg` or `data_batch_1.bin#17`; unique in the source.
       images: uint8 [N, H, W, C].
       labels: int64 [N].
     """
@@ -74,26 +77,40 @@ class SourceBatch:
 
 
 class Slice(abc.ABC):
-    """Some images of one split; a small picklable value, read on whatever machine works on it."""
+    """Some images of one split: a small picklable value, read on whatever machine works on it.
+
+    Slices are immutable. Each call of `batches` opens files of its own and gives the same images while the source
+    stays the same; several threads or processes may read at once, one iterator belongs to one thread. The arrays of
+    a batch may be read-only: copy before changing.
+    """
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """Images in the slice, bad ones included."""
+        """Images in the slice, bad ones included; known without reading."""
 
     @abc.abstractmethod
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
         """Reads the slice in order, at most `batch_size` images at a time.
 
-        A single damaged or unfitting image goes to `on_bad_record`; what makes the whole
-        slice unreadable (a missing file, a truncated archive) raises `DataError`.
+        Args:
+          batch_size: the most images in a batch.
+          on_bad_record: called for each image that is damaged or does not fit, on the thread that iterates.
+
+        Raises:
+          DataError: the whole slice is unreadable: a missing file, a truncated archive.
         """
 
 
 class Source(abc.ABC):
     """Labelled images in splits, each image at a fixed position of its split.
 
-    The order of positions is part of the source: the same content gives the same order on
-    every machine. A source may hold temporary files: use it as a context manager.
+    The order of positions is part of the source: the same content gives the same order on every machine. A source
+    is opened, asked and closed by one thread where the job starts, and never changes what it reads; it may hold
+    temporary files, so use it as a context manager. What travels to workers are its slices.
+
+    Attributes:
+      uri: names the source, see `lpe.pipeline.sources.KINDS`.
+      info: what it holds.
     """
 
     uri: str
@@ -101,7 +118,7 @@ class Source(abc.ABC):
 
     @property
     def temporary(self) -> bool:
-        """Whether slices read temporary files of this machine."""
+        """Whether slices read temporary files of this machine, which `close` removes."""
         return False
 
     @abc.abstractmethod
@@ -110,10 +127,10 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def slice(self, split: str, positions: AnyPositions) -> Slice:
-        """The images of `split` at `positions` (int64 [N], ascending)."""
+        """The images of `split`, a key of `info.splits`, at `positions` (int64 [N], ascending)."""
 
     def close(self) -> None:  # noqa: B027  (most sources have nothing to remove)
-        """Removes temporary files; slices cannot be read any more."""
+        """Removes temporary files; slices that read them cannot be read any more. May be called again."""
 
     def __enter__(self) -> Source:
         return self

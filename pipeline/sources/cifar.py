@@ -89,9 +89,11 @@ class CifarSource(Source):
 
     @property
     def temporary(self) -> bool:
+        """See `Source`."""
         return self._tree.temporary or self._spool is not None
 
     def slice(self, split: str, positions: AnyPositions) -> CifarSlice:
+        """See `Source`."""
         parts, positions = self._parts[split], np.asarray(positions)
         ends = np.cumsum([len(part.records) for part in parts])
         which = np.searchsorted(ends, positions, side="right")
@@ -104,6 +106,7 @@ class CifarSource(Source):
         return CifarSlice(self.uri, tuple(pieces), self._label_bytes, len(self.info.class_names))
 
     def close(self) -> None:
+        """See `Source`."""
         self._tree.close()
         if self._spool is not None:
             self._spool.cleanup()
@@ -157,7 +160,7 @@ class _Part:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CifarSlice(Slice):
-    """Records of one or more data files."""
+    """The slice of an official CIFAR dataset: records of one or more data files."""
 
     uri: str
     pieces: tuple[_Part, ...]
@@ -168,6 +171,7 @@ class CifarSlice(Slice):
         return sum(len(piece.records) for piece in self.pieces)
 
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
+        """See `Slice`; a label of no class is a bad record."""
         size = self.label_bytes + _PIXELS
         first = 0
         with RangeReader() as reader:
@@ -199,9 +203,10 @@ def _rows(reader: RangeReader, where: ByteRange, records: np.ndarray, size: int)
     first, last = int(records[0]), int(records[-1])
     if last - first < _SPAN * len(records):
         span = ByteRange(where.path, where.offset + first * size, (last + 1 - first) * size)
-        return np.frombuffer(reader.read(span), np.uint8).reshape(-1, size)[records - first]
-    each = (ByteRange(where.path, where.offset + record * size, size) for record in records.tolist())
-    return np.stack([np.frombuffer(data, np.uint8) for data in reader.read_each(each)])
+        rows: np.ndarray = np.frombuffer(reader.read(span), np.uint8).reshape(-1, size)[records - first]
+        return rows
+    ranges = (ByteRange(where.path, where.offset + record * size, size) for record in records.tolist())
+    return np.stack([np.frombuffer(data, np.uint8) for data in reader.read_each(ranges)])
 
 
 def _find_layout(tree: FileTree, path: str) -> tuple[_Layout, dict[str, ByteRange]]:
@@ -210,19 +215,19 @@ def _find_layout(tree: FileTree, path: str) -> tuple[_Layout, dict[str, ByteRang
     for name, where in tree.files.items():
         folder, _, file = name.rpartition("/")
         folders.setdefault(folder, {})[file] = where
-    found = []
+    candidates = []
     for layout in _LAYOUTS:
         wanted = [name for names in layout.splits.values() for name in names] + [layout.names_file]
         for folder, files in folders.items():
             missing = [name for name in wanted if name not in files]
             if len(missing) < len(wanted):
-                found.append((missing, layout, folder))
-    whole = [folder or "." for missing, _, folder in found if not missing]
+                candidates.append((missing, layout, folder))
+    whole = [folder or "." for missing, _, folder in candidates if not missing]
     if len(whole) > 1:
         raise DataError(f"{path}: several CIFAR datasets ({', '.join(whole)}); name the folder of one")
-    if not found:
+    if not candidates:
         raise DataError(f"{path}: none of CIFAR's official layouts; for images in folders use folder:{path}")
-    missing, layout, folder = min(found, key=lambda each: len(each[0]))
+    missing, layout, folder = min(candidates, key=lambda candidate: len(candidate[0]))
     if missing:
         raise DataError(f"{path}: incomplete, {', '.join(missing)} missing; get the archive again")
     return layout, folders[folder]

@@ -1,4 +1,4 @@
-"""The pickles of CIFAR's python layout, read without running what else a pickle can hold."""
+"""A reader of the pickles of CIFAR's python layout that refuses all code but what these need."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from lpe.pipeline.sources.archive import ByteRange, FileTree, RangeReader
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
 from lpe.pipeline.sources.imagefile import SUFFIXES, LabelledImage, decode_image, image_size, in_batches
 from lpe.transforms.errors import DataError
+from lpe.transforms.image_shape import ImageShape
 
 _SPLITS = {
     "train": "train",
@@ -76,17 +77,20 @@ class FolderSource(Source):
 
     @property
     def temporary(self) -> bool:
+        """See `Source`."""
         return self._tree.temporary
 
     def slice(self, split: str, positions: AnyPositions) -> FolderSlice:
+        """See `Source`."""
         files = self._files[split]
         chosen = tuple(files[position] for position in np.asarray(positions).tolist())
         return FolderSlice(self.uri.removeprefix("folder:"), chosen, self._options, self.info.image_shape)
 
     def close(self) -> None:
+        """See `Source`."""
         self._tree.close()
 
-    def _shape(self) -> tuple[int, int, int] | None:
+    def _shape(self) -> ImageShape | None:
         """The shape of all images: the one asked for, or that of most among the first."""
         size = self._options.image_size
         if size == "any":
@@ -96,28 +100,29 @@ class FolderSource(Source):
             first = itertools.islice((file for file in files if _is_image(file.name)), _HEADERS)
             with RangeReader() as reader:
                 sizes = [image_size(data) for data in reader.read_each(file.bytes for file in first)]
-            found = collections.Counter(size for size in sizes if size is not None)
-            if not found:
+            counts = collections.Counter(size for size in sizes if size is not None)
+            if not counts:
                 raise DataError(
                     f"{self._tree.path}: none of the first files is a readable image; check the path"
                 )
-            return (*found.most_common(1)[0][0], self._options.channels)
+            return (*counts.most_common(1)[0][0], self._options.channels)
         return (*size, self._options.channels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FolderSlice(Slice):
-    """Some image files; those of another shape than `shape` (if it is fixed) are bad records."""
+    """The slice of a folder: image files; those of another shape than `shape` (if it is fixed) are bad records."""
 
     root: str
     files: tuple[_File, ...]
     options: ReadOptions
-    shape: tuple[int, int, int] | None
+    shape: ImageShape | None
 
     def __len__(self) -> int:
         return len(self.files)
 
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
+        """See `Slice`."""
         return in_batches(self._images(on_bad_record), batch_size)
 
     def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
@@ -162,7 +167,7 @@ def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[
     ):
         around += 1
     in_splits = all(parts[around].lower() in _SPLITS for parts in images)
-    found: dict[str, list[tuple[str, str]]] = {}
+    labelled: dict[str, list[tuple[str, str]]] = {}
     for name, parts in kept.items():
         # What lies beside the directories of images (a README, docs/) is none of the dataset.
         if parts[:around] != images[0][:around] or (in_splits and parts[around].lower() not in _SPLITS):
@@ -170,19 +175,19 @@ def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[
         split = _SPLITS[parts[around].lower()] if in_splits else "train"
         inner = parts[around + in_splits :]
         if len(inner) >= 2:
-            found.setdefault(split, []).append((name, inner[0]))
+            labelled.setdefault(split, []).append((name, inner[0]))
         elif _is_image(name):
             raise DataError(f"{path}/{name}: this image is in no class directory; move it into one")
-    class_names = tuple(sorted({label for files in found.values() for _, label in files}))
+    class_names = tuple(sorted({label for files in labelled.values() for _, label in files}))
     numbers = {label: number for number, label in enumerate(class_names)}
-    ordered = [split for split in ("train", "validation", "test") if split in found]
+    ordered = [split for split in ("train", "validation", "test") if split in labelled]
     # Sorted by a hash of the path, not by class: consecutive images are mixed, so that shards are
     # alike and the numbers in neutral ids do not tell the class.
     return {
         split: [
             _File(name, tree.files[name], numbers[label])
             for name, label in sorted(
-                found[split], key=lambda item: hashlib.sha256(item[0].encode()).digest()
+                labelled[split], key=lambda item: hashlib.sha256(item[0].encode()).digest()
             )
         ]
         for split in ordered

@@ -1,4 +1,4 @@
-"""Encoded images (PNG, JPEG, and what else Pillow reads) as arrays, and arrays of many sizes as batches."""
+"""Decoding of image files (PNG, JPEG, and what else Pillow reads), and batches of images of many sizes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lpe.pipeline.sources.base import ReadOptions, SourceBatch
 from lpe.transforms.errors import DataError
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+"""The endings, in lower case, of files that are taken for images."""
 
 _BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into memory
 

@@ -1,4 +1,4 @@
-"""A job's input, planned: what it holds, its digest, and one task per shard."""
+"""Plans: opened inputs, each with its description, its digest and one task per shard."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from lpe.pipeline.sources.base import ReadOptions, Source
 from lpe.pipeline.sources.splits import cut, shard_bounds
 from lpe.pipeline.sources.task import ShardTask, SliceReader
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.image_shape import ImageShape
 
-RECORD_BYTES = 100  # of a record besides its image, at most, unless names are kept as ids
+RECORD_BYTES = 100
+"""Bytes of a record besides its image, at most, unless names are kept as ids."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReadSpec:
-    """What to read and how.
+    """The input of a job as its user names it.
 
     Attributes:
       source: a source URI.
       options: how image files become arrays.
-      validation_fraction: cut a validation split from train, e.g. "0.1".
+      validation_fraction: cut a validation split from train, e.g. "0.1"; a decimal, so that it is exact.
       keep_ids: use original names as ids instead of neutral ones.
     """
 
@@ -37,23 +39,25 @@ class ReadSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A planned input.
+    """An opened input.
 
     Attributes:
+      source: its URI.
       name: a name for the dataset.
       class_names: class i is called class_names[i].
       image_shape: (H, W, C), or None where shapes differ.
       channels: 1 or 3, or what image_shape says.
       tasks: one per shard, split after split.
-      digest: of the source's content.
+      digest: SHA-256 (hex) of the source's content; empty if it was not asked for.
       origin: digest of the source where the images came from in the beginning.
       dataset: the dataset that is read, if it is one.
       temporary: whether the tasks read temporary files of this machine.
     """
 
+    source: str
     name: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int] | None
+    image_shape: ImageShape | None
     channels: int
     tasks: tuple[ShardTask, ...]
     digest: str
@@ -63,20 +67,29 @@ class Plan:
 
     @property
     def splits(self) -> tuple[str, ...]:
+        """The names of its splits, in order."""
         return tuple(dict.fromkeys(task.split for task in self.tasks))
 
     @property
     def examples(self) -> int:
+        """Examples of all tasks, bad ones included."""
         return sum(task.reader.expected() for task in self.tasks)
 
-    def require_plain(self, remedy: str) -> None:
-        if self.dataset is not None and self.dataset.encrypted:
-            raise DataError(f"{self.dataset.directory}: this dataset is encrypted already; {remedy}")
-
     def output_format(self) -> RecordFormat:
-        """Raw bytes where all images have one shape, PNG otherwise."""
-        encoding = "png" if self.image_shape is None else "raw"
-        return RecordFormat(self.image_shape, encoding, self.channels)  # type: ignore[arg-type]
+        """The format to store its images in: raw bytes where all have one shape, PNG otherwise."""
+        return RecordFormat(self.image_shape, "png" if self.image_shape is None else "raw", self.channels)
+
+    def require_plain(self, remedy: str) -> None:
+        """Refuses ciphertext.
+
+        Args:
+          remedy: what to do instead.
+
+        Raises:
+          DataError: the input is an encrypted dataset.
+        """
+        if self.dataset is not None and self.dataset.encrypted:
+            raise DataError(f"{self.source}: this dataset is encrypted already; {remedy}")
 
 
 @contextlib.contextmanager
@@ -84,7 +97,8 @@ def open_plan(spec: ReadSpec, *, digest: bool = True) -> Iterator[Plan]:
     """Opens and plans an input; its tasks can be read while the block lasts.
 
     Args:
-      digest: without it a source's is empty: to compute it may take reading all that is there.
+      spec: what to read.
+      digest: whether to compute the digest of a source, which may take reading all that is there.
 
     Raises:
       UsageError: an option does not go with the source.
@@ -97,14 +111,14 @@ def open_plan(spec: ReadSpec, *, digest: bool = True) -> Iterator[Plan]:
                 f"{spec.source}: a dataset is read as it is; image size, ids and the validation split are "
                 "decided when it is ingested"
             )
-        yield plan_dataset(open_dataset(place))
+        yield dataclasses.replace(plan_dataset(open_dataset(place)), source=spec.source)
         return
     with open_source(spec.source, spec.options) as source:
-        yield _source_input(source, spec, source.digest() if digest else "")
+        yield _plan_source(source, spec, source.digest() if digest else "")
 
 
 def plan_dataset(data: Dataset) -> Plan:
-    """The input that a dataset on disk is: a task for each of its shards."""
+    """The plan that reads a dataset, with a task for each of its shards. Raises DataError if it is empty."""
     tasks = []
     for split, info in data.splits.items():
         recorded = data.shards(split)
@@ -117,6 +131,7 @@ def plan_dataset(data: Dataset) -> Plan:
     if not any(task.reader.expected() for task in tasks):
         raise DataError(f"{data.directory}: this dataset is empty")
     return Plan(
+        source=f"dataset:{data.directory}",
         name=data.name,
         class_names=data.class_names,
         image_shape=data.image_shape,
@@ -128,26 +143,27 @@ def plan_dataset(data: Dataset) -> Plan:
     )
 
 
-def _source_input(source: Source, spec: ReadSpec, digest: str) -> Plan:
+def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
     info = source.info
     tasks = []
     for split, part in cut(info.splits, spec.validation_fraction).items():
         bounds = shard_bounds(len(part), info.bytes_per_image + RECORD_BYTES)
         for i, (start, stop) in enumerate(bounds):
-            images = source.slice(part.source, part.positions(start, stop))
+            images = source.slice(part.source_split, part.positions(start, stop))
             reader = SliceReader(images, split, start, spec.keep_ids)
             tasks.append(ShardTask(split, i, len(bounds), reader))
     if not tasks:
         raise DataError(f"{spec.source}: no images there; check the path")
     channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
     return Plan(
-        info.name,
-        info.class_names,
-        info.image_shape,
-        channels,
-        tuple(tasks),
-        digest,
-        digest,
+        source=spec.source,
+        name=info.name,
+        class_names=info.class_names,
+        image_shape=info.image_shape,
+        channels=channels,
+        tasks=tuple(tasks),
+        digest=digest,
+        origin=digest,
         dataset=None,
         temporary=source.temporary,
     )

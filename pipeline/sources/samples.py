@@ -1,4 +1,4 @@
-"""A few images of an input, for pictures and statistics."""
+"""Samples of a plan's images, for pictures and statistics."""
 
 from __future__ import annotations
 
@@ -7,55 +7,69 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lpe.pipeline.records.bad_records import fail_on_bad_record
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.sources.plan import Plan
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 
 
-def examples(source: Plan, split: str | None) -> Iterator[ImageBatch]:
-    """The examples of a split (`test` or else the first one), one at a time.
+def examples(plan: Plan, split: str | None) -> Iterator[ImageBatch]:
+    """The examples of a split (default: `test` or else the first one), each as a batch of one.
 
     Raises:
       DataError: there is no such split, or an image cannot be read.
     """
-    wanted = split or ("test" if "test" in source.splits else source.splits[0])
-    if wanted not in source.splits:
-        raise DataError(f"no split {wanted!r}; there is {', '.join(source.splits)}")
-    for task in source.tasks:
+    wanted = split or ("test" if "test" in plan.splits else plan.splits[0])
+    if wanted not in plan.splits:
+        raise DataError(f"no split {wanted!r}; there is {', '.join(plan.splits)}")
+    for task in plan.tasks:
         if task.split == wanted:
-            for batch in task.reader.batches(fail_on_bad_record):
+            for batch in task.reader.batches(fail(REPLACE_OR_SKIP)):
                 for i in range(len(batch)):
                     part = slice(i, i + 1)
                     yield ImageBatch(batch.ids[part], batch.images[part], batch.labels[part])
 
 
-def first_images(source: Plan, split: str | None, count: int) -> np.ndarray:
-    """The first `count` images of a split, uint8 [N, H, W, C]; all of one shape."""
-    return np.concatenate([example.images for example in itertools.islice(examples(source, split), count)])
+def first_images(plan: Plan, split: str | None, count: int) -> np.ndarray:
+    """The first `count` images of a split, uint8 [N, H, W, C].
+
+    Raises:
+      DataError: as for `examples`.
+      ValueError: the images differ in shape.
+    """
+    return np.concatenate([example.images for example in itertools.islice(examples(plan, split), count)])
 
 
-def first_examples(source: Plan, split: str | None, count: int) -> ImageBatch:
-    """The first `count` examples of a split (default: the one with most of them); all of one shape."""
+def first_examples(plan: Plan, split: str | None, count: int) -> ImageBatch:
+    """The first `count` examples of a split (default: the one with most of them).
+
+    Raises:
+      DataError: as for `examples`.
+      ValueError: the images differ in shape.
+    """
     if split is None:
-        sizes = dict.fromkeys(source.splits, 0)
-        for task in source.tasks:
+        sizes = dict.fromkeys(plan.splits, 0)
+        for task in plan.tasks:
             sizes[task.split] += task.reader.expected()
         split = max(sizes, key=lambda name: sizes[name])
-    found = list(itertools.islice(examples(source, split), count))
+    chosen = list(itertools.islice(examples(plan, split), count))
     return ImageBatch(
-        [name for example in found for name in example.ids],
-        np.concatenate([example.images for example in found]),
-        np.concatenate([example.labels for example in found]),
+        [image_id for example in chosen for image_id in example.ids],
+        np.concatenate([example.images for example in chosen]),
+        np.concatenate([example.labels for example in chosen]),
     )
 
 
-def one_of_each_class(source: Plan, split: str | None, count: int) -> list[ImageBatch]:
-    """`count` examples: the first of each class, then whatever comes first."""
+def one_of_each_class(plan: Plan, split: str | None, count: int) -> list[ImageBatch]:
+    """Up to `count` examples, each a batch of one: the first of each class, then whatever comes first.
+
+    Raises:
+      DataError: as for `examples`.
+    """
     first: dict[int, ImageBatch] = {}
     others: list[ImageBatch] = []
     # A few hundred images are enough to meet most classes.
-    for example in itertools.islice(examples(source, split), max(1000, count)):
+    for example in itertools.islice(examples(plan, split), max(1000, count)):
         label = int(example.labels[0])
         if label not in first:
             first[label] = example

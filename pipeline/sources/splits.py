@@ -1,4 +1,4 @@
-"""Which images of a source go to which split, and which shard, by arithmetic alone."""
+"""The division of a source's images among splits and shards, by arithmetic alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from lpe.transforms.errors import UsageError
 
 SHARD_BYTES = 128 * 1000 * 1000
-"""The most that a shard should hold, but for splits that would have too many shards."""
+"""The most bytes that a shard should hold, but for splits that would have too many shards."""
 _MOST_SHARDS = 10_000
 _LARGEST_SHARD_BYTES = 1000 * 1000 * 1000  # TFDS's own limit is about this
 _LEAST_SHARDS = 8
@@ -23,13 +23,13 @@ class SplitPart:
     """The images of an output split: some of one split of the source.
 
     Attributes:
-      source: the source's split.
-      size: how many images that has.
+      source_split: the source's split.
+      size: how many images that split has.
       fraction: the part of them that is cut off for validation; 0 for all of it.
       cut_off: whether this is the part cut off, or the rest.
     """
 
-    source: str
+    source_split: str
     size: int
     fraction: fractions.Fraction = fractions.Fraction(0)
     cut_off: bool = False
@@ -72,7 +72,7 @@ class Positions:
 
 
 def cut(splits: Mapping[str, int], validation_fraction: str | None) -> dict[str, SplitPart]:
-    """The output splits of a source, empty ones left out.
+    """The output splits of a source, by name, empty ones left out; each image is in exactly one.
 
     Args:
       splits: images per split of the source.
@@ -103,10 +103,14 @@ def cut(splits: Mapping[str, int], validation_fraction: str | None) -> dict[str,
 
 
 def shard_bounds(images: int, bytes_per_image: int) -> list[tuple[int, int]]:
-    """Start and stop of each shard.
+    """The positions of each shard of a split, (start, stop), in order and without gaps.
 
     At most 128 MB each; where that gives more than 10,000 shards, at most 1 GB. At least 8 where there are images
     enough.
+
+    Args:
+      images: how many the split has.
+      bytes_per_image: size of a stored record.
     """
     size = images * bytes_per_image
     needed = -(-size // min(_LARGEST_SHARD_BYTES, max(SHARD_BYTES, -(-size // _MOST_SHARDS))))

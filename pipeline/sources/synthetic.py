@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lpe.pipeline.records.bad_records import OnBadRecord
 from lpe.pipeline.sources.base import AnyPositions, Slice, Source, SourceBatch, SourceInfo
@@ -80,7 +81,7 @@ class SyntheticSource(Source):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SyntheticSlice(Slice):
-    """The images of a split at `positions` (int64 [N])."""
+    """The slice of a synthetic source: the images of a split at `positions` (int64 [N])."""
 
     seed: int
     split: str
@@ -123,50 +124,53 @@ def draw(seed: int, split: str, positions: np.ndarray) -> tuple[np.ndarray, np.n
     return images, labels
 
 
-def _uint64(value: int) -> np.ndarray:
+def _uint64(value: int) -> NDArray[np.uint64]:
     """uint64 [1] holding `value` modulo 2^64: arrays wrap around in silence, NumPy's scalars warn."""
     return np.array([value % 2**64], np.uint64)
 
 
-def _hash(state: np.ndarray, counter: np.ndarray) -> np.ndarray:
+def _hash(state: NDArray[np.uint64], counter: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Output `counter` of the splitmix64 generator in `state`; both uint64, broadcast together."""
-    z = state + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z: NDArray[np.uint64] = state + (counter + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    z ^= z >> np.uint64(31)
+    return z
 
 
 class _Parameters:
-    """The random parameters of N images: every call takes the next counter of each image's generator."""
+    """The random parameters of N images: every call takes the next counter of each image's generator (uint64 [N])."""
 
-    def __init__(self, states: np.ndarray) -> None:
+    def __init__(self, states: NDArray[np.uint64]) -> None:
         self._states = states
         self._counter = 0
 
-    def uniform(self, low: float, high: float) -> np.ndarray:
+    def uniform(self, low: float, high: float) -> NDArray[np.float64]:
         """float64 [N, 1] in [low, high)."""
         bits = _hash(self._states, _uint64(self._counter)) >> np.uint64(11)
         self._counter += 1
         return (low + (high - low) * (bits.astype(np.float64) / 2.0**53))[:, None]
 
-    def sign(self) -> np.ndarray:
+    def sign(self) -> NDArray[np.float64]:
         """float64 [N, 1], −1 or 1."""
         return np.where(self.uniform(0, 1) < 0.5, -1.0, 1.0)
 
-    def colours(self, low: int, high: int) -> np.ndarray:
+    def colours(self, low: int, high: int) -> NDArray[np.uint32]:
         """uint32 [N, 1], red + 256·green + 256²·blue, each in low..high−1."""
         red, green, blue = (self.uniform(low, high).astype(np.uint32) for _ in range(CHANNELS))
-        return red + np.uint32(256) * green + np.uint32(65536) * blue
+        packed: NDArray[np.uint32] = red + np.uint32(256) * green + np.uint32(65536) * blue
+        return packed
 
 
-def _labels(stream: np.ndarray, index: np.ndarray) -> np.ndarray:
+def _labels(stream: NDArray[np.uint64], index: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Ten consecutive positions hold the ten classes in one of 40 orders (an affine map modulo 10)."""
     group = _hash(_hash(stream, _uint64(_LABEL_COUNTER)), index // np.uint64(10))
     factor = np.array([1, 3, 7, 9], np.uint64)[(group & np.uint64(3)).astype(np.int64)]
-    return ((factor * (index % np.uint64(10)) + (group >> np.uint64(32))) % np.uint64(10)).astype(np.int64)
+    labels: NDArray[np.uint64] = (factor * (index % np.uint64(10)) + (group >> np.uint64(32))) % np.uint64(10)
+    return labels.astype(np.int64)
 
 
-def _paint(states: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _paint(states: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Images uint8 [N, 32, 32, 3] of the classes `labels` (int64 [N]) from uint64 [N] generators."""
     parameters = _Parameters(states)
     # Light on dark or dark on light: at least 33 grey levels apart in each channel.
@@ -186,11 +190,12 @@ def _paint(states: np.ndarray, labels: np.ndarray) -> np.ndarray:
     counter = np.arange(SIZE * SIZE // 2, dtype=np.uint64) + np.uint64(_NOISE_COUNTER)
     noise = _hash(states[:, None], counter).astype("<u8").view("<u4")
     pixels = (pixels + (noise & np.uint32(0x1F1F1F))).astype("<u4")
-    return pixels.view(np.uint8).reshape(len(labels), SIZE, SIZE, 4)[..., :CHANNELS]
+    images: NDArray[np.uint8] = pixels.view(np.uint8).reshape(len(labels), SIZE, SIZE, 4)[..., :CHANNELS]
+    return images
 
 
-def _clutter_mask(parameters: _Parameters) -> np.ndarray:
-    """bool [N, 32, 32]: a rectangle of 2 to 6 pixels a side in each image."""
+def _clutter_mask(parameters: _Parameters) -> NDArray[np.bool_]:
+    """A rectangle of 2 to 6 pixels a side in each image, as bool [N, 32, 32]."""
     pixel = np.arange(SIZE, dtype=np.float64)
     inside = []
     for _ in range(2):
@@ -199,8 +204,8 @@ def _clutter_mask(parameters: _Parameters) -> np.ndarray:
     return inside[0][:, :, None] & inside[1][:, None, :]
 
 
-def _shape_mask(parameters: _Parameters, labels: np.ndarray) -> np.ndarray:
-    """bool [N, 32, 32]: where the shape of each image is."""
+def _shape_mask(parameters: _Parameters, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The pixels of each image's shape, as bool [N, 32, 32]."""
     radius = parameters.uniform(7, 12)
     room = SIZE / 2 - radius
     centre_x = SIZE / 2 + room * parameters.uniform(-1, 1)
@@ -223,18 +228,18 @@ def _shape_mask(parameters: _Parameters, labels: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _fraction(value: np.ndarray) -> np.ndarray:
+def _fraction(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64 in [0, 1): `value` above its floor; what is made of it repeats with period 1."""
     return value - np.floor(value)
 
 
-def _dots(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _dots(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.bool_]:
     u, v = _fraction(u * 1.25) - 0.5, _fraction(v * 1.25) - 0.5
     return u * u + v * v < 0.09
 
 
 # Class name -> mask from coordinates u (right), v (down), float64, relative to the centre, in radii.
-_MASKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+_MASKS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]] = {
     "disc": lambda u, v: u * u + v * v < 1,
     "ring": lambda u, v: np.abs(u * u + v * v - 0.65) < 0.35,
     "square": lambda u, v: np.maximum(np.abs(u), np.abs(v)) < 0.85,

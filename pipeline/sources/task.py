@@ -1,4 +1,4 @@
-"""A shard to be worked on: which one, and where its input is."""
+"""Tasks: shards to be worked on, each with the reader of its input."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from lpe.transforms.batch import ImageBatch
 
 @dataclasses.dataclass(frozen=True)
 class SliceReader:
-    """A slice of a source; image i of the split is called `SPLIT-NNNNNNN` unless names are kept.
+    """The reader of a slice of a source; the id of image i of the split is `SPLIT-NNNNNNN` unless names are kept.
 
     Attributes:
-      source: the images.
-      split: the split that they go to.
+      images: the slice.
+      split: the output split that it goes to.
       first: the number of the slice's first image in that split.
       keep_names: use the original names as ids.
     """
 
-    source: Slice
+    images: Slice
     split: str
     first: int
     keep_names: bool = False
 
     def expected(self) -> int:
-        return len(self.source)
+        """See `Reader`."""
+        return len(self.images)
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
-        for batch in self.source.batches(BATCH_SIZE, on_bad_record):
+        """See `Reader`; the batches carry the original names as `origins`."""
+        for batch in self.images.batches(BATCH_SIZE, on_bad_record):
             neutral = [f"{self.split}-{self.first + int(offset):07d}" for offset in batch.offsets]
             ids = batch.names if self.keep_names else neutral
             yield ImageBatch(ids, batch.images, batch.labels, origins=batch.names)
@@ -39,7 +41,14 @@ class SliceReader:
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to be worked on: shard `index` of `count` of `split`, and where its input is."""
+    """One shard to be worked on, a small picklable value.
+
+    Attributes:
+      split: the output split.
+      index: the shard's number in it, 0-based.
+      count: how many shards the split has.
+      reader: its input.
+    """
 
     split: str
     index: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import importlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -17,20 +18,21 @@ from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
 from lpe.pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.image_shape import ImageShape
 
 _FIRST = 64  # images that decide the size, as in folder
 _GUESS = 224 * 224 * 3  # bytes of an image where shapes differ
 
 
-def _library() -> Any:
+def _library(name: str = "tensorflow_datasets") -> Any:
+    """TFDS, or TensorFlow: an extra, and slow to load, so not before it is needed. Raises UsageError."""
     try:
-        import tensorflow  # noqa: F401, PLC0415  (TFDS imports without it, and fails later)
-        import tensorflow_datasets  # noqa: PLC0415
+        importlib.import_module("tensorflow")  # TFDS imports without it, and fails later
+        return importlib.import_module(name)
     except ImportError as error:
         raise UsageError(
             "TFDS sources need an extra: pip install 'learnable-pixel-encryption[tfds]'"
         ) from error
-    return tensorflow_datasets
 
 
 class TfdsSource(Source):
@@ -91,9 +93,10 @@ class TfdsSource(Source):
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def slice(self, split: str, positions: AnyPositions) -> TfdsSlice:
+        """See `Source`."""
         return self._slice(split, positions, self.info.image_shape)
 
-    def _slice(self, split: str, positions: AnyPositions, shape: tuple[int, int, int] | None) -> TfdsSlice:
+    def _slice(self, split: str, positions: AnyPositions, shape: ImageShape | None) -> TfdsSlice:
         return TfdsSlice(
             self._name,
             self._data_dir,
@@ -106,7 +109,7 @@ class TfdsSource(Source):
             shape,
         )
 
-    def _shape(self, declared: tuple[int | None, ...]) -> tuple[int, int, int] | None:
+    def _shape(self, declared: tuple[int | None, ...]) -> ImageShape | None:
         """The shape of all images: asked for, declared, or that of most among the first."""
         size, channels = self._options.image_size, self._options.channels
         if isinstance(size, tuple):
@@ -119,13 +122,13 @@ class TfdsSource(Source):
         split, part = next(iter(self._builder.info.splits.items()))
         positions = np.arange(min(_FIRST, part.num_examples))
         examples = self._slice(split, positions, None).examples()
-        found = collections.Counter(pixels.shape[:2] for _, _, pixels, _ in examples)
-        return (*found.most_common(1)[0][0], channels) if found else None
+        counts = collections.Counter(pixels.shape[:2] for _, _, pixels, _ in examples)
+        return (*counts.most_common(1)[0][0], channels) if counts else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TfdsSlice(Slice):
-    """The examples of a split at `positions` (int64, ascending)."""
+    """The slice of a TFDS dataset: the examples of a split at `positions` (int64, ascending)."""
 
     name: str
     data_dir: str | None
@@ -135,12 +138,13 @@ class TfdsSlice(Slice):
     image: str
     label: str
     classes: int
-    shape: tuple[int, int, int] | None
+    shape: ImageShape | None
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def batches(self, batch_size: int, on_bad_record: OnBadRecord) -> Iterator[SourceBatch]:
+        """See `Slice`; an image without a label is a bad record."""
         return in_batches(self._images(on_bad_record), batch_size)
 
     def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
@@ -174,7 +178,7 @@ class TfdsSlice(Slice):
                 name = example["id"] if isinstance(example.get("id"), bytes) else example["tfds_id"]
                 text = name.decode(errors="backslashreplace")
                 yield offset, text, example[self.image], int(example[self.label])
-        except _tensorflow_errors() as error:
+        except _library("tensorflow").errors.OpError as error:
             raise DataError(
                 f"tfds:{self.name}: split {self.split} cannot be read ({_first_line(error)}); prepare the dataset again"
             ) from error
@@ -193,12 +197,6 @@ class TfdsSlice(Slice):
         )
         wanted = np.isin(np.arange(first, last + 1), positions).tolist()
         return enumerate(itertools.compress(tfds.as_numpy(read), wanted))
-
-
-def _tensorflow_errors() -> type[Exception]:
-    import tensorflow as tf  # noqa: PLC0415
-
-    return tf.errors.OpError
 
 
 def _first_line(error: Exception) -> str:

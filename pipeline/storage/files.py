@@ -154,14 +154,20 @@ def publish_directory(source: str, target: str, *, last: str) -> None:
     objects.delete(copies)
 
 
-def withdraw_directory(directory: str, *, last: str) -> None:
-    """Deletes a published directory, which is gone for readers at once; may be called again after a kill."""
+def withdraw_directory(directory: str, *, last: str, aside: str) -> None:
+    """Deletes a published directory, which is gone for readers at once; may be called again after a kill.
+
+    Args:
+      directory: what is deleted.
+      last: the file whose presence says that the directory is whole; in an object store it goes first.
+      aside: a directory on the same local disk, made if need be, where readers do not look: the directory is moved
+        there before it is deleted.
+    """
     if not is_remote(directory):
-        # A half deleted directory is out of sight, where the next job at this home tidies it away.
-        aside = Path(parent(directory), "_work", f"{base_name(directory)}-{uuid.uuid4().hex[:8]}")
-        aside.parent.mkdir(exist_ok=True)
-        Path(directory).rename(aside)
-        shutil.rmtree(aside)
+        moved = Path(aside, f"{base_name(directory)}-{uuid.uuid4().hex[:8]}")
+        moved.parent.mkdir(exist_ok=True)
+        Path(directory).rename(moved)
+        shutil.rmtree(moved)
         return
     delete(join(directory, last))
     delete(directory)

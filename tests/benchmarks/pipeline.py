@@ -41,7 +41,6 @@ from rich.table import Table
 from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo, layout
 from lpe.pipeline.dataset.metadata import write_metadata
-from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef
@@ -154,7 +153,7 @@ class Bench:
 
     def stage(self, source: Path, to: Path) -> float:
         """Seconds of the same job in this process."""
-        spec = JobSpec(ReadSpec(f"dataset:{source}"), f"{to}/data", beam_options([]))
+        spec = JobSpec(ReadSpec(f"dataset:{source}"), f"{to}/data")
         return encrypt(spec, CipherChoice("lpe-100"), KeyRef(self.keys, "bench")).seconds
 
     def script(self, name: str, to: Path, *more: str) -> Run:

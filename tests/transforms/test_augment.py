@@ -1,4 +1,4 @@
-"""The owner's augmentation: what may happen to an image, and that it follows from seed, id and copy alone."""
+"""Augmentation: an image may be mirrored or moved, as seed, id and copy alone determine."""
 
 import numpy as np
 import pytest
@@ -77,6 +77,6 @@ def test_an_empty_batch_stays_empty():
         (("flip",), 0, "at least 1"),
     ],
 )
-def test_what_it_does_not_know_is_refused(kinds, copies, message):
+def test_unknown_kinds_and_no_copies_are_refused(kinds, copies, message):
     with pytest.raises(UsageError, match=message):
         Augmentation(kinds, copies)

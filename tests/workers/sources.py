@@ -7,7 +7,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-_SHIPPED = ("setup.py", "pyproject.toml", "README.md", "lpe", "transforms", "pipeline", "train")
+_SHIPPED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "lpe", "transforms", "pipeline", "train")
 
 
 def copy_sources(place: Path) -> Path:

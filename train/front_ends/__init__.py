@@ -1,7 +1,8 @@
-"""What stands between encrypted images and a network, by name: key-free steps, joined by `+`.
+"""Front ends: key-free layers between encrypted images and a network, by name, joined by `+`.
 
-`dechain+embedding`, for one, undoes the chain over the pixels, then lets every position have its own table of values.
-None of them is given a key or a plain image; what they find out, the ciphertexts give away.
+`dechain+embedding`, for one, undoes the chain over the pixels, then gives every position its own table of values.
+None of them is given a key or a plain image; what they learn, the ciphertexts give away. Importing this module imports
+no Keras.
 """
 
 from __future__ import annotations
@@ -9,22 +10,34 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+
+from lpe.train import backend
 from lpe.transforms.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 NONE = "none"
+"""No front end: bytes scaled to -1..1."""
 AUTO = "auto"
-"""The one that is meant for the scheme."""
+"""The front end that is meant for the scheme."""
+
+
+@runtime_checkable
+class AdaptiveLayer(Protocol):
+    """A layer that takes from ciphertexts, before training, what their statistics give away."""
+
+    def adapt_to(self, images: np.ndarray) -> None:
+        """Sets the layer's weights from its input, uint8 [N, H, W, F], which stays as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Step:
-    """A step: its file and layer, and whether it takes and gives bytes (uint8 [N, H, W, C])."""
+class _Part:
+    """A part of a front end: its module and layer, and whether it takes and gives bytes (uint8 [N, H, W, C])."""
 
     module: str
     layer: str
@@ -33,13 +46,13 @@ class _Step:
 
 
 _BYTES, _VALUES = "bytes", "values"
-_STEPS = {
-    "dechain": _Step("dechain", "Dechain", (_BYTES,), _BYTES),
-    "bit-planes": _Step("bit_planes", "BitPlanes", (_BYTES,), _VALUES),
-    "embedding": _Step("embedding", "PositionEmbedding", (_BYTES,), _VALUES),
-    "affine": _Step("affine", "PositionAffine", (_BYTES,), _VALUES),
-    "adaptation": _Step("adaptation", "Adaptation", (_BYTES, _VALUES), _VALUES),
-    "adaptation-shared": _Step("adaptation", "SharedAdaptation", (_BYTES, _VALUES), _VALUES),
+_PARTS = {
+    "dechain": _Part("dechain", "Dechain", (_BYTES,), _BYTES),
+    "bit-planes": _Part("bit_planes", "BitPlanes", (_BYTES,), _VALUES),
+    "embedding": _Part("embedding", "PositionEmbedding", (_BYTES,), _VALUES),
+    "affine": _Part("affine", "PositionAffine", (_BYTES,), _VALUES),
+    "adaptation": _Part("adaptation", "Adaptation", (_BYTES, _VALUES), _VALUES),
+    "adaptation-shared": _Part("adaptation", "SharedAdaptation", (_BYTES, _VALUES), _VALUES),
 }
 # As far as tried: 16,000 CIFAR-10 images, the small network, 4 epochs. With `etc` nothing helped.
 _BEST = {
@@ -54,8 +67,8 @@ _BEST = {
 
 
 def names() -> list[str]:
-    """`none` and the steps. Does not import Keras."""
-    return [NONE, *_STEPS]
+    """`none` and the parts that front ends are made of."""
+    return [NONE, *_PARTS]
 
 
 def best_for(cipher: str) -> str:
@@ -64,75 +77,85 @@ def best_for(cipher: str) -> str:
 
 
 def resolve(name: str, encryption: Mapping[str, Any] | None) -> str:
-    """`name`, or what `auto` stands for with images that are so encrypted (an encryption.json; None: plain)."""
+    """The front end that a name stands for: itself, but for `auto`.
+
+    Args:
+      name: as `check` takes it.
+      encryption: the encryption.json of the images; None for plain ones.
+    """
     if name != AUTO:
         return name
     return NONE if encryption is None else best_for(encryption["cipher"])
 
 
 def check(name: str) -> None:
-    """Raises UsageError unless `name` is `auto`, `none`, or steps that go together."""
+    """Raises UsageError unless `name` is `auto`, `none`, or parts that go together."""
     if name != AUTO:
-        _steps(name)
+        _parts(name)
 
 
-def _steps(name: str) -> list[_Step]:
+def _parts(name: str) -> list[_Part]:
     if name == NONE:
         return []
-    steps = []
+    parts = []
     kind = _BYTES
-    for part in name.split("+"):
-        if part not in _STEPS:
+    for part_name in name.split("+"):
+        if part_name not in _PARTS:
             raise UsageError(
-                f"unknown front end {part!r}; there is {', '.join(names())}, joined by + where several are wanted"
+                f"unknown front end {part_name!r}; there is {', '.join(names())}, joined by + where several are wanted"
             )
-        if kind not in _STEPS[part].takes:
+        part = _PARTS[part_name]
+        if kind not in part.takes:
             raise UsageError(
-                f"front end {name}: {part} takes bytes, so it cannot follow what makes values of them"
+                f"front end {name}: {part_name} takes bytes, so it cannot follow what makes values of them"
             )
-        steps.append(_STEPS[part])
-        kind = _STEPS[part].gives
-    return steps
+        parts.append(part)
+        kind = part.gives
+    return parts
 
 
 def apply(name: str, image: keras.KerasTensor, encryption: Mapping[str, Any] | None) -> keras.KerasTensor:
-    """The front end's output for an input of uint8 [N, H, W, C]: float [N, H', W', F], about -1..1 at the start.
+    """The front end's output for an input of uint8 [N, H, W, C]: float [N, H, W, F], about -1..1 at the start.
 
     Args:
-      encryption: the dataset's encryption.json; its public parameters say how pixels are chained.
+      name: the front end, `auto` resolved.
+      image: the network's input.
+      encryption: the dataset's encryption.json; its public parameters say how pixels are chained. None: plain images.
 
     Raises:
-      UsageError: an unknown name, or images that a step does not take.
+      UsageError: an unknown name, or images that a part does not take.
     """
-    from keras import layers  # noqa: PLC0415
-
-    steps = _steps(name)
+    keras = backend.load()
+    parts = _parts(name)
     x = image
-    for step in steps:
-        layer = getattr(importlib.import_module(f"lpe.train.front_ends.{step.module}"), step.layer)
+    for part in parts:
+        layer = getattr(_module(part), part.layer)
         readings = x.shape[-1] // image.shape[-1]
         x = layer(**layer.settings(encryption, readings))(x)
-    if not steps or steps[-1].gives == _BYTES:
-        x = layers.Rescaling(1 / 127.5, offset=-1.0)(x)
+    if not parts or parts[-1].gives == _BYTES:
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(x)
     return x
 
 
 def adapt(model: keras.Model, images: np.ndarray) -> None:
-    """Has the front end take from ciphertexts, before training, what their statistics give away.
+    """Has a network's front end take from ciphertexts, before training, what their statistics give away.
 
     Args:
+      model: the network; weights of its front end change.
       images: uint8 [N, H, W, C], some thousand of the training images; no labels are used.
     """
-    import keras  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
-
+    keras = backend.load()
     for i, layer in enumerate(model.layers):
-        if hasattr(layer, "adapt_to"):
+        if isinstance(layer, AdaptiveLayer):
             before = keras.Model(model.inputs, model.layers[i - 1].output)
             layer.adapt_to(np.asarray(before.predict(images, batch_size=512, verbose=0)).astype(np.uint8))
 
 
 def register() -> None:
-    """Makes all layers known to Keras, for loading models."""
-    for step in _STEPS.values():
-        importlib.import_module(f"lpe.train.front_ends.{step.module}")
+    """Makes all layers known to Keras, for loading models. Imports Keras."""
+    for part in _PARTS.values():
+        _module(part)
+
+
+def _module(part: _Part) -> ModuleType:
+    return importlib.import_module(f"lpe.train.front_ends.{part.module}")

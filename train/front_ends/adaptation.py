@@ -1,18 +1,17 @@
 """Adaptation networks for block-wise encryption: a small network for all blocks (for LE), or one for each (for ELE).
 
-Madono et al. 2020 (arXiv 2001.07761) and their published code: 64 sub-networks, spectral normalisation, a learned
+As in Madono et al. 2020 (arXiv 2001.07761) and their published code: 64 sub-networks, spectral normalisation, a learned
 permutation of the blocks with two regularisers. Blocks have 4×4 pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import keras
 import numpy as np
 from keras import layers, ops
 
+from lpe.train.front_ends.layer import FrontEndLayer
+from lpe.train.keras_types import Tensor
 from lpe.transforms.errors import UsageError
 
 _BLOCK = 4
@@ -21,15 +20,11 @@ _DEPTH = _FEATURES // (_BLOCK * _BLOCK)
 _PERMUTATION_LOSS, _VARIATION_LOSS, _VARIATION_CHANNELS = 1e-3, 0.1, 3
 
 
-class _Blockwise(layers.Layer):
+class _Blockwise(FrontEndLayer):
     """Images [N, H, W, F] as blocks, and features of blocks as images."""
 
-    @staticmethod
-    def settings(encryption: Mapping[str, Any] | None, readings: int) -> dict[str, Any]:
-        """What the layer needs of what is public about the encryption: nothing."""
-        return {}
-
     def build(self, shape: tuple[int, ...]) -> None:
+        """Sets the sizes for inputs of shape (None, H, W, F). Raises UsageError where H or W has no whole blocks."""
         height, width, features = shape[1:]
         if height % _BLOCK or width % _BLOCK:
             raise UsageError(
@@ -39,10 +34,11 @@ class _Blockwise(layers.Layer):
         self.size = _BLOCK * _BLOCK * features
         self.normalise = layers.BatchNormalization(epsilon=1e-5, dtype=self.dtype_policy)
 
-    def compute_output_spec(self, image: Any, training: bool = False) -> keras.KerasTensor:
+    def compute_output_spec(self, image: Tensor, training: bool = False) -> Tensor:
+        """The output's shape and dtype."""
         return keras.KerasTensor((*image.shape[:3], _DEPTH), self.compute_dtype)
 
-    def _blocks(self, image: Any) -> Any:
+    def _blocks(self, image: Tensor) -> Tensor:
         """[N, H, W, F] -> [N, blocks, 16 F]."""
         x = ops.cast(image, self.compute_dtype)
         if keras.backend.standardize_dtype(image.dtype) in ("uint8", "int32"):
@@ -51,7 +47,7 @@ class _Blockwise(layers.Layer):
         x = ops.reshape(x, (-1, self.rows, _BLOCK, self.columns, _BLOCK, features))
         return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, self.rows * self.columns, self.size))
 
-    def _image(self, blocks: Any) -> Any:
+    def _image(self, blocks: Tensor) -> Tensor:
         """[N, blocks, 256] -> [N, H, W, 16]."""
         x = ops.reshape(blocks, (-1, self.rows, self.columns, _BLOCK, _BLOCK, _DEPTH))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
@@ -63,11 +59,13 @@ class SharedAdaptation(_Blockwise):
     """[N, H, W, F] -> float [N, H, W, 16]: one dense layer for all blocks, as suits LE."""
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Makes the weights for inputs of shape (None, H, W, F)."""
         super().build(shape)
         self.kernel = self.add_weight(shape=(self.size, _FEATURES), initializer="he_normal", name="kernel")
         self.normalise.build((None, None, _FEATURES))
 
-    def call(self, image: Any, training: bool = False) -> Any:
+    def call(self, image: Tensor, training: bool = False) -> Tensor:
+        """The features of each block, as pixels of 16 channels."""
         x = self.normalise(ops.matmul(self._blocks(image), self.kernel), training=training)
         return self._image(ops.leaky_relu(x, 0.1))
 
@@ -77,6 +75,7 @@ class Adaptation(_Blockwise):
     """[N, H, W, F] -> float [N, H, W, 16]: a dense layer for each block, then a learned permutation of the blocks."""
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Makes the weights for inputs of shape (None, H, W, F)."""
         super().build(shape)
         blocks = self.rows * self.columns
         self.kernels = self.add_weight(
@@ -91,7 +90,8 @@ class Adaptation(_Blockwise):
         )
         self.normalise.build((None, blocks * _FEATURES))
 
-    def call(self, image: Any, training: bool = False) -> Any:
+    def call(self, image: Tensor, training: bool = False) -> Tensor:
+        """The features of each block, as pixels of 16 channels; in training it adds the regularisers' losses."""
         blocks = self.rows * self.columns
         x = ops.einsum("nbi,bif->nbf", self._blocks(image), self._normalised(training))
         x = self.normalise(ops.reshape(x, (-1, blocks * _FEATURES)), training=training)
@@ -101,7 +101,7 @@ class Adaptation(_Blockwise):
             self.add_loss(self._permutation_loss() + _variation(out))
         return out
 
-    def _normalised(self, training: bool) -> Any:
+    def _normalised(self, training: bool) -> Tensor:
         """The kernels, each divided by its largest singular value, which one step of power iteration estimates."""
         kernels = ops.cast(self.kernels, "float32")
         right = _unit(ops.einsum("bif,bf->bi", kernels, ops.cast(self.vectors, "float32")))
@@ -112,7 +112,7 @@ class Adaptation(_Blockwise):
         largest = ops.einsum("bf,bif,bi->b", left, kernels, right)
         return ops.cast(kernels / largest[:, None, None], self.compute_dtype)
 
-    def _permutation_loss(self) -> Any:
+    def _permutation_loss(self) -> Tensor:
         """0 for a permutation: L1 less L2 norm of all rows and columns."""
         u = ops.cast(self.permutation, "float32")
         total = 0.0
@@ -121,7 +121,7 @@ class Adaptation(_Blockwise):
         return _PERMUTATION_LOSS / (u.shape[0] * u.shape[1]) * total
 
 
-def _variation(image: Any) -> Any:
+def _variation(image: Tensor) -> Tensor:
     """Total variation of the first channels; natural images have little."""
     x = ops.cast(image[..., :_VARIATION_CHANNELS], "float32")
     height, width = x.shape[1:3]
@@ -130,9 +130,11 @@ def _variation(image: Any) -> Any:
     return _VARIATION_LOSS * (down / ((height - 1) * width) + across / (height * (width - 1))) / _DEPTH
 
 
-def _unit(vectors: Any) -> Any:
+def _unit(vectors: Tensor) -> Tensor:
+    """Vectors [..., K], each divided by its length."""
     return vectors / ops.sqrt(ops.sum(vectors * vectors, axis=-1, keepdims=True) + 1e-12)
 
 
 def _he_normal(inputs: int) -> keras.initializers.Initializer:
+    """He et al. 2015, for kernels whose shape does not show the number of inputs."""
     return keras.initializers.RandomNormal(stddev=float(np.sqrt(2 / inputs)))

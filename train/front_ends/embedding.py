@@ -1,4 +1,4 @@
-"""A table of 256 values for each byte's place: it undoes any substitution that all images share."""
+"""A table of 256 values for each byte's place, which undoes any substitution that all images share."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from lpe.train.front_ends.layer import FrontEndLayer
 from lpe.train.front_ends.tables import brightness_tables
+from lpe.train.keras_types import Tensor
 
 
 @keras.saving.register_keras_serializable("lpe")
-class PositionEmbedding(keras.layers.Layer):
+class PositionEmbedding(FrontEndLayer):
     """Bytes [N, H, W, S C] -> float [N, H, W, C]: a value for each byte at each place.
 
     At the start a table holds the byte itself, scaled to -1..1. `adapt_to` replaces it by what the ciphertexts'
@@ -23,7 +25,8 @@ class PositionEmbedding(keras.layers.Layer):
 
     Args:
       readings: S, how many of each pixel the channels hold (2 after a `Dechain` that keeps the ciphertext).
-        For each place the one that says more is taken.
+        For each place the one that agrees better with its surroundings is taken.
+      kwargs: as for `keras.layers.Layer`.
     """
 
     def __init__(self, readings: int = 1, **kwargs: Any) -> None:
@@ -32,10 +35,11 @@ class PositionEmbedding(keras.layers.Layer):
 
     @staticmethod
     def settings(encryption: Mapping[str, Any] | None, readings: int) -> dict[str, Any]:
-        """What the layer needs of what is public about the encryption, and of the step before it."""
+        """How many values of each pixel the layer before gives."""
         return {"readings": readings}
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Makes the tables for inputs of shape (None, H, W, S C)."""
         height, width, channels = shape[1:]
         self.places = height * width * channels // self.readings
         ramp = np.tile((np.arange(256) / 127.5 - 1).astype(np.float32), (self.places, 1))
@@ -59,7 +63,8 @@ class PositionEmbedding(keras.layers.Layer):
         self.chosen.assign(chosen)
         self.table.assign(tables)
 
-    def call(self, image: Any) -> Any:
+    def call(self, image: Tensor) -> Tensor:
+        """Each byte's value in the table of its place."""
         height, width, channels = image.shape[1:]
         readings = ops.cast(self._readings(image, ops), "int32")
         values = readings[..., 0]
@@ -67,18 +72,20 @@ class PositionEmbedding(keras.layers.Layer):
             values = ops.where(self.chosen == reading, readings[..., reading], values)
         # One flat index is many times faster than a gather along an axis.
         places = ops.arange(self.places, dtype="int32") * 256
-        found = ops.take(ops.reshape(self.table, (-1,)), values + places)
-        return ops.reshape(found, (-1, height, width, channels // self.readings))
+        looked_up = ops.take(ops.reshape(self.table, (-1,)), values + places)
+        return ops.reshape(looked_up, (-1, height, width, channels // self.readings))
 
-    def compute_output_spec(self, image: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, image: Tensor) -> Tensor:
+        """The output's shape and dtype."""
         *rest, channels = image.shape
         return keras.KerasTensor((*rest, channels // self.readings), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
         return {**super().get_config(), "readings": self.readings}
 
-    def _readings(self, image: Any, lib: Any) -> Any:
-        """[N, H, W, S C] -> [N, H W C, S]."""
+    def _readings(self, image: Tensor, lib: Any) -> Tensor:
+        """[N, H, W, S C] -> [N, H W C, S], with the functions of `lib`: NumPy or `keras.ops`."""
         height, width, channels = image.shape[1:]
         split = lib.reshape(image, (-1, height * width, self.readings, channels // self.readings))
         return lib.reshape(lib.transpose(split, (0, 1, 3, 2)), (-1, self.places, self.readings))

@@ -1,7 +1,7 @@
-"""What ciphertexts alone tell of a substitution that differs from place to place but is the same in all images.
+"""Tables of brightness from ciphertexts alone, where a substitution differs by place but is the same in all images.
 
 Neighbouring pixels are alike, whatever each place has been through. So the value that goes with byte v at place p can
-be taken from its surroundings: the mean, over all images that have v at p, of what the other places say. That is an
+be taken from its surroundings: the mean, over all images that have v at p, of what the other places show. That is an
 equation for all tables at once, and iterating it from anything finds its strongest solution: first with the brightness
 of the whole image as the surroundings (the first component of a multiple correspondence analysis of the bytes), then
 with the pixels around. The result is monotone in the true value, but for its sign, which is the same everywhere;
@@ -14,11 +14,14 @@ from __future__ import annotations
 import numpy as np
 
 MOST_VALUES = 1 << 26
+"""Bytes of images beyond which more take too much memory."""
 MOST_IMAGES = 1 << 14
+"""Images beyond which more change nothing."""
 _PRIOR = 20.0
 """Images of mean surroundings that each mean starts with: what is rarely seen is not trusted."""
 _ROUNDS = 12
 _SETTLED = 0.9995
+"""Correlation of one round's brightness with the last one's at which it is taken as converged."""
 _BATCH = 512
 
 
@@ -34,13 +37,13 @@ def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     count, height, width, channels, readings = images.shape
     flat = _Bytes(images.reshape(count, -1))
-    brightness = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+    brightness = np.random.default_rng(0).standard_normal((count,)).astype(np.float32)
     for _ in range(_ROUNDS):
         brightness = (brightness - brightness.mean()) / max(float(brightness.std()), 1e-6)
         tables = flat.means(brightness[:, None])
-        found = flat.look_up(tables).sum(axis=1)
-        agreement = np.corrcoef(brightness, found)[0, 1]
-        brightness = found
+        updated = flat.look_up(tables).sum(axis=1)
+        agreement = np.corrcoef(brightness, updated)[0, 1]
+        brightness = updated
         if agreement > _SETTLED:
             break
     strength = ((tables**2) * flat.counts).sum(axis=1).reshape(-1, readings)
@@ -60,7 +63,11 @@ def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Bytes:
-    """Bytes uint8 [N, P], and tables [P, 256] of them."""
+    """Bytes uint8 [N, P] of N images at P places, for looking them up in tables [P, 256] and for making such tables.
+
+    Attributes:
+      counts: how often each byte occurs at each place, float64 [P, 256].
+    """
 
     def __init__(self, values: np.ndarray) -> None:
         self._values = values
@@ -72,13 +79,14 @@ class _Bytes:
         return (self._sums(targets) / (self.counts + _PRIOR)).astype(np.float32)
 
     def look_up(self, tables: np.ndarray) -> np.ndarray:
-        """Float32 [N, P]."""
+        """Each byte's value in the table of its place, float32 [N, P]."""
         out = np.empty(self._values.shape, np.float32)
         for part in self._parts():
             out[part] = tables.reshape(-1)[self._values[part] + self._places]
         return out
 
     def _sums(self, targets: np.ndarray | None) -> np.ndarray:
+        """For each place and byte the sum of the targets, or the count: float64 [P, 256]."""
         size = self._values.shape[1] * 256
         sums = np.zeros(size)
         for part in self._parts():
@@ -88,6 +96,7 @@ class _Bytes:
         return sums.reshape(-1, 256)
 
     def _parts(self) -> list[slice]:
+        """Images in groups small enough for the temporary arrays."""
         return [slice(at, at + _BATCH) for at in range(0, len(self._values), _BATCH)]
 
 

@@ -1,4 +1,7 @@
-"""Networks by name: a trunk, one file each, between a front end and a classification layer."""
+"""Networks by name: a trunk, one file each, between a front end and a classification layer.
+
+Importing this module imports no Keras.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lpe.train import backend, front_ends
 from lpe.transforms.errors import UsageError
+from lpe.transforms.image_shape import ImageShape
 
 if TYPE_CHECKING:
     import keras
@@ -18,7 +22,7 @@ _PYRAMIDNET = re.compile(r"pyramidnet-(\d+)-(\d+)")
 
 
 def names() -> list[str]:
-    """The names that `build` knows. Does not import Keras."""
+    """The names that `build` knows; of PyramidNets the one that Madono et al. used."""
     return [*_FILES, "pyramidnet-110-270"]
 
 
@@ -32,7 +36,7 @@ def check(name: str) -> None:
 
 def build(
     name: str,
-    image_shape: tuple[int, int, int],
+    image_shape: ImageShape,
     num_classes: int,
     front_end: str = front_ends.NONE,
     encryption: Mapping[str, Any] | None = None,
@@ -42,8 +46,11 @@ def build(
     Weights are drawn from Keras's global seed (`keras.utils.set_random_seed`).
 
     Args:
+      name: the trunk's, as `check` takes it.
+      image_shape: (H, W, C) of the images.
+      num_classes: how many probabilities it gives.
       front_end: see `lpe.train.front_ends`.
-      encryption: the encryption.json of the dataset to be trained on, for the front end.
+      encryption: the encryption.json of the dataset to be trained on, for the front end; None for plain images.
 
     Raises:
       UsageError: unknown names, images that model or front end do not take, or no Keras.
@@ -58,7 +65,7 @@ def build(
         pooled = pyramidnet.trunk(features, int(match[1]), int(match[2]))
     else:
         pooled = importlib.import_module(f"lpe.train.models.{name}").trunk(features)
-    # Whatever the mixed-precision policy, probabilities are float32.
+    # Float32 whatever the mixed-precision policy: float16 rounds small probabilities to 0.
     classify = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(image, classify(pooled), name=re.sub(r"\W", "_", name))
 

@@ -13,11 +13,14 @@ from keras import layers
 from lpe.transforms.errors import UsageError
 
 SMALLEST_SIDE = 8
-_WIDTHS = ((16,), (32, 32), (64, 64), (128,))  # channels of the convolutions of each stage
+_WIDTHS = ((16,), (32, 32), (64, 64), (128,))  # channels of the convolutions at each resolution
 
 
 def trunk(features: keras.KerasTensor) -> keras.KerasTensor:
     """Float [N, H, W, F], about -1..1 -> pooled features, float [N, 128].
+
+    Args:
+      features: the front end's output.
 
     Raises:
       UsageError: images smaller than 8×8.
@@ -28,8 +31,8 @@ def trunk(features: keras.KerasTensor) -> keras.KerasTensor:
             "ingest them with a larger --image-size"
         )
     x = features
-    for stage, widths in enumerate(_WIDTHS):
-        if stage > 0:
+    for halvings, widths in enumerate(_WIDTHS):
+        if halvings > 0:
             x = layers.MaxPooling2D()(x)
         for width in widths:
             x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)

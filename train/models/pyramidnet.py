@@ -11,11 +11,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from lpe.train.keras_types import Layer, Tensor
 from lpe.transforms.errors import UsageError
 
 SMALLEST_SIDE = 4
 _FIRST_WIDTH = 16
-_STAGES = 3
+_GROUPS = 3  # of blocks at one resolution
 _LAST_DROP = 0.5  # the probability grows linearly up to this, in the last block
 
 
@@ -23,7 +24,8 @@ def trunk(features: keras.KerasTensor, depth: int, alpha: int) -> keras.KerasTen
     """Float [N, H, W, F], about -1..1 -> pooled features, float [N, 16 + alpha].
 
     Args:
-      depth: layers with weights, 6 n + 2 for n blocks in each of the three stages.
+      features: the front end's output.
+      depth: layers with weights, 6 n + 2 for n blocks in each of the three groups.
       alpha: how much wider the last block is than the first layer.
 
     Raises:
@@ -31,15 +33,15 @@ def trunk(features: keras.KerasTensor, depth: int, alpha: int) -> keras.KerasTen
     """
     if min(features.shape[1:3]) < SMALLEST_SIDE:
         raise UsageError(f"model pyramidnet needs images of at least 4×4, not {features.shape[1:]}")
-    if depth < 8 or (depth - 2) % (2 * _STAGES):
+    if depth < 8 or (depth - 2) % (2 * _GROUPS):
         raise UsageError(f"pyramidnet's depth must be 6 n + 2 (8, 14, …, 110), not {depth}")
-    in_stage = (depth - 2) // (2 * _STAGES)
-    blocks = _STAGES * in_stage
+    in_group = (depth - 2) // (2 * _GROUPS)
+    blocks = _GROUPS * in_group
     x = _convolution(features, _FIRST_WIDTH, 1)
     x = _normalise(x)
     for i in range(blocks):
         width = _FIRST_WIDTH + math.ceil(alpha * (i + 1) / blocks)
-        stride = 2 if i > 0 and i % in_stage == 0 else 1
+        stride = 2 if i > 0 and i % in_group == 0 else 1
         x = _block(x, width, stride, _LAST_DROP * (i + 1) / blocks)
     return layers.GlobalAveragePooling2D()(layers.ReLU()(_normalise(x)))
 
@@ -64,26 +66,37 @@ def _normalise(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 @keras.saving.register_keras_serializable("lpe")
-class WidenChannels(layers.Layer):
-    """Adds channels of zeros up to `width`."""
+class WidenChannels(Layer):
+    """Adds channels of zeros: [N, H, W, F] -> [N, H, W, width].
+
+    Args:
+      width: channels of the output, at least F.
+      kwargs: as for `keras.layers.Layer`.
+    """
 
     def __init__(self, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.width = width
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Tensor) -> Tensor:
+        """The input with zeros after its channels."""
         return ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.width - x.shape[-1])))
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
         return {**super().get_config(), "width": self.width}
 
 
 @keras.saving.register_keras_serializable("lpe")
-class ShakeDrop(layers.Layer):
+class ShakeDrop(Layer):
     """Disturbs a residual branch [N, H, W, C] in training: Yamada et al. 2018, eq. 6.
 
     With probability `drop` the whole batch's branch is multiplied by a random number in -1..1 for each image, and its
     gradient by another in 0..1. In use it is multiplied by 1 - drop, as in the published code.
+
+    Args:
+      drop: the probability, 0..1.
+      kwargs: as for `keras.layers.Layer`.
     """
 
     def __init__(self, drop: float, **kwargs: Any) -> None:
@@ -91,18 +104,21 @@ class ShakeDrop(layers.Layer):
         self.drop = drop
         self._seeds = keras.random.SeedGenerator()
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        """The branch, disturbed in training and scaled otherwise."""
         if not training:
             return x * (1 - self.drop)
-        each = (ops.shape(x)[0], 1, 1, 1)
+        per_image = (ops.shape(x)[0], 1, 1, 1)
         dropped = keras.random.uniform((), seed=self._seeds) < self.drop
-        forward = ops.where(dropped, keras.random.uniform(each, -1, 1, seed=self._seeds), 1.0)
-        backward = ops.where(dropped, keras.random.uniform(each, 0, 1, seed=self._seeds), 1.0)
+        forward = ops.where(dropped, keras.random.uniform(per_image, -1, 1, seed=self._seeds), 1.0)
+        backward = ops.where(dropped, keras.random.uniform(per_image, 0, 1, seed=self._seeds), 1.0)
         forward, backward = ops.cast(forward, x.dtype), ops.cast(backward, x.dtype)
         return x * backward + ops.stop_gradient(x * (forward - backward))
 
-    def compute_output_spec(self, x: Any, training: bool = False) -> keras.KerasTensor:
+    def compute_output_spec(self, x: Tensor, training: bool = False) -> Tensor:
+        """The output's shape and dtype."""
         return keras.KerasTensor(x.shape, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
         return {**super().get_config(), "drop": self.drop}

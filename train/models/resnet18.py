@@ -15,6 +15,9 @@ _BLOCKS = 2  # of each width
 def trunk(features: keras.KerasTensor) -> keras.KerasTensor:
     """Float [N, H, W, F], about -1..1 -> pooled features, float [N, 512].
 
+    Args:
+      features: the front end's output.
+
     Raises:
       UsageError: images smaller than 8×8.
     """
@@ -24,9 +27,9 @@ def trunk(features: keras.KerasTensor) -> keras.KerasTensor:
             "ingest them with a larger --image-size"
         )
     x = layers.ReLU()(_normalised_convolution(features, _WIDTHS[0], 1))
-    for stage, width in enumerate(_WIDTHS):
+    for group, width in enumerate(_WIDTHS):
         for block in range(_BLOCKS):
-            x = _block(x, width, 2 if stage > 0 and block == 0 else 1)
+            x = _block(x, width, 2 if group > 0 and block == 0 else 1)
     return layers.GlobalAveragePooling2D()(x)
 
 

@@ -1,4 +1,4 @@
-"""Which place in a 4×4 block of three channels each of 48 values has, told from their correlations alone.
+"""Assignment of 48 values to their places in a 4×4 block of three channels, from their correlations alone.
 
 In photographs the correlation of two values of a block depends on where they are: it falls with their
 distance, and is lower between channels than within one. Let T be the usual correlations of the 48 places, A
@@ -9,9 +9,9 @@ mirrored, red and blue exchanged), so p is found up to these.
 The search climbs by the best exchange of two values, which one matrix product finds. Since T⁻¹ looks at next
 neighbours only, it would be lost from far off: it begins with (T + αI)⁻¹ for large α, which is smooth (−T, up
 to factors), and lowers α. It starts from the leading eigenvectors of A, of which (after the mean) two rise
-along the block's sides, in some direction, and one along the colours. What is left are wrong wholes: a ring
-turned by one, a channel mirrored, rows exchanged, columns taken for
-colours. Kicks that do just these things get out of them.
+along the block's sides, in some direction, and one along the colours. What is left are local optima, wrong as a
+whole: a ring turned by one, a channel mirrored, rows exchanged, columns taken for colours. Kicks that do just
+these things lead out of them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from lpe.transforms.attacks.symmetries import arrangements
 
 PLACES = 48
+"""The number of places: 4 rows, 4 columns, 3 channels."""
 _SIDE = 4
 _ROW, _COLUMN, _CHANNEL = np.unravel_index(np.arange(PLACES), (_SIDE, _SIDE, 3))
 _DISTANCE = np.hypot(_ROW[:, None] - _ROW, _COLUMN[:, None] - _COLUMN)
@@ -37,7 +38,7 @@ _KICKS = 100
 _KICK_SCORES = _SCORES[2:]
 _TURNS = arrangements()[:, 0, ::3] // 3
 """The 8 symmetries of the block's 16 pixels."""
-# A wrong whole in which rows run on through the colours: which of 4 columns × 3 channels holds which.
+# A local optimum in which rows run on through the colours: which of 4 columns × 3 channels holds which.
 _FOLD = np.array(
     [[(0, 0), (1, 0), (2, 0)], [(0, 1), (1, 1), (3, 0)], [(0, 2), (2, 1), (3, 1)], [(1, 2), (2, 2), (3, 2)]]
 )
@@ -45,24 +46,31 @@ _RINGS = (np.array([0, 1, 2, 3, 7, 11, 15, 14, 13, 12, 8, 4]), np.array([5, 6, 1
 
 
 def places(correlations: np.ndarray) -> np.ndarray:
-    """The place (int64 [48], 0..47 in row, column, channel order) of each value, from float64 [48,48]."""
+    """The place of each of 48 values, up to the symmetries of a block.
+
+    Args:
+      correlations: float64 [48,48], symmetric, with ones on the diagonal.
+
+    Returns:
+      int64 [48] of 0..47, in row, column, channel order; the same for the same correlations.
+    """
     rng = np.random.default_rng(0)
-    ends = sorted((_climb(correlations, start, _SCORES) for start in _starts(correlations)), key=_score)
+    optima = sorted((_climb(correlations, start, _SCORES) for start in _starts(correlations)), key=_score)
     best: tuple[np.ndarray, float] | None = None
-    for place, score in ends[::-1][:_KEPT]:
+    for place, score in optima[::-1][:_KEPT]:
         for _ in range(_KICKS):
             tried, reached = _climb(correlations, _kick(place, rng), _KICK_SCORES)
             if reached >= score:
                 place, score = tried, reached  # noqa: PLW2901
         if best is not None and abs(score - best[1]) < 1e-6:
-            break  # two ways to the same end
+            break  # two ways to the same optimum
         best = max(best or (place, score), (place, score), key=_score)
     assert best is not None
     return best[0]
 
 
-def _score(end: tuple[np.ndarray, float]) -> float:
-    return end[1]
+def _score(optimum: tuple[np.ndarray, float]) -> float:
+    return optimum[1]
 
 
 def _climb(a: np.ndarray, start: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, float]:
@@ -72,9 +80,9 @@ def _climb(a: np.ndarray, start: np.ndarray, scores: list[np.ndarray]) -> tuple[
         while True:
             moved = w[np.ix_(p, p)]
             product = a @ moved
-            here, own = np.diag(product), np.diag(moved)
+            total, own = np.diag(product), np.diag(moved)
             # What exchanging p_i and p_j gains, halved; a has ones on its diagonal.
-            gain = product + product.T - here[:, None] - here - (1 - a) * (2 * moved - own[:, None] - own)
+            gain = product + product.T - total[:, None] - total - (1 - a) * (2 * moved - own[:, None] - own)
             i, j = divmod(int(gain.argmax()), len(p))
             if gain[i, j] < 1e-9:
                 break
@@ -100,7 +108,7 @@ def _starts(a: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _kick(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A neighbour of p that no exchange of two values reaches: the wrong wholes, and plain disorder."""
+    """Another p, at a distance that no exchange of two values bridges: see the local optima, and plain disorder."""
     pixel, channel = p // 3, p % 3
     kind = rng.integers(6)
     if kind == 0:  # some values anywhere

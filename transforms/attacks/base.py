@@ -1,4 +1,4 @@
-"""What an adversary has, what an attack makes of it, and the interface of all attacks."""
+"""The interface of all attacks: what an adversary has, and what an attack makes of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from lpe.transforms.image_shape import ImageShape
+
 Adversary = Literal["ciphertext-only", "known-plaintext", "chosen-plaintext", "learned"]
+"""What an attack needs: ciphertexts, also pairs, also an oracle, or pairs on which a network is trained."""
 Oracle = Callable[[np.ndarray], np.ndarray]
 """Encrypts images of the adversary's choice under the dataset's key: uint8 [N,H,W,C] -> the same."""
 
@@ -28,7 +31,7 @@ class Target:
     cipher: str
     params: Mapping[str, str]
     scope: Literal["dataset", "image"]
-    image_shape: tuple[int, int, int]
+    image_shape: ImageShape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Evidence:
     """What the adversary has.
 
     Attributes:
-      target: the encryption.
+      target: the encryption under attack.
       ciphertexts: uint8 [N,H,W,C], of unknown images; all adversaries have some.
       known: (plaintexts, their ciphertexts), both uint8 [M,H,W,C]; known-plaintext adversaries have them.
       oracle: chosen-plaintext adversaries may ask it.
@@ -50,7 +53,7 @@ class Evidence:
 
 @dataclasses.dataclass(frozen=True)
 class Recovery:
-    """What an attack came to.
+    """The result of an attack.
 
     Attributes:
       restore: estimates the plaintext of ciphertexts, of those attacked or any others of the dataset:
@@ -65,12 +68,16 @@ class Recovery:
 
 
 class Attack(abc.ABC):
-    """One attack: from evidence to a way of restoring images. Attacks hold no state."""
+    """One attack: from evidence to a way of restoring images.
+
+    Use does not change an attack, so that threads may share one: `learn` leaves the attack and its evidence as they
+    are, and gives the same for the same evidence. So does the recovery, which may be used any number of times.
+    """
 
     learns: ClassVar[bool] = True
     """Whether more evidence makes it better."""
     leaves_open: ClassVar[Literal["nothing", "mirror", "view"]] = "nothing"
-    """What ciphertexts can't tell and a person sees at once: whether all images are mirrored, left to right; or
+    """What ciphertexts do not determine and a person sees at once: whether all images are mirrored, left to right; or
     each image's view (turned, mirrored, negative, channels exchanged; see `photographs.all_views`)."""
     name: ClassVar[str]
     """A short name, e.g. `dechain`."""
@@ -85,4 +92,11 @@ class Attack(abc.ABC):
 
     @abc.abstractmethod
     def learn(self, evidence: Evidence) -> Recovery:
-        """Carries it out. Raises ValueError if the evidence lacks what this adversary has."""
+        """Carries the attack out.
+
+        Args:
+          evidence: of a target that it applies to, with what its adversary has.
+
+        Raises:
+          ValueError: the evidence lacks what this adversary has.
+        """

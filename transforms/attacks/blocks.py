@@ -1,4 +1,4 @@
-"""Images as blocks of bytes or nibbles, in the ciphers' order, and undoing what moves and inverts them.
+"""Images as blocks of bytes or nibbles, in the ciphers' order, and the inverse of scrambling them.
 
 B = (H/b)·(W/b) blocks in raster order, d = b·b·C bytes by (row, column, channel); a block's 2d nibbles
 are all low ones, then all high ones.
@@ -9,29 +9,30 @@ from __future__ import annotations
 import numpy as np
 
 from lpe.transforms.ciphers import layout
+from lpe.transforms.image_shape import ImageShape, image_shape_of
 
 
 def split(images: np.ndarray) -> np.ndarray:
-    """uint8 [N,H,W,C] -> bytes of blocks, uint8 [N,B,d]."""
-    place = layout.block_positions(images.shape[1:])
+    """The bytes of blocks, uint8 [N,B,d], of uint8 [N,H,W,C]."""
+    place = layout.block_positions(image_shape_of(images))
     return images.reshape(len(images), -1)[:, place]
 
 
-def join(blocks: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """The inverse of `split`."""
+def join(blocks: np.ndarray, image_shape: ImageShape) -> np.ndarray:
+    """The inverse of `split`: uint8 [N,H,W,C] of uint8 [N,B,d]."""
     out = np.empty((len(blocks), *image_shape), np.uint8)
     out.reshape(len(blocks), -1)[:, layout.block_positions(image_shape)] = blocks
     return out
 
 
 def split_nibbles(images: np.ndarray) -> np.ndarray:
-    """uint8 [N,H,W,C] -> nibbles of blocks, uint8 [N,B,2d] of 0..15."""
+    """The nibbles of blocks, uint8 [N,B,2d] of 0..15, of uint8 [N,H,W,C]."""
     values = split(images)
     return np.concatenate([values & 15, values >> 4], axis=2)
 
 
-def join_nibbles(nibbles: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """The inverse of `split_nibbles`."""
+def join_nibbles(nibbles: np.ndarray, image_shape: ImageShape) -> np.ndarray:
+    """The inverse of `split_nibbles`: uint8 [N,H,W,C] of uint8 [N,B,2d]."""
     low, high = np.split(nibbles, 2, axis=2)
     return join(low | (high << 4), image_shape)
 
@@ -39,15 +40,15 @@ def join_nibbles(nibbles: np.ndarray, image_shape: tuple[int, int, int]) -> np.n
 def unscramble_bytes(
     images: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-    """The plaintext of uint8 [N,H,W,C] whose blocks' bytes were scrambled as `unscramble` says."""
-    return join(unscramble(split(images), moved, source, mask), images.shape[1:])
+    """The plaintext of uint8 [N,H,W,C] whose blocks' bytes were scrambled; arguments as in `unscramble`."""
+    return join(unscramble(split(images), moved, source, mask), image_shape_of(images))
 
 
 def unscramble_nibbles(
     images: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-    """The plaintext of uint8 [N,H,W,C] whose blocks' nibbles were scrambled as `unscramble` says."""
-    return join_nibbles(unscramble(split_nibbles(images), moved, source, mask), images.shape[1:])
+    """The plaintext of uint8 [N,H,W,C] whose blocks' nibbles were scrambled; arguments as in `unscramble`."""
+    return join_nibbles(unscramble(split_nibbles(images), moved, source, mask), image_shape_of(images))
 
 
 def unscramble(values: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""ele, called secure in the literature, falls to two images.
+"""Chosen-plaintext attack on ele, which the literature calls secure: two images.
 
 Every block has a key of its own, so a nibble's code word (`codewords`) is spread over images, one nibble
 each: w images make 8·16^(w−1) words, of which a block uses 2d = 32·C. The words that are left tell the
@@ -31,9 +31,16 @@ class ChosenEle(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is ele with one key for the dataset."""
         return target.cipher == "ele" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Asks for code words, of which each names its nibble and its block.
+
+        Raises:
+          ValueError: the evidence has no oracle.
+          MisfitError: the oracle's answers are none that the scheme can give.
+        """
         shape = evidence.target.image_shape
         count, nibbles = layout.block_positions(shape).shape[0], 2 * layout.BLOCK**2 * shape[2]
         bits = (
@@ -45,9 +52,9 @@ class ChosenEle(Attack):
         words[:, :bits] += nibbles * number_bits
         chosen = codewords.write(words, queries)
         answers = blocks.split_nibbles(ask(evidence, blocks.join_nibbles(chosen, shape)))
-        seen, flipped = codewords.read(answers)
-        source = seen % nibbles
-        moved = ((seen // nibbles) << np.where(source < bits, source, 0)).sum(axis=1)
+        numbers, flipped = codewords.read(answers)
+        source = numbers % nibbles
+        moved = ((numbers // nibbles) << np.where(source < bits, source, 0)).sum(axis=1)
         if not (codewords.is_permutation(source) and codewords.is_permutation(moved)):
             raise MisfitError("the oracle's answers are none that ele can give")
         mask = flipped * np.uint8(15)

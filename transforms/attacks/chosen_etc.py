@@ -1,4 +1,4 @@
-"""etc falls to one image in which every byte says where it comes from.
+"""Chosen-plaintext attack on etc: one image in which every byte names its place.
 
 Rotating, flipping and exchanging channels permute the d = 48 bytes of a block. Byte i of block j holds i,
 or 48 + i if bit i of j is 1. All is below 96, so more than 127 shows an inverted block, and undoing that
@@ -30,18 +30,25 @@ class ChosenEtc(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is etc with one key for the dataset."""
         return target.cipher == "etc" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Asks for an image of numbered bytes.
+
+        Raises:
+          ValueError: the evidence has no oracle.
+          MisfitError: the oracle's answers are none that the scheme can give.
+        """
         shape = evidence.target.image_shape
         count, size = layout.block_positions(shape).shape
         number_bits = np.arange(count)[:, None] >> np.arange(size) & 1
         chosen = (np.arange(size) + size * number_bits).astype(np.uint8)
         answer = blocks.split(ask(evidence, blocks.join(chosen[None], shape)))[0]
         negative = answer[:, :1] > 127
-        seen = np.where(negative, 255 - answer, answer).astype(np.int64)
-        source = seen % size
-        moved = ((seen // size) << source).sum(axis=1)
+        upright = np.where(negative, 255 - answer, answer).astype(np.int64)
+        source = upright % size
+        moved = ((upright // size) << source).sum(axis=1)
         if not (is_permutation(source) and is_permutation(moved)):
             raise MisfitError("the oracle's answer is none that etc can give")
         mask = np.broadcast_to(negative * np.uint8(255), (count, size))

@@ -1,4 +1,4 @@
-"""le falls to one image, since all blocks share a key and so each of them is a query of its own.
+"""Chosen-plaintext attack on le: one image, since all blocks share a key and each of them is a query of its own.
 
 A block of b×b×C has 2d = 32·C nibbles. They get the code words of `codewords`: 2 nibbles a word, hence
 2 blocks, for up to 4 channels (3 blocks up to 64). Any image with so many blocks needs one query, which
@@ -27,9 +27,16 @@ class ChosenLe(Attack):
     source = "ours; Chang & Case 2020 needed 16 blocks for the 8-bit variant"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is le with one key for the dataset."""
         return target.cipher == "le" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Asks for code words, of which each names its nibble.
+
+        Raises:
+          ValueError: the evidence has no oracle.
+          MisfitError: the oracle's answers are none that the scheme can give.
+        """
         shape = evidence.target.image_shape
         count, nibbles = layout.block_positions(shape).shape[0], 2 * layout.BLOCK**2 * shape[2]
         length = codewords.length_for(nibbles)

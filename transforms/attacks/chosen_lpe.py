@@ -1,4 +1,4 @@
-"""lpe falls to the grey images 85 and 170, or to one colour image that holds both.
+"""Chosen-plaintext attack on lpe: the grey images 85 and 170, or one colour image that holds both.
 
 One value p gives at most 34 different g_t(p) over the 128 t (p = 85; see `lpe_lanes`), so two values are
 needed, and g_t(85), g_t(170) together tell all 128 apart. With channels=shared a colour image sends
@@ -20,11 +20,12 @@ import numpy as np
 from lpe.transforms.attacks import lpe_lanes
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.evidence import MisfitError, ask
+from lpe.transforms.image_shape import ImageShape
 
 _PAIR = (85, 170)
 _NONE = 255
 _T_OF_PAIR = np.full((256, 256), _NONE, np.uint8)
-"""t by g_t(85) and g_t(170)."""
+"""The t by g_t(85) and g_t(170), uint8 [256,256]; 255 where there is none."""
 _T_OF_PAIR[lpe_lanes.G[:, _PAIR[0]], lpe_lanes.G[:, _PAIR[1]]] = np.arange(128)
 
 
@@ -40,9 +41,16 @@ class ChosenLpe(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is lpe-100 or lpe-50, with one key for the dataset."""
         return target.cipher in {"lpe-50", "lpe-100"} and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Asks for images of 85 and 170 until no position is open.
+
+        Raises:
+          ValueError: the evidence has no oracle.
+          MisfitError: the oracle's answers are none that the scheme can give.
+        """
         target = evidence.target
         height, width, channels = target.image_shape
         several = target.params["channels"] == "shared" and channels > 1
@@ -65,7 +73,7 @@ class ChosenLpe(Attack):
         )
 
 
-def _first_images(shape: tuple[int, int, int], several: bool) -> np.ndarray:
+def _first_images(shape: ImageShape, several: bool) -> np.ndarray:
     """85 and 170 in turns along the scan: two grey images, or one whose channels take turns and then are random."""
     height, width, channels = shape
     turns = (np.arange(height * width) & 1).reshape(height, width, 1)
@@ -75,13 +83,13 @@ def _first_images(shape: tuple[int, int, int], several: bool) -> np.ndarray:
         images = np.concatenate([boards, rest], axis=2)[None]
     else:
         images = np.broadcast_to(boards.transpose(2, 0, 1)[..., None], (2, height, width, channels))
-    return np.array(_PAIR, np.uint8)[images]
+    return np.asarray(np.array(_PAIR, np.uint8)[images])
 
 
 def _solve(
     plain: np.ndarray, cipher: np.ndarray, target: Target
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """t, linked and what is still open ([H,W,P] each) from lanes, of which the first two swap 85 and 170."""
+    """The key t, linked, and what is still open ([H,W,P] each), from lanes, of which the first two swap 85 and 170."""
     e = cipher ^ lpe_lanes.before(cipher, target)
     first_is_85 = plain[0] == _PAIR[0]
     t = _T_OF_PAIR[np.where(first_is_85, e[0], e[1]), np.where(first_is_85, e[1], e[0])]

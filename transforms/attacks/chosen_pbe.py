@@ -1,4 +1,4 @@
-"""pbe falls to one flat image whose channels hold 0, 1, 2, …
+"""Chosen-plaintext attack on pbe: one flat image whose channels hold 0, 1, 2, …
 
 A byte is inverted exactly if more than 127 comes out; undoing that leaves the number of the channel that
 it came from. One query gives the mask and the order of the channels, for any image shape (with the
@@ -15,9 +15,9 @@ from lpe.transforms.attacks.evidence import MisfitError, ask
 
 
 class ChosenPbe(Attack):
-    """One chosen image. Recovers the key as it is, mask by plain channel.
+    """One chosen image.
 
-    Attributes of the recovered key: `mask` uint8 [H,W,C] of 0 and 1; `order` int64 [H,W,C], the input
+    The recovered key, by plain channel: `mask` uint8 [H,W,C] of 0 and 1; `order` int64 [H,W,C], the input
     channel that each output channel shows.
     """
 
@@ -26,17 +26,24 @@ class ChosenPbe(Attack):
     source = "Chang & Case 2020, decrypt_samekey"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is pbe with one key for the dataset."""
         return target.cipher == "pbe" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Asks for an image of numbered channels.
+
+        Raises:
+          ValueError: the evidence has no oracle.
+          MisfitError: the oracle's answers are none that the scheme can give.
+        """
         shape = evidence.target.image_shape
         shuffled = evidence.target.params["colour"] == "true"
         numbers = np.arange(shape[2]) if shuffled else np.zeros(shape[2])
         answer = ask(evidence, np.broadcast_to(numbers.astype(np.uint8), (1, *shape)))[0]
         inverted = answer > 127
-        seen = np.where(inverted, 255 - answer, answer).astype(np.int64)
-        order = seen if shuffled else np.broadcast_to(np.arange(shape[2]), shape)
-        if not is_permutation(order) or (not shuffled and seen.any()):
+        numbers_seen = np.where(inverted, 255 - answer, answer).astype(np.int64)
+        order = numbers_seen if shuffled else np.broadcast_to(np.arange(shape[2]), shape)
+        if not is_permutation(order) or (not shuffled and numbers_seen.any()):
             raise MisfitError("the oracle's answer is none that pbe can give")
         back = np.argsort(order, axis=2)  # output channel that shows each plain one
         mask = np.take_along_axis(inverted, back, axis=2).astype(np.uint8)
@@ -50,6 +57,7 @@ def upright(ciphertexts: np.ndarray, back: np.ndarray, mask: np.ndarray) -> np.n
     """The plaintext of uint8 [N,H,W,C].
 
     Args:
+      ciphertexts: uint8 [N,H,W,C].
       back: the output channel that shows each plain one, int64 [H,W,C].
       mask: which bytes are inverted, by plain channel, uint8 [H,W,C] of 0 and 1.
     """

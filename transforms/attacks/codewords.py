@@ -1,4 +1,4 @@
-"""Code words for nibbles: which nibble of the plaintext went where, read off a few values of each.
+"""Code words for nibbles: a few values of each show which nibble of the plaintext it was.
 
 The nibble ciphers permute a block's nibbles and replace some v by 15 − v. Give every nibble of a block
 a word of w nibbles, one for each of w blocks (le: they share a key) or images (ele) that undergo the
@@ -14,12 +14,12 @@ import numpy as np
 
 
 def capacity(length: int) -> int:
-    """How many words of `length` nibbles there are."""
-    return 8 * 16 ** (length - 1)
+    """The number of words of `length` nibbles."""
+    return int(8 * 16 ** (length - 1))
 
 
 def length_for(count: int) -> int:
-    """The shortest length that has `count` words."""
+    """The least length of which there are `count` words."""
     length = 1
     while capacity(length) < count:
         length += 1

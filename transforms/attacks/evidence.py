@@ -1,4 +1,4 @@
-"""What chosen- and known-plaintext attacks do first: ask the oracle, look at the pairs.
+"""Access to the evidence of chosen- and known-plaintext attacks: the oracle and the known pairs.
 
 Both kinds need one key for the whole dataset. With a key per image what is learnt about the key of
 one image says nothing about the next, so these attacks apply to scope `dataset` only.
@@ -12,7 +12,7 @@ from lpe.transforms.attacks.base import Evidence
 
 
 class MisfitError(ValueError):
-    """What the adversary was given is nothing that the scheme can give: there is no key to recover."""
+    """The evidence is nothing that the scheme can give, under any key: there is no key to recover."""
 
 
 def ask(evidence: Evidence, images: np.ndarray) -> np.ndarray:
@@ -20,6 +20,7 @@ def ask(evidence: Evidence, images: np.ndarray) -> np.ndarray:
 
     Raises:
       ValueError: there is no oracle.
+      MisfitError: the oracle's answer has another shape or type.
     """
     if evidence.oracle is None:
         raise ValueError("a chosen-plaintext attack needs an oracle, and this evidence has none")

@@ -1,4 +1,4 @@
-"""etc falls to some ten ciphertexts under one key: its blocks are a puzzle of which one has many copies.
+"""Ciphertext-only attack on etc: the blocks are a jigsaw puzzle, of which some ten ciphertexts are copies.
 
 In one small image a 4×4 block fits many others as well as its true neighbour. But with a key for the dataset
 all images are cut and shuffled alike: two blocks that fit in every image are neighbours. The edge of a block
@@ -25,6 +25,7 @@ from lpe.transforms.attacks import blocks, photographs
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.symmetries import arrangements
 from lpe.transforms.ciphers import layout
+from lpe.transforms.image_shape import ImageShape
 
 _EDGE_BYTES = 1 << 26
 """As many bytes of edges are held, at most; more images than that allows do not help."""
@@ -37,8 +38,13 @@ _STEPS: tuple[Cell, ...] = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Byte i of cell j (raster order) is byte `source[j, i]` (int64 [B,d]) of block `block[j]` (int64 [B]),
-    inverted where `mask[j]` is 255 (uint8 [B])."""
+    """The solution of a puzzle: what lies in each cell, in raster order.
+
+    Attributes:
+      block: int64 [B], the block in cell j.
+      source: int64 [B,d], byte i of cell j is byte `source[j, i]` of that block.
+      mask: uint8 [B], 255 where the block is inverted, else 0.
+    """
 
     block: np.ndarray
     source: np.ndarray
@@ -46,7 +52,7 @@ class Layout:
 
     def apply(self, content: np.ndarray) -> np.ndarray:
         """Blocks as they came (uint8 [N,B,d]) put where they belong."""
-        return content[:, self.block[:, None], self.source] ^ self.mask[:, None]
+        return np.asarray(content[:, self.block[:, None], self.source] ^ self.mask[:, None])
 
 
 class Jigsaw(Attack):
@@ -58,17 +64,28 @@ class Jigsaw(Attack):
     source = "jigsaw solvers for EtC (Chuman & Kiya); over many images under one key: ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is etc with one key for the dataset."""
         return target.cipher == "etc" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Puts the blocks of all ciphertexts together at once."""
         shape = evidence.target.image_shape
         return puzzle(blocks.split, evidence.ciphertexts, shape)
 
 
 def puzzle(
-    to_blocks: Callable[[np.ndarray], np.ndarray], ciphertexts: np.ndarray, shape: tuple[int, int, int]
+    to_blocks: Callable[[np.ndarray], np.ndarray], ciphertexts: np.ndarray, shape: ImageShape
 ) -> Recovery:
-    """Solves the puzzle of blocks (uint8 [N,B,d]) that `to_blocks` makes of ciphertexts, and picks a view."""
+    """Solves the puzzle that the blocks of ciphertexts are, and chooses a view.
+
+    Args:
+      to_blocks: uint8 [N,H,W,C] -> blocks, each in any of its ways, uint8 [N,B,d].
+      ciphertexts: uint8 [N,H,W,3].
+      shape: (H, W, 3).
+
+    Returns:
+      A recovery that restores ciphertexts under the same key; no key is claimed.
+    """
     grid = (shape[0] // layout.BLOCK, shape[1] // layout.BLOCK)
     content = to_blocks(ciphertexts)
     solved = assemble(content, grid)
@@ -79,7 +96,12 @@ def puzzle(
 
 
 def assemble(content: np.ndarray, grid: tuple[int, int]) -> Layout:
-    """Puts blocks (uint8 [N,B,d], each in any of its ways) side by side in a grid of (rows, columns)."""
+    """Puts blocks side by side.
+
+    Args:
+      content: uint8 [N,B,d], each block in any of its ways, in all N images alike.
+      grid: (rows, columns), with rows · columns = B.
+    """
     count, size = content.shape[1:]
     ways = arrangements()
     most = _EDGE_BYTES // (count * ways[..., 0].size * ways.shape[2] // layout.BLOCK * 4)
@@ -110,38 +132,38 @@ def _grow(
     neighbours: dict[Cell, int] = {}
     free = np.ones(count, bool)
     total = 0.0
-    here: Cell = (0, 0)
+    cell: Cell = (0, 0)
     chosen = (first, 0, 0, 0)
     while True:
-        placed[here] = chosen
-        costs.pop(here, None)
+        placed[cell] = chosen
+        costs.pop(cell, None)
         block, square, order, negative = chosen
         free[block] = False
         if not free.any():
             return total, placed
         for step in _STEPS:
-            there = (here[0] + step[0], here[1] + step[1])
-            if there in placed:
+            beside = (cell[0] + step[0], cell[1] + step[1])
+            if beside in placed:
                 continue
             edge = edges[block, opposite[step][square], order] * np.float32(1 - 2 * negative)
             products = 2 * (flat @ edge).reshape(count, 8, 6)
             misfit = (edge @ edge + squares)[..., None] + np.stack([-products, products], axis=-1)
-            costs[there] = costs.get(there, 0) + misfit[:, facing[step]]
-            neighbours[there] = neighbours.get(there, 0) + 1
+            costs[beside] = costs.get(beside, 0) + misfit[:, facing[step]]
+            neighbours[beside] = neighbours.get(beside, 0) + 1
         rows, columns = [row for row, _ in placed], [column for _, column in placed]
         least = np.inf
-        for cell, cost in costs.items():
+        for candidate, cost in costs.items():
             if (
-                max(*rows, cell[0]) - min(*rows, cell[0]) >= room[0]
-                or max(*columns, cell[1]) - min(*columns, cell[1]) >= room[1]
+                max(*rows, candidate[0]) - min(*rows, candidate[0]) >= room[0]
+                or max(*columns, candidate[1]) - min(*columns, candidate[1]) >= room[1]
             ):
                 continue
-            mean = np.where(free[:, None, None, None], cost / neighbours[cell], np.inf)
+            mean = np.where(free[:, None, None, None], cost / neighbours[candidate], np.inf)
             at = int(mean.argmin())
             if mean.flat[at] < least:
-                least, here = float(mean.flat[at]), cell
+                least, cell = float(mean.flat[at]), candidate
                 chosen = tuple(int(i) for i in np.unravel_index(at, mean.shape))  # type: ignore[assignment]
-        total += least * neighbours[here]
+        total += least * neighbours[cell]
 
 
 def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:

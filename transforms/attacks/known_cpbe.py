@@ -1,4 +1,4 @@
-"""cpbe under known plaintext: one pair gives the keystream, t = p ⊕ c, whatever the image."""
+"""Known-plaintext attack on cpbe: one pair gives the keystream, t = p ⊕ c, whatever the image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ class KnownCpbe(Attack):
     source = "any stream cipher that uses its keystream twice"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is cpbe with one key for the dataset."""
         return target.cipher in {"cpbe-50", "cpbe-100"} and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """XORs the first pair, and checks the others against it.
+
+        Raises:
+          ValueError: the evidence has no known pairs.
+          MisfitError: no key of the scheme fits them.
+        """
         plain, cipher = known_pairs(evidence)
         t = plain[0] ^ cipher[0]
         if (plain ^ t != cipher).any():

@@ -1,4 +1,4 @@
-"""etc under known plaintext: a block is known by its content.
+"""Known-plaintext attack on etc: a block is recognised by its content.
 
 A block can come out in 8 · 6 · 2 = 96 ways (`symmetries`). Its content over all known images, in the way of
 the 96 that sorts first, is the same before and after encryption. So take that form of all blocks on both sides,
@@ -28,9 +28,16 @@ class KnownEtc(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is etc with one key for the dataset."""
         return target.cipher == "etc" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Pairs off the blocks of both sides.
+
+        Raises:
+          ValueError: the evidence has no known pairs.
+          MisfitError: no key of the scheme fits them.
+        """
         pairs = (blocks.split(images).transpose(1, 0, 2) for images in known_pairs(evidence))
         (plain, plain_from, plain_negative), (cipher, cipher_from, cipher_negative) = map(_canonical, pairs)
         moved = np.empty(len(plain), np.int64)
@@ -49,7 +56,7 @@ class KnownEtc(Attack):
 
 
 def _canonical(content: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of uint8 [B,M,d] the form that sorts first, and what leads to it.
+    """The form of blocks (uint8 [B,M,d]) that sorts first, and what leads to it.
 
     Returns:
       The form, uint8 [B,M,d]; where its bytes come from, int64 [B,d]; whether it is inverted, uint8 [B].

@@ -1,4 +1,4 @@
-"""lpe under known plaintext: of each position's 128 functions (lpe-50: 129), those that fit all pairs.
+"""Known-plaintext attack on lpe: of each position's 128 functions (lpe-50: 129), those that fit all pairs.
 
 The chain needs no key, so every pair shows p and g_t(p) at each position (`lpe_lanes`). Natural images
 hold many values, and each rules out more t. Where several are left the likeliest is taken: the function that
@@ -27,9 +27,16 @@ class KnownLpe(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is lpe-100 or lpe-50, with one key for the dataset."""
         return target.cipher in {"lpe-50", "lpe-100"} and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Takes the likeliest function that fits, position by position.
+
+        Raises:
+          ValueError: the evidence has no known pairs.
+          MisfitError: no key of the scheme fits them.
+        """
         target = evidence.target
         plain, cipher = (lpe_lanes.lanes(images, target) for images in known_pairs(evidence))
         e = cipher ^ lpe_lanes.before(cipher, target)

@@ -1,4 +1,4 @@
-"""le and ele under known plaintext: a nibble is known by its history.
+"""Known-plaintext attack on le and ele: a nibble is recognised by its history.
 
 A nibble of the plaintext takes some value in every known image (le: in every block of every image), and the
 output nibble that it goes to takes the same values, or 15 minus each. Written with the first value below 8
@@ -31,9 +31,16 @@ class KnownNibbles(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is le or ele with one key for the dataset."""
         return target.cipher in {"le", "ele"} and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Pairs off the histories of both sides.
+
+        Raises:
+          ValueError: the evidence has no known pairs.
+          MisfitError: no key of the scheme fits them.
+        """
         # uint8 [groups, 2d, length]: a group of nibbles has a key of its own.
         plain, cipher = (blocks.split_nibbles(images).transpose(1, 2, 0) for images in known_pairs(evidence))
         count = len(plain)

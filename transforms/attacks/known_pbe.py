@@ -1,4 +1,4 @@
-"""pbe under known plaintext: each pixel's key is one of 8 masks times (colour=true) 6 channel orders.
+"""Known-plaintext attack on pbe: a pixel's key is one of 8 masks times (colour=true) 6 channel orders.
 
 Without the shuffle one pair gives the mask, since p and 255 − p are never equal. With it a pair leaves a pixel
 open only where its channels, or one and another's inverse, are equal: each further pair narrows it.
@@ -26,9 +26,16 @@ class KnownPbe(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is pbe with one key for the dataset."""
         return target.cipher == "pbe" and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Takes the first key that fits, pixel by pixel.
+
+        Raises:
+          ValueError: the evidence has no known pairs.
+          MisfitError: no key of the scheme fits them.
+        """
         plain, cipher = known_pairs(evidence)
         channels = evidence.target.image_shape[2]
         shuffled = evidence.target.params["colour"] == "true"

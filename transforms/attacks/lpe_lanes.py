@@ -1,4 +1,4 @@
-"""lpe as an attacker sees it, for attacks that have plaintexts.
+"""The functions of lpe as an attacker sees them: a position's whole key is one byte.
 
 With e_i = c_i ⊕ c_(i−1) where position i is linked, and e_i = c_i where it is not, a position's whole key is
 a function of one byte, e = g_t(p) = t ⊕ ((p + t) mod 256), for t = k·(s mod 128) in 0..127: bit 7 of s
@@ -19,11 +19,11 @@ from lpe.transforms.attacks.base import Target
 
 _T = np.arange(128, dtype=np.uint8)[:, None]
 G: np.ndarray = _T ^ (np.arange(256, dtype=np.uint8) + _T)
-"""g_t(p), uint8 [128 t, 256 p]."""
+"""The functions g_t(p), uint8 [128 t, 256 p]."""
 
 
 def lanes(images: np.ndarray, target: Target) -> np.ndarray:
-    """uint8 [N,H,W,C] -> [L,H,W,P]: N·C lanes of one plane, or N of C planes."""
+    """The lanes of uint8 [N,H,W,C], uint8 [L,H,W,P]: N·C lanes of one plane, or N of C planes."""
     if target.params["channels"] == "independent":
         return images
     count, height, width, channels = images.shape
@@ -42,7 +42,7 @@ def before(values: np.ndarray, target: Target) -> np.ndarray:
 
 
 def starts(target: Target) -> np.ndarray:
-    """bool [H,W,1]: where a chain starts."""
+    """Where a chain starts, bool [H,W,1]."""
     out = np.zeros((*target.image_shape[:2], 1), bool)
     out[:1, :1] = True
     if target.params["chain"] == "row":
@@ -53,4 +53,4 @@ def starts(target: Target) -> np.ndarray:
 def decrypt(ciphertexts: np.ndarray, t: np.ndarray, linked: np.ndarray, target: Target) -> np.ndarray:
     """Plaintext of uint8 [N,H,W,C] under t (uint8 [H,W,P]) and linked (bool [H,W,P])."""
     e = ciphertexts ^ np.where(linked, before(ciphertexts, target), np.uint8(0))
-    return (e ^ t) - t
+    return np.asarray((e ^ t) - t)

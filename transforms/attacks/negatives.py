@@ -1,4 +1,4 @@
-"""pbe: which bytes are inverted, from neighbours that must be alike; with one image or with many.
+"""Ciphertext-only attack on pbe: which bytes are inverted shows in neighbours, which must be alike.
 
 If a and b are neighbours and exactly one of them is inverted, then a and 255 − b are alike, else a and b. So
 
@@ -38,9 +38,11 @@ class Negatives(Attack):
     source = "after Chang & Case's minimum-difference attack"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is pbe, with one key for the dataset or one per image."""
         return target.cipher == "pbe"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Solves all ciphertexts under one key together, or each by itself when it is restored."""
         shuffled = evidence.target.params["colour"] == "true"
         if evidence.target.scope == "image":
             return Recovery(
@@ -56,7 +58,7 @@ class Negatives(Attack):
 
 
 def _solve(ciphertexts: np.ndarray, shuffled: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """mask (uint8 [H,W,C]), order (int64 [H,W,C]), and the images that they make of the ciphertexts."""
+    """The mask (uint8 [H,W,C]), order (int64 [H,W,C]), and the images that they make of the ciphertexts."""
     mask = _signs(ciphertexts)
     images = ciphertexts ^ (mask * np.uint8(255))
     order = np.broadcast_to(np.arange(images.shape[3]), images.shape[1:]).copy()
@@ -78,12 +80,12 @@ def _signs(ciphertexts: np.ndarray) -> np.ndarray:
 
 
 def _relation(images: np.ndarray, axis: int) -> np.ndarray:
-    """w of each position and the next along an axis of [H,W,C], int64."""
+    """The w of each position and the next along an axis of [H,W,C], int64."""
     last = images.shape[axis + 1]
     one = images.take(range(last - 1), axis=axis + 1)
     other = images.take(range(1, last), axis=axis + 1)
     apart = neighbours.distance(one, np.uint8(255) - other).sum(axis=0, dtype=np.int64)
-    return apart - neighbours.distance(one, other).sum(axis=0, dtype=np.int64)
+    return np.asarray(apart - neighbours.distance(one, other).sum(axis=0, dtype=np.int64))
 
 
 def _orders(images: np.ndarray) -> np.ndarray:
@@ -102,7 +104,8 @@ def _orders(images: np.ndarray) -> np.ndarray:
     for _ in range(_ROUNDS):
         middle = neighbours.median(placed)
         cost = [
-            neighbours.distance(images[..., each], middle).sum(axis=(0, 3), dtype=np.int64) for each in ORDERS
+            neighbours.distance(images[..., channels], middle).sum(axis=(0, 3), dtype=np.int64)
+            for channels in ORDERS
         ]
         better = np.argmin(cost, axis=0)
         if (better == order).all():

@@ -1,4 +1,6 @@
-"""ele falls to some hundred ciphertexts: the nibble statistics of each block, and then the jigsaw.
+"""Ciphertext-only attack on ele: the nibble statistics of each block, and then the jigsaw.
+
+Some hundred ciphertexts under one key are enough.
 
 Every block has a key of its own, which is the same in all images. So n images are n samples of each block's
 nibbles, from which `nibbles` reads the block up to a view of it: turned, mirrored, channels exchanged, negative.
@@ -23,9 +25,11 @@ class NibbleJigsaw(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is ele with one key for the dataset, and images of 3 channels."""
         return target.cipher == "ele" and target.scope == "dataset" and target.image_shape[2] == 3
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Reads each block from its statistics, and puts the blocks together."""
         nibbles = blocks.split_nibbles(evidence.ciphertexts)
         read = [read_nibbles(nibbles[:, block]) for block in range(nibbles.shape[1])]
 

@@ -1,7 +1,7 @@
-"""le falls to some ten ciphertexts: what is the same in all blocks of all images shows in their statistics.
+"""Ciphertext-only attack on le: what is the same in all blocks of all images shows in their statistics.
 
 All blocks of a dataset share one key, so n images of 64 blocks are 64·n samples of the same 96 nibbles, in an
-unknown order, some inverted. Step by step:
+unknown order, some inverted. Some ten ciphertexts are enough. Step by step:
 
 1. High nibbles of a block are strongly correlated, low ones hardly: the 48 with the larger correlations are
    the high ones. An inverted nibble is correlated negatively: the leading eigenvector's signs undo that.
@@ -10,7 +10,7 @@ unknown order, some inverted. Step by step:
    neighbours, so the low nibble is large where the neighbours' high nibbles exceed its own. This excess is
    correlated with the right low nibble, and its sign shows inversion.
 4. That leaves one view of all blocks (`photographs`). How blocks continue each other tells how they are turned
-   and mirrored; exchanged channels and a negative are told by what is usual.
+   and mirrored; exchanged channels and a negative show in what is usual.
 
 All nibbles are then right, not only the high ones, and images are restored exactly.
 """
@@ -39,9 +39,11 @@ class NibbleStatistics(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
+        """Whether the target is le with one key for the dataset, and images of 3 channels."""
         return target.cipher == "le" and target.scope == "dataset" and target.image_shape[2] == 3
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Reads the nibbles of a block from all blocks, and then chooses a view."""
         shape = evidence.target.image_shape
         nibbles = blocks.split_nibbles(evidence.ciphertexts)
         count = nibbles.shape[1]
@@ -105,7 +107,7 @@ def place_nibbles(nibbles: np.ndarray, source: np.ndarray, flip: np.ndarray) -> 
     """Nibbles of scrambled blocks (uint8 [N,B,96]) as the plain blocks' bytes (uint8 [N,B,48])."""
     plain = np.empty_like(nibbles)
     plain[:, :, source] = nibbles ^ (flip * np.uint8(15))
-    return plain[:, :, : assignment.PLACES] | plain[:, :, assignment.PLACES :] << 4
+    return np.asarray(plain[:, :, : assignment.PLACES] | plain[:, :, assignment.PLACES :] << 4)
 
 
 def _excess(high: np.ndarray) -> np.ndarray:
@@ -120,7 +122,7 @@ def _excess(high: np.ndarray) -> np.ndarray:
         count[ahead[1:]] += 1
         count[behind[1:]] += 1
     excess = total / count - grid
-    return np.where(np.abs(excess) <= 1, excess, 0).reshape(len(high), -1)
+    return np.asarray(np.where(np.abs(excess) <= 1, excess, 0).reshape(len(high), -1))
 
 
 def _pair_off(scores: np.ndarray) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""One image, no key, no training: what a ciphertext gives away all by itself.
+"""Ciphertext-only attack on single images of lpe and cpbe-50: no key, no training.
 
 In half of the positions of lpe the plain byte stands there once the chain is undone, and everywhere its lowest
 bit and at most 34 values that it could be. A pixel's neighbours say which of them are likely. With m the
@@ -21,7 +21,7 @@ from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 _SPREAD = 24.0
 _ROUNDS = 15
 _VALUES = 1 << 17
-"""Bytes of images that are worked on at once: weights take 500 times as much memory."""
+"""Bytes of images that are restored at once: weights take 500 times as much memory."""
 
 
 class OneImage(Attack):
@@ -33,30 +33,34 @@ class OneImage(Attack):
     learns = False
 
     def applies_to(self, target: Target) -> bool:
-        return candidates.known_to_be_treated(target) and target.cipher != "cpbe-100"
+        """Whether the target is lpe or cpbe-50, with one key for the dataset or one per image."""
+        return candidates.applies_to(target) and target.cipher != "cpbe-100"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Learns nothing: the recovery looks at each image alone."""
         target = evidence.target
-        step = max(1, _VALUES // int(np.prod(target.image_shape)))
+        count = max(1, _VALUES // int(np.prod(target.image_shape)))
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
-            parts = [ciphertexts[at : at + step] for at in range(0, len(ciphertexts), step)]
+            parts = [ciphertexts[at : at + count] for at in range(0, len(ciphertexts), count)]
             return np.concatenate([_restore(part, target) for part in parts])
 
         return Recovery(restore)
 
 
 def _restore(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
-    found = candidates.of_ciphertexts(ciphertexts, target)
-    estimate = found.likeliest_first
+    """The weighted mean of all candidates for each of uint8 [N,H,W,C]."""
+    functions = candidates.of_ciphertexts(ciphertexts, target)
+    estimate = functions.initial
     assert estimate is not None
     lanes = (len(ciphertexts), -1, *estimate.shape[1:])  # those of one image share a key
     for _ in range(_ROUNDS):
         middle = neighbours.median(estimate)
         fit = np.stack(
             [
-                log_prior - neighbours.distance(found.decode(k), middle).reshape(lanes).sum(axis=1) / _SPREAD
-                for k, log_prior in enumerate(found.log_prior)
+                log_prior
+                - neighbours.distance(functions.decode(k), middle).reshape(lanes).sum(axis=1) / _SPREAD
+                for k, log_prior in enumerate(functions.log_prior)
             ],
             dtype=np.float32,
         )
@@ -66,7 +70,7 @@ def _restore(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
             (len(ciphertexts), estimate.shape[0] // len(ciphertexts), *estimate.shape[1:]), np.float32
         )
         for k, weight in enumerate(weights):
-            mean += weight[:, None] * found.decode(k).reshape(mean.shape)
+            mean += weight[:, None] * functions.decode(k).reshape(mean.shape)
         estimate = (mean + 0.5).astype(np.uint8).reshape(estimate.shape)
     return _images(estimate, target)
 

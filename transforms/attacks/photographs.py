@@ -1,7 +1,7 @@
-"""What photographs have in common: enough to tell which of 96 views of a dataset is the right one.
+"""Statistics that photographs share: enough to choose the right one of 96 views of a dataset.
 
 Ciphertexts alone leave open whether a whole dataset is turned or mirrored, its channels exchanged, or all
-of it negative. Statistics that most collections of photographs share settle that: green lies between red
+of it negative. Statistics that most collections of photographs share decide that: green lies between red
 and blue; red is brighter than blue on the whole, and green than their mean; dark pixels are the more common;
 saturated reds and yellows outdo blues; the top is brighter and bluer than the bottom; left and right are
 alike. So a mirror image left to right cannot be told from the original, and is right half of the time.
@@ -15,9 +15,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from lpe.transforms.ciphers.colour import ORDERS
+from lpe.transforms.image_shape import ImageShape
 
 _PIXELS = 1 << 17
-"""As many pixels are looked at, at most."""
+"""The most pixels that are looked at."""
 View = tuple[int, int, int]
 """Symmetry of the square (0..7, as in `symmetries`), order of the channels (0..5), negative (0 or 1)."""
 
@@ -27,7 +28,7 @@ _SPREAD = np.array([0.2, 4.0, 6.0, 0.15, 0.5, 2.5, 1.5, 0.5])
 
 
 def view(images: np.ndarray, which: View) -> np.ndarray:
-    """uint8 [N,H,W,3] turned, mirrored, with channels exchanged, inverted."""
+    """A view of uint8 [N,H,W,3]: turned, mirrored, with channels exchanged, inverted."""
     square, order, negative = which
     turned = np.rot90(images, square % 4, axes=(1, 2))
     if square >= 4:
@@ -35,7 +36,7 @@ def view(images: np.ndarray, which: View) -> np.ndarray:
     return turned[..., ORDERS[order]] ^ np.uint8(255 * negative)
 
 
-def all_views(image_shape: tuple[int, int, int]) -> list[View]:
+def all_views(image_shape: ImageShape) -> list[View]:
     """The 96 views, or the 48 that keep an oblong image's shape."""
     squares = [s for s in range(8) if image_shape[0] == image_shape[1] or s % 2 == 0]
     return list(itertools.product(squares, range(6), range(2)))
@@ -48,7 +49,7 @@ def likeliest(images: np.ndarray, views: Iterable[View]) -> View:
 
 
 def _features(images: np.ndarray) -> np.ndarray:
-    """float64 [8], in grey levels where it is no ratio."""
+    """The eight statistics of uint8 [N,H,W,3], float64 [8], in grey levels where they are no ratios."""
     red, green, blue = images.astype(np.float32).transpose(3, 0, 1, 2)
     light, warmth = (red + green + blue) / 3, red - blue
     height, width = light.shape[1:]
@@ -75,7 +76,7 @@ def _skewness(values: np.ndarray) -> float:
 
 
 def inverted(images: np.ndarray) -> np.uint8:
-    """255 if uint8 [N,H,W,C] are more like negatives of photographs, else 0."""
+    """The byte to XOR with: 255 if uint8 [N,H,W,C] are more like negatives of photographs, else 0."""
     if images.shape[3] == 3:
         return np.uint8(255 * likeliest(images, [(0, 0, 0), (0, 0, 1)])[2])
     # Without colour: dark pixels are the more common, and the top is the brighter.

@@ -1,4 +1,4 @@
-"""From relations between neighbours to all positions, the surest first.
+"""Propagation of relations between neighbours to all positions, the surest first.
 
 Where every relation is an XOR byte between two neighbouring positions, everything is known up to one byte once each
 position is reached. Starting anywhere, the surest relation between what is reached and what is not is taken next
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Relation = tuple[np.ndarray, np.ndarray]
-"""For an axis of [H,W,P]: byte between each position and the next (uint8), and how sure that is (float64)."""
+"""For an axis of [H,W,P]: the byte between each position and the next (uint8), and how sure that is (float64)."""
 
 
 def follow(shape: tuple[int, ...], relations: Sequence[Relation]) -> np.ndarray:
@@ -23,20 +23,20 @@ def follow(shape: tuple[int, ...], relations: Sequence[Relation]) -> np.ndarray:
       shape: (H, W, P).
       relations: one for each axis, a position shorter along it.
     """
-    found = np.zeros(int(np.prod(shape)), np.uint8)
-    reached = np.zeros(found.shape, bool)
+    relative = np.zeros(int(np.prod(shape)), np.uint8)
+    reached = np.zeros(relative.shape, bool)
     strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
     waiting = [(0.0, 0, 0)]  # (−sureness, position, byte)
     while waiting:
         _, at, byte = heapq.heappop(waiting)
         if reached[at]:
             continue
-        found[at], reached[at] = byte, True
+        relative[at], reached[at] = byte, True
         place = [int(index) for index in np.unravel_index(at, shape)]
         for axis, (between, sureness) in enumerate(relations):
             for step in (1, -1):
-                there = at + step * strides[axis]
-                if 0 <= place[axis] + step < shape[axis] and not reached[there]:
+                beside = at + step * strides[axis]
+                if 0 <= place[axis] + step < shape[axis] and not reached[beside]:
                     pair = tuple(place[i] - (i == axis and step < 0) for i in range(len(shape)))
-                    heapq.heappush(waiting, (-float(sureness[pair]), there, byte ^ int(between[pair])))
-    return found.reshape(shape)
+                    heapq.heappush(waiting, (-float(sureness[pair]), beside, byte ^ int(between[pair])))
+    return relative.reshape(shape)

@@ -1,4 +1,4 @@
-"""Ciphertexts under one key: of each position's possible keys, the one that makes all images smooth.
+"""Ciphertext-only attack on lpe and cpbe: of each position's possible keys, the one that makes all images smooth.
 
 A position has one function in all images. Decoded with the right one, its bytes lie near those around them in
 every image; with a wrong one they do so by chance. So, in turns: take the median of each pixel's neighbours as
@@ -31,7 +31,7 @@ class Smoothness(Attack):
     """A few ciphertexts for recognisable images, a few hundred for nearly all of the key.
 
     The recovered key, of lpe: `t` uint8 [H,W,P] of 0..127 and `linked` bool [H,W,P], see `lpe_lanes`; of cpbe:
-    `t` uint8 [H,W,P]. P = 1 or C. Claimed where enough ciphertexts are there, and mostly right.
+    `t` uint8 [H,W,P]. P = 1 or C. It is claimed however few ciphertexts there are, and then partly wrong.
     """
 
     name = "smoothness"
@@ -39,23 +39,25 @@ class Smoothness(Attack):
     source = "ours"
 
     def applies_to(self, target: Target) -> bool:
-        return candidates.known_to_be_treated(target) and target.scope == "dataset"
+        """Whether the target is lpe or cpbe, with one key for the dataset."""
+        return candidates.applies_to(target) and target.scope == "dataset"
 
     def learn(self, evidence: Evidence) -> Recovery:
+        """Chooses candidates in turns until nothing changes."""
         target = evidence.target
-        found = candidates.of_ciphertexts(evidence.ciphertexts, target)
-        if found.likeliest_first is None:
+        functions = candidates.of_ciphertexts(evidence.ciphertexts, target)
+        if functions.initial is None:
             choice = _from_pairs(evidence.ciphertexts, target)
-            estimate = found.decode(0) ^ choice
+            estimate = functions.decode(0) ^ choice
         else:
-            estimate = found.likeliest_first
+            estimate = functions.initial
             choice = np.zeros(estimate.shape[1:], np.uint8)
         for _ in range(_ROUNDS):
             before = choice
-            choice, estimate = _improve(found, estimate)
+            choice, estimate = _improve(functions, estimate)
             if (choice == before).all():
                 break
-        if found.likeliest_first is None:
+        if functions.initial is None:
             choice = choice ^ _shared_byte(evidence.ciphertexts, choice, target)
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
@@ -67,20 +69,20 @@ class Smoothness(Attack):
         return Recovery(restore, {"t": t, "linked": linked})
 
 
-def _improve(found: candidates.Candidates, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _improve(functions: candidates.Candidates, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The best candidate of each position (uint8 [H,W,P] or wider), and the lanes that it decodes to."""
     middle = neighbours.median(estimate)
     cost = np.stack(
         [
-            neighbours.distance(found.decode(k), middle).sum(axis=0, dtype=np.int64) / _SPREAD - log_prior
-            for k, log_prior in enumerate(found.log_prior)
+            neighbours.distance(functions.decode(k), middle).sum(axis=0, dtype=np.int64) / _SPREAD - log_prior
+            for k, log_prior in enumerate(functions.log_prior)
         ]
     )
     choice = cost.argmin(axis=0)
     decoded = np.empty_like(estimate)
     for k in np.unique(choice):
-        here = choice == k
-        decoded[:, here] = found.decode(int(k))[:, here]
+        chosen = choice == k
+        decoded[:, chosen] = functions.decode(int(k))[:, chosen]
     return choice, decoded
 
 
@@ -107,13 +109,13 @@ def _between(c: np.ndarray, axis: int) -> relations.Relation:
 
 
 def _log_probabilities() -> np.ndarray:
-    """ln P(p ⊕ q), float32 [256], of neighbours p and q that differ as a Laplace variable of scale 10 does."""
+    """Values ln P(p ⊕ q), float32 [256], of neighbours p and q whose difference is a Laplace variable of scale 10."""
     p, difference = np.arange(256)[:, None], np.arange(-80, 81)
     weight = np.broadcast_to(np.exp(-np.abs(difference) / _DIFFERENCE), (256, len(difference)))
     q = p + difference
     inside = (q >= 0) & (q < 256)
     counts = np.bincount((p ^ np.clip(q, 0, 255))[inside], weight[inside], minlength=256)
-    return np.log((counts + 1e-3 * counts.sum() / 256) / counts.sum()).astype(np.float32)
+    return np.asarray(np.log((counts + 1e-3 * counts.sum() / 256) / counts.sum()), np.float32)
 
 
 _LOG_P = _log_probabilities()
@@ -124,9 +126,9 @@ def _smoothest(decoded: np.ndarray) -> np.uint8:
     few = decoded[:: max(1, len(decoded) // _PROBES)]
 
     def roughness(byte: int) -> int:
-        seen = few ^ np.uint8(byte)
-        across = neighbours.distance(seen[:, :, 1:], seen[:, :, :-1]).sum(dtype=np.int64)
-        return int(across + neighbours.distance(seen[:, 1:], seen[:, :-1]).sum(dtype=np.int64))
+        shifted = few ^ np.uint8(byte)
+        across = neighbours.distance(shifted[:, :, 1:], shifted[:, :, :-1]).sum(dtype=np.int64)
+        return int(across + neighbours.distance(shifted[:, 1:], shifted[:, :-1]).sum(dtype=np.int64))
 
     return np.uint8(min(range(128), key=roughness))
 

@@ -1,4 +1,4 @@
-"""The 8 · 6 · 2 things that etc can do to a block: turn or mirror it, exchange channels, invert it."""
+"""The ways of etc with a block: 8 turned or mirrored, times 6 orders of its channels, times inverted or not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lpe.transforms.ciphers.colour import ORDERS
 
 
 def arrangements() -> np.ndarray:
-    """int64 [8, 6, b·b·3]: for each symmetry of the square and order of channels, where bytes come from.
+    """Where a block's bytes come from, for each symmetry of the square and order of channels: int64 [8, 6, b·b·3].
 
     Symmetry s is s % 4 quarter turns, counter-clockwise, and then up-down if s ≥ 4.
     """

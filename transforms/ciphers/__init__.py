@@ -1,11 +1,21 @@
 """Learnable image encryption schemes behind one interface; needs NumPy alone.
 
-    from transforms import ciphers
+    from lpe.transforms import ciphers
     cipher = ciphers.create("lpe-100", secret=secret, image_shape=(32, 32, 3))
     ciphertext = cipher.encrypt(images)      # uint8 [N,H,W,C] -> uint8 [N,H,W,C]
     assert (cipher.decrypt(ciphertext) == images).all()
 
-None of these schemes gives confidentiality; `attacks` shows what each one gives away.
+    scheme      paper's reference                      parameters (default first)
+    lpe-50/100  the proposed scheme, eqs 1 to 4        chain: raster, row; channels: shared, independent
+    cpbe-50/100 Ahmad & Shin 2022 [6]                  channels: shared, independent
+    pbe         Sirichotedumrong et al. 2019 [3]       colour: false, true
+    le          Tanaka 2018 [2]
+    ele         Madono et al. 2020 [4]
+    etc         block scrambling as compared in [4]
+    plain       none: the identity, for baselines
+
+The paper is I. Ahmad and S. Shin's, whose scheme is `lpe`. One module a scheme, with its `Key` (explicit key material)
+and its `Cipher`. None of these schemes gives confidentiality; `lpe.transforms.attacks` shows what each gives away.
 """
 
 from __future__ import annotations
@@ -14,12 +24,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.errors import CipherError, LpeError
+from lpe.transforms.image_shape import ImageShape
 
-__all__ = ["Cipher", "CipherError", "LpeError", "Shape", "create", "names", "resolve_params", "scheme"]
+__all__ = ["Cipher", "CipherError", "ImageShape", "LpeError", "create", "names", "resolve_params", "scheme"]
 
-_SCHEMES: dict[str, type[Any]] = {
+_SCHEMES: dict[str, type[Cipher]] = {
     "plain": plain.Plain,
     "le": le.Le,
     "ele": ele.Ele,
@@ -38,17 +49,25 @@ def names() -> list[str]:
 
 
 def scheme(name: str) -> type[Cipher]:
-    """The class of a scheme. Raises CipherError for an unknown name."""
+    """The class of a scheme, which describes it.
+
+    Raises:
+      CipherError: an unknown name.
+    """
     if name not in _SCHEMES:
         raise CipherError(f"unknown cipher {name!r}; choose one of {', '.join(_SCHEMES)}")
     return _SCHEMES[name]
 
 
 def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str]:
-    """All public parameters of scheme `name`: those given, and the others' defaults.
+    """All public parameters of a scheme: those given, and the others' defaults.
+
+    Args:
+      name: one of `names()`.
+      params: some of the scheme's parameters; True and False mean "true" and "false".
 
     Raises:
-      CipherError: an unknown parameter, or a value that it does not take.
+      CipherError: an unknown name or parameter, or a value that it does not take.
     """
     known = scheme(name).default_params()
     given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
@@ -63,7 +82,7 @@ def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str
 def create(
     name: str,
     *,
-    image_shape: Shape,
+    image_shape: ImageShape,
     secret: bytes | None = None,
     key: Any = None,
     secrets: Sequence[bytes] | None = None,
@@ -73,7 +92,7 @@ def create(
 
     Args:
       name: one of `names()`.
-      image_shape: (H, W, C).
+      image_shape: (H, W, C), each at least 1.
       secret: 32 bytes; one key for all images.
       key: the scheme's own `Key`, instead of a secret.
       secrets: 32 bytes for each image of a batch, instead of one secret (scope `image`).
@@ -82,17 +101,17 @@ def create(
     Raises:
       CipherError: an unknown name, a parameter, shape or key that the scheme does not admit.
     """
-    made = scheme(name)
+    scheme_class = scheme(name)
     resolved = resolve_params(name, params)
-    if len(image_shape) != 3 or min(image_shape) < 1:
+    if len(list(image_shape)) != 3 or min(image_shape) < 1:
         raise CipherError(f"image_shape must be (H, W, C), all at least 1, not {image_shape}")
-    made.check_shape(image_shape, resolved)
+    scheme_class.check_shape(image_shape, resolved)
     if sum(given is not None for given in (secret, key, secrets)) != 1:
         raise CipherError("give exactly one of secret, key and secrets")
     if key is not None:
         keys = [key]
     else:
-        keys = made.derive_keys(
+        keys = scheme_class.derive_keys(
             [secret] if secret is not None else list(secrets or ()), image_shape, resolved
         )
-    return made(name, image_shape, resolved, keys)  # type: ignore[arg-type]
+    return scheme_class(name, image_shape, resolved, keys)

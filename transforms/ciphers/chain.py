@@ -1,4 +1,4 @@
-"""Chaining by prefix-XOR: c_i = e_i ⊕ c_(i−1) for linked positions, c_i = e_i elsewhere.
+"""Chaining by prefix-XOR (paper, equations 2 and 4): c_i = e_i ⊕ c_(i−1) for linked positions, else c_i = e_i.
 
 Arrays are uint8 [M, H·W·C], pixel after pixel; position i − 1 of a channel lies C bytes before i.
 """
@@ -12,20 +12,22 @@ import numpy as np
 from lpe.transforms.ciphers import layout
 
 _GROUP = 8  # positions: with any number of channels they are whole 64-bit words
-
-
 _SEGMENT = 128  # groups
 _TILE = 32
 
 
 class Chain(Protocol):
-    """A way of linking positions; `keys` says which rows of per-key tables belong to the M images."""
+    """A way of linking positions, for images of one shape.
+
+    A chain has no state of its own, and threads may share it. `e`, `c` and `out` are uint8 [M, H·W·C], and do not
+    overlap; `keys` says which rows of per-key tables belong to the M images.
+    """
 
     def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        """e to c. `e` may be overwritten."""
+        """Writes c of `e` to `out`; `e` may be overwritten."""
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        """c to e. `c` stays as it is."""
+        """Writes e of `c` to `out`, the inverse of `forward`; `c` stays as it is."""
 
 
 class RasterChain:
@@ -34,12 +36,16 @@ class RasterChain:
     Forward is a prefix-XOR. Three doubling steps give the XOR of the last eight positions; then
     groups of eight positions accumulate, a 64-bit word at a time. Steps read one buffer and write
     the other, with no pass that only copies.
+
+    Args:
+      channels: C.
     """
 
     def __init__(self, channels: int) -> None:
         self._channels = channels
 
     def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        """c_i = e_i ⊕ c_(i−1); the same for all keys."""
         count, size = e.shape
         c = self._channels
         width = _GROUP * c
@@ -60,11 +66,12 @@ class RasterChain:
             out[...] = buffers[1, :, :size]
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        """e_i = c_i ⊕ c_(i−1); the same for all keys."""
         _xor_before(c, out, self._channels)
 
 
 class LinkedChain:
-    """Positions are linked as told.
+    """Some positions are linked to the one before, others start anew, under each key in its own way.
 
     Args:
       linked: bool [K, P, n], P = C or 1 (the same for all channels), whether a position is linked to
@@ -83,6 +90,7 @@ class LinkedChain:
         ]
 
     def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        """c_i = e_i ⊕ c_(i−1) where linked, else e_i."""
         # By doubling: after step j a value covers up to 2^(j+1) positions. The last step writes to `out`.
         before = np.empty_like(e)
         last = len(self._reach) - 1
@@ -97,6 +105,7 @@ class LinkedChain:
             out[...] = e
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
+        """e_i = c_i ⊕ c_(i−1) where linked, else c_i."""
         if not self._reach:
             out[...] = c
             return

@@ -1,4 +1,4 @@
-"""Checks of explicit key material: one array per key, stacked where all is well."""
+"""Checks of explicit key material: one array per key, stacked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,31 @@ from lpe.transforms.errors import CipherError
 
 
 def bits(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Arrays of 0 and 1 as uint8 [K, *shape]. Raises CipherError for other shapes or values."""
+    """The arrays of K keys, each of 0 and 1, as uint8 [K, *shape].
+
+    Args:
+      name: the field of the key, for the error's text.
+      arrays: one for each key, of any numeric type or bool.
+      shape: what each must have.
+
+    Raises:
+      CipherError: an array of another shape or with other values.
+    """
     return integers(name, arrays, shape, 2).astype(np.uint8)
 
 
 def integers(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: int) -> np.ndarray:
-    """Arrays of integers in [0, bound) as int64 [K, *shape]. Raises CipherError for others."""
+    """The arrays of K keys, each of integers in [0, bound), as int64 [K, *shape].
+
+    Args:
+      name: the field of the key, for the error's text.
+      arrays: one for each key, of any numeric type or bool.
+      shape: what each must have.
+      bound: above all values.
+
+    Raises:
+      CipherError: an array of another shape or with other values.
+    """
     stacked = []
     for given in arrays:
         array = np.asarray(given)
@@ -34,7 +53,16 @@ def integers(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: in
 
 
 def permutations(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Arrays whose last axis is a permutation, as int64 [K, *shape]. Raises CipherError for others."""
+    """The arrays of K keys, each with permutations along its last axis, as int64 [K, *shape].
+
+    Args:
+      name: the field of the key, for the error's text.
+      arrays: one for each key, of any numeric type.
+      shape: what each must have.
+
+    Raises:
+      CipherError: an array of another shape, or one that holds no permutations.
+    """
     stacked = integers(name, arrays, shape, shape[-1])
     if not (np.sort(stacked, axis=-1) == np.arange(shape[-1])).all():
         raise CipherError(f"{name} must hold permutations of 0..{shape[-1] - 1}")

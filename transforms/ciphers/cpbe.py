@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.transforms.ciphers import check, layout, logistic
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.not_picklable import NotPicklable
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Key:
+class Key(NotPicklable):
     """Key material of cpbe-100 and cpbe-50; n is H·W, or C·H·W with channels="independent".
 
     Attributes:
@@ -35,9 +37,6 @@ class Key:
     shuffle: np.ndarray
     k: np.ndarray
 
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
-
 
 class Cpbe(Cipher):
     """cpbe-100 and cpbe-50.
@@ -50,8 +49,10 @@ class Cpbe(Cipher):
     keyed = "logistic map (mu, d0), shuffle of its values, which pixels (k)"
     broken_by = "some 30 ciphertexts; any known image, e.g. all zeros, shows the keystream"
 
-    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
-        super().__init__(name, image_shape, params, len(keys))
+    def __init__(
+        self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
+    ) -> None:
+        super().__init__(name, image_shape, params, keys)
         length = layout.values(image_shape, params)
         shuffle = check.permutations("shuffle", [key.shuffle for key in keys], (length,))
         k = check.bits("k", [key.k for key in keys], (length,))
@@ -60,14 +61,17 @@ class Cpbe(Cipher):
         if name == "cpbe-50":
             t *= k
         height, width, channels = image_shape
+        # Laid out as the pixels are, channels interleaved: uint8 [keys, H·W·C].
         self._t = layout.interleave(t.reshape(len(keys), -1, height * width), channels)
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """`channels`."""
         return layout.CHANNELS
 
     @classmethod
-    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+    def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """The map's two numbers, the shuffle and, in cpbe-50, one bit for each keystream value."""
         length = layout.values(image_shape, params)
         return (
             logistic.KEY_BITS + math.lgamma(length + 1) / math.log(2) + (length if name == "cpbe-50" else 0)
@@ -75,8 +79,9 @@ class Cpbe(Cipher):
 
     @classmethod
     def derive_keys(
-        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+        cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `mu`, `d0`, `shuffle` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
         mu, d0 = logistic.derive(list(secrets), length)
         return [

@@ -1,4 +1,4 @@
-"""From a 32-byte secret to key material: HKDF-SHA256-Expand (RFC 5869), read as bits, floats, permutations.
+"""Derivation of key material from a 32-byte secret: HKDF-SHA256-Expand (RFC 5869), read as bits, floats, permutations.
 
 Another implementation needs only this file and `tests/transforms/ciphers/golden.json` to compare with. Each
 field of a scheme's key has a stream of its own, the concatenation of
@@ -35,25 +35,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lpe.transforms import labels
 from lpe.transforms.errors import CipherError
+from lpe.transforms.not_picklable import NotPicklable
 
 SECRET_BYTES = 32
+"""The length of a secret: what the PRF under the dataset's key is asked for."""
 _BLOCK = 32
 _BLOCKS_PER_PIECE = 255  # the most that one HKDF-Expand gives: 8,160 bytes
 
 
-def _hkdf_blocks(secret: bytes, prefix: str) -> Iterator[bytes]:
+def _hkdf_blocks(secret: bytes, label: str) -> Iterator[bytes]:
     """The stream's 32-byte blocks T(1), T(2), ... (RFC 5869, section 2.3), a new info every 255 of them."""
     for counter in itertools.count():
-        info = f"{prefix}{counter}".encode()
+        info = f"{label}{counter}".encode()
         block = b""
         for number in range(1, _BLOCKS_PER_PIECE + 1):
             block = hmac.digest(secret, block + info + bytes([number]), "sha256")
             yield block
 
 
-class FieldStream:
+class FieldStream(NotPicklable):
     """The bytes of one named field of key material, in order.
+
+    Reading moves on: what is read depends on what was read before. For use by one thread.
 
     Args:
       secret: 32 bytes, the output of the dataset's (or image's) PRF.
@@ -66,11 +71,8 @@ class FieldStream:
     def __init__(self, secret: bytes, field: str) -> None:
         if len(secret) != SECRET_BYTES:
             raise CipherError(f"a secret has {SECRET_BYTES} bytes, this one {len(secret)}")
-        self._blocks = _hkdf_blocks(secret, f"lpe/v1/{field}/")
+        self._blocks = _hkdf_blocks(secret, labels.key_field(field))
         self._unread = b""
-
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
@@ -101,7 +103,7 @@ class FieldStream:
         return self._below(np.full(count, bound, np.uint64)).astype(np.int64)
 
     def permutation(self, count: int) -> np.ndarray:
-        """int64 [count]: Fisher-Yates from the last index down, partners from `below`'s rule."""
+        """int64 [count], a permutation: Fisher-Yates from the last index down, partners from `below`'s rule."""
         order = list(range(count))
         partners = self._below(np.arange(count, 1, -1, dtype=np.uint64)).tolist()
         for i, j in zip(range(count - 1, 0, -1), partners, strict=True):
@@ -115,7 +117,8 @@ class FieldStream:
         while (rejected := np.flatnonzero(words >= limits)).size:
             # Rejections are rare: drop the first one, and what follows moves up by one.
             words = np.concatenate([np.delete(words, rejected[0]), self._words(1)])
-        return words % bounds
+        return np.asarray(words % bounds)
 
     def _words(self, count: int) -> np.ndarray:
+        """The next words of 4 bytes, big-endian, as uint64 [count]."""
         return np.frombuffer(self.take(4 * count), ">u4").astype(np.uint64)

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.transforms.ciphers import check, layout, nibbles
-from lpe.transforms.ciphers.base import Shape
 from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.not_picklable import NotPicklable
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Key:
+class Key(NotPicklable):
     """Key material of ele; B = (H/b)·(W/b) blocks in raster order.
 
     Attributes:
@@ -30,9 +31,6 @@ class Key:
     reverses: np.ndarray
     blocks: np.ndarray
 
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
-
 
 class Ele(nibbles.NibbleCipher):
     """ele, block size 4."""
@@ -41,7 +39,9 @@ class Ele(nibbles.NibbleCipher):
     keyed = "order and reversal of each block's nibbles, order of the blocks"
     broken_by = "some 100 ciphertexts; 2 chosen images"
 
-    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
+    def __init__(
+        self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
+    ) -> None:
         count = nibbles.block_nibbles(image_shape)
         blocks = len(layout.block_positions(image_shape))
         super().__init__(
@@ -54,14 +54,16 @@ class Ele(nibbles.NibbleCipher):
         )
 
     @classmethod
-    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+    def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """Each block's nibbles, and the order of the blocks."""
         blocks = len(layout.block_positions(image_shape))
         return blocks * nibbles.block_key_bits(image_shape) + math.lgamma(blocks + 1) / math.log(2)
 
     @classmethod
     def derive_keys(
-        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+        cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `orders`, `reverses` and `blocks` of each secret, as `derive` describes."""
         count = nibbles.block_nibbles(image_shape)
         blocks = len(layout.block_positions(image_shape))
         keys = []

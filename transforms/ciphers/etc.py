@@ -1,4 +1,4 @@
-"""Block scrambling as in encryption-then-compression, EtC, which [4] compares with.
+"""Block scrambling as in encryption-then-compression, EtC, with which the paper's [4] compares.
 
 Each 4×4 block is rotated, flipped, inverted, and its channels put in another order; then the blocks
 move. (The published code for [4] overwrites channels while it swaps them and loses data; these are
@@ -14,16 +14,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.transforms.ciphers import check, layout
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.ciphers.colour import ORDERS, check_three_channels
 from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.not_picklable import NotPicklable
 
 _TURNS = 4
 _FLIPS = 3
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Key:
+class Key(NotPicklable):
     """Key material of etc; B = (H/b)·(W/b) blocks in raster order, each array int [B].
 
     Attributes:
@@ -40,9 +42,6 @@ class Key:
     negative: np.ndarray
     colour: np.ndarray
 
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
-
 
 class Etc(Cipher):
     """etc, block size 4."""
@@ -52,8 +51,10 @@ class Etc(Cipher):
     demands = f"H and W multiples of {layout.BLOCK}, C = 3"
     broken_by = "some 10 to 100 ciphertexts; 1 chosen image"
 
-    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
-        super().__init__(name, image_shape, params, len(keys))
+    def __init__(
+        self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
+    ) -> None:
+        super().__init__(name, image_shape, params, keys)
         place = layout.block_positions(image_shape)
         shape = (len(place),)
         blocks = check.permutations("blocks", [key.blocks for key in keys], shape)
@@ -74,20 +75,23 @@ class Etc(Cipher):
         self._inverse = layout.inverse(self._index)
 
     @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+    def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
+        """H and W must be multiples of the block size, and C must be 3."""
         check_three_channels("etc", image_shape)
         layout.check_blocks("EtC", image_shape)
 
     @classmethod
-    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+    def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """Each block's rotation, flip, inversion and channel order, and the order of the blocks."""
         blocks = len(layout.block_positions(image_shape))
-        each = math.log2(_TURNS * _FLIPS * 2 * len(ORDERS))
-        return blocks * each + math.lgamma(blocks + 1) / math.log(2)
+        block_bits = math.log2(_TURNS * _FLIPS * 2 * len(ORDERS))
+        return blocks * block_bits + math.lgamma(blocks + 1) / math.log(2)
 
     @classmethod
     def derive_keys(
-        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+        cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `blocks`, `rotate`, `flip`, `negative` and `colour` of each secret, as `derive` describes."""
         blocks = len(layout.block_positions(image_shape))
         return [
             Key(

@@ -1,4 +1,4 @@
-"""How key material given per plane or per block lies over an image's bytes.
+"""The layout of key material, given per plane or per block, over an image's bytes.
 
 Kernels see an image as H·W·C bytes in row-major order: pixel after pixel, channels interleaved.
 """
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lpe.transforms.ciphers.base import Shape
 from lpe.transforms.errors import CipherError
+from lpe.transforms.image_shape import ImageShape
 
 CHANNELS = {"channels": ("shared", "independent")}
 """The public parameter of schemes with a keystream per plane."""
@@ -19,20 +19,36 @@ BLOCK = 4
 """The block size of LE, ELE and EtC, in pixels."""
 
 
-def values(image_shape: Shape, params: Mapping[str, str]) -> int:
-    """How many keystream values an image takes: H·W, or C·H·W with independent channels."""
+def values(image_shape: ImageShape, params: Mapping[str, str]) -> int:
+    """The number of keystream values that an image takes: H·W, or C·H·W with independent channels."""
     height, width, channels = image_shape
     return height * width * (channels if params["channels"] == "independent" else 1)
 
 
 def interleave(planes: np.ndarray, channels: int) -> np.ndarray:
-    """[K, P, n] plane after plane, P = C or 1 (the same for all channels), as [K, n·C] pixel after pixel."""
-    every = np.broadcast_to(planes, (len(planes), channels, planes.shape[-1]))
-    return np.ascontiguousarray(every.transpose(0, 2, 1)).reshape(len(planes), -1)
+    """Values given plane after plane, put pixel after pixel.
+
+    Args:
+      planes: [K, P, n], P = C or 1 (the same for all channels).
+      channels: C.
+
+    Returns:
+      [K, n·C], of the same type.
+    """
+    all_planes = np.broadcast_to(planes, (len(planes), channels, planes.shape[-1]))
+    return np.ascontiguousarray(all_planes.transpose(0, 2, 1)).reshape(len(planes), -1)
 
 
-def check_blocks(name: str, image_shape: Shape) -> None:
-    """Raises CipherError unless height and width are multiples of the block size."""
+def check_blocks(name: str, image_shape: ImageShape) -> None:
+    """Checks that height and width are multiples of the block size.
+
+    Args:
+      name: the scheme, for the error's text.
+      image_shape: (H, W, C).
+
+    Raises:
+      CipherError: one of them is not; the text says what size would do.
+    """
     height, width, _ = image_shape
     if height % BLOCK or width % BLOCK:
         near = [f"{max(BLOCK, round(size / BLOCK) * BLOCK)}" for size in (height, width)]
@@ -42,16 +58,31 @@ def check_blocks(name: str, image_shape: Shape) -> None:
         )
 
 
-def block_positions(image_shape: Shape) -> np.ndarray:
-    """int64 [B, b·b·C]: where the bytes of each block are; blocks in raster order, bytes by row, column, channel."""
+def block_positions(image_shape: ImageShape) -> np.ndarray:
+    """Where the bytes of each block of an image are.
+
+    Args:
+      image_shape: (H, W, C), H and W multiples of the block size b.
+
+    Returns:
+      int64 [B, b·b·C]: blocks in raster order, bytes by row, column, channel.
+    """
     height, width, channels = image_shape
-    at = np.arange(height * width * channels)
-    tiles = at.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels).transpose(0, 2, 1, 3, 4)
+    positions = np.arange(height * width * channels)
+    tiles = positions.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels).transpose(
+        0, 2, 1, 3, 4
+    )
     return tiles.reshape(-1, BLOCK * BLOCK * channels)
 
 
 def take(source: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
-    """out[m, i] = source[m, index[m or 0, i]]: one index (int64 [1, L]) for all rows, or one per row."""
+    """Gathers out[m, i] = source[m, index[m or 0, i]].
+
+    Args:
+      source: [M, L].
+      index: int64 [1, L] for all rows, or [M, L], one per row; within 0..L−1.
+      out: [M, L], of the same type as `source`, and no part of it.
+    """
     if len(index) == 1:
         np.take(source, index[0], axis=1, out=out, mode="clip")  # in range; `clip` skips a copy
     else:
@@ -59,7 +90,7 @@ def take(source: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
 
 
 def inverse(index: np.ndarray) -> np.ndarray:
-    """The inverse permutations of the rows of `index` (int64 [K, L])."""
+    """The inverse permutations of the rows of `index`, both int64 [K, L]."""
     out = np.empty_like(index)
     np.put_along_axis(out, index, np.arange(index.shape[1])[None], axis=1)
     return out

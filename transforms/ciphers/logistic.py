@@ -1,4 +1,4 @@
-"""The logistic-map keystream (paper, equations 1 and 3), in IEEE-754 binary64."""
+"""The logistic-map keystream (paper, equations 1 and 3), in IEEE-754 binary64; it is the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from lpe.transforms.ciphers.derive import FieldStream
 from lpe.transforms.errors import CipherError
 
 MU_RANGE = (3.57, 4.0)
-"""What the paper allows. One tenth of it is periodic windows, so derived keys use the next."""
+"""Control parameters that the paper allows, and explicit keys may have. One tenth of it is periodic windows."""
 DERIVED_MU_RANGE = (3.99, 4.0)
+"""Control parameters of derived keys, the upper end left out."""
 KEY_BITS = 105
-"""At most: 2^52 doubles μ in the interval, 2^53 values of d_0."""
+"""Of μ and d_0 together, at most: 2^52 doubles μ in the interval, 2^53 values of d_0."""
 
 
 def orbit(mu: np.ndarray, d0: np.ndarray, length: int) -> np.ndarray:
@@ -23,7 +24,8 @@ def orbit(mu: np.ndarray, d0: np.ndarray, length: int) -> np.ndarray:
     within 5 to 13 steps.
 
     Args:
-      mu, d0: float64 [M].
+      mu: float64 [M], control parameters.
+      d0: float64 [M], initial values.
       length: how many values, the first being d_1.
 
     Returns:
@@ -37,13 +39,13 @@ def orbit(mu: np.ndarray, d0: np.ndarray, length: int) -> np.ndarray:
 
 
 def to_bytes(d: np.ndarray) -> np.ndarray:
-    """Equation 3, s = floor((d / 2)·10^14 mod 256), as uint8 of the same shape."""
+    """Equation 3, s = floor((d / 2)·10^14 mod 256) of d in [0, 1], as uint8 of the same shape."""
     # Below 2^46, so the conversion to an integer is floor, and exact.
     return (((d / 2.0) * 1e14).astype(np.int64) & 0xFF).astype(np.uint8)
 
 
 def repeats(d: np.ndarray) -> np.ndarray:
-    """Whether each orbit (float64 [M, n]) runs into a cycle within its n values: bool [M].
+    """Whether each orbit (float64 [M, n]) runs into a cycle within its n values, as bool [M].
 
     An orbit that has repeated stays on its cycle, so its last value then occurred before.
     """
@@ -51,7 +53,12 @@ def repeats(d: np.ndarray) -> np.ndarray:
 
 
 def keystreams(mu: Sequence[float], d0: Sequence[float], length: int) -> np.ndarray:
-    """The keystreams s (uint8 [M, length]) of M given keys.
+    """The keystreams s (uint8 [M, n]) of M given keys.
+
+    Args:
+      mu: M control parameters.
+      d0: M initial values.
+      length: n, how many values an image takes.
 
     Raises:
       CipherError: μ is not in [3.57, 4], d_0 not in (0, 1), or an orbit runs into a cycle.
@@ -76,6 +83,9 @@ def derive(secrets: list[bytes], length: int) -> tuple[np.ndarray, np.ndarray]:
 
     A pair whose orbit runs into a cycle within `length` values is dropped, and the next pair is
     drawn from the same two streams.
+
+    Raises:
+      CipherError: a secret that is not 32 bytes long.
     """
     streams = [(FieldStream(secret, "mu"), FieldStream(secret, "d0")) for secret in secrets]
     mu = np.empty(len(secrets))

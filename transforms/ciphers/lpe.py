@@ -1,4 +1,4 @@
-"""The proposed scheme of Ahmad and Shin, at 100 % and 50 % (paper, equations 1 to 4).
+"""The scheme that Ahmad and Shin propose, learnable and chained, at 100 % and 50 % (paper, equations 1 to 4).
 
 Per plane, with c_(−1) = 0:
 
@@ -18,12 +18,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.transforms.ciphers import chain, check, layout, logistic
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.ciphers.derive import FieldStream
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.not_picklable import NotPicklable
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Key:
+class Key(NotPicklable):
     """Key material of lpe-100 and lpe-50.
 
     Attributes:
@@ -35,9 +37,6 @@ class Key:
     mu: float
     d0: float
     k: np.ndarray
-
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
 
 
 class Lpe(Cipher):
@@ -54,8 +53,10 @@ class Lpe(Cipher):
         "no key removes the chain; one ciphertext is recognisable; some 30 give the key; 1 or 2 chosen images"
     )
 
-    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
-        super().__init__(name, image_shape, params, len(keys))
+    def __init__(
+        self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
+    ) -> None:
+        super().__init__(name, image_shape, params, keys)
         h, w, c = image_shape
         length = layout.values(image_shape, params)
         planes = length // (h * w)
@@ -74,16 +75,19 @@ class Lpe(Cipher):
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """`chain` and `channels`."""
         return {"chain": ("raster", "row"), **layout.CHANNELS}
 
     @classmethod
-    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+    def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """The map's two numbers, and one bit for each keystream value."""
         return logistic.KEY_BITS + layout.values(image_shape, params)
 
     @classmethod
     def derive_keys(
-        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+        cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `mu`, `d0` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
         mu, d0 = logistic.derive(list(secrets), length)
         return [

@@ -1,4 +1,4 @@
-"""What LE and ELE share: the nibbles of an image are permuted within 4×4 blocks, and some reversed.
+"""The nibble scrambling that LE and ELE share: within 4×4 blocks nibbles are permuted, and some reversed.
 
 A block of b×b×C is flattened by (row, column, channel) to d bytes; v is its 2d nibbles, all low ones
 (p & 15), then all high ones (p >> 4). v = 15 − v where `reverse`; v = v[order]; v = 15 − v where
@@ -16,15 +16,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from lpe.transforms.ciphers import layout
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
+from lpe.transforms.image_shape import ImageShape
 
 
-def block_nibbles(image_shape: Shape) -> int:
-    """2·b·b·C, the nibbles of a block."""
+def block_nibbles(image_shape: ImageShape) -> int:
+    """The number of nibbles of a block, 2·b·b·C."""
     return 2 * layout.BLOCK * layout.BLOCK * image_shape[2]
 
 
-def block_key_bits(image_shape: Shape) -> float:
+def block_key_bits(image_shape: ImageShape) -> float:
     """Key bits of one block: an order of its nibbles and a choice of reversed ones."""
     nibbles = block_nibbles(image_shape)
     return math.lgamma(nibbles + 1) / math.log(2) + nibbles
@@ -37,6 +38,8 @@ class NibbleCipher(Cipher):
       orders: int64 [K, B, 2d], permutations; B may be 1 where all blocks use one.
       reverses: uint8 [K, B, 2d] of 0 and 1; likewise.
       blocks: int64 [K, B], output block j is scrambled block blocks[j]; None leaves them in place.
+
+    The other arguments are those of `Cipher`.
     """
 
     demands = f"H and W multiples of {layout.BLOCK}"
@@ -44,13 +47,13 @@ class NibbleCipher(Cipher):
     def __init__(
         self,
         name: str,
-        image_shape: Shape,
+        image_shape: ImageShape,
         params: Mapping[str, str],
         orders: np.ndarray,
         reverses: np.ndarray,
         blocks: np.ndarray | None,
     ) -> None:
-        super().__init__(name, image_shape, params, len(orders))
+        super().__init__(name, image_shape, params, orders)
         place = layout.block_positions(image_shape)
         size = place.size
         # Nibble i of block j lies at nibbles[j, i] in the image's low nibbles, then high nibbles.
@@ -71,7 +74,8 @@ class NibbleCipher(Cipher):
         self._inverse = layout.inverse(self._index)
 
     @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+    def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
+        """H and W must be multiples of the block size."""
         layout.check_blocks(cls.__name__.upper(), image_shape)
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
@@ -83,7 +87,7 @@ class NibbleCipher(Cipher):
 
 
 def _gather_nibbles(images: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
-    """out's nibbles (uint8 [M, L]) are images' nibbles at `index` (int64 [M or 1, 2L])."""
+    """Fills `out` (uint8 [M, L]) with the images' nibbles at `index` (int64 [M or 1, 2L])."""
     size = images.shape[1]
     nibbles = np.empty((len(images), 2 * size), np.uint8)
     np.bitwise_and(images, 0x0F, out=nibbles[:, :size])

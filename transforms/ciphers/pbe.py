@@ -13,14 +13,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.transforms.ciphers import check, layout
-from lpe.transforms.ciphers.base import Cipher, Shape
+from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.ciphers.colour import ORDERS, check_three_channels
 from lpe.transforms.ciphers.derive import FieldStream
 from lpe.transforms.errors import CipherError
+from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.not_picklable import NotPicklable
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class Key:
+class Key(NotPicklable):
     """Key material of pbe.
 
     Attributes:
@@ -31,9 +33,6 @@ class Key:
     mask: np.ndarray
     colour: np.ndarray | None = None
 
-    def __reduce__(self) -> str:
-        raise TypeError("key material must not be pickled")
-
 
 class Pbe(Cipher):
     """pbe. Parameter: `colour`: `false`, or `true` for the channel shuffle, which needs 3 channels."""
@@ -43,8 +42,10 @@ class Pbe(Cipher):
     demands = "any H×W×C; C = 3 with colour=true"
     broken_by = "some 3 to 10 ciphertexts; 1 chosen image"
 
-    def __init__(self, name: str, image_shape: Shape, params: Mapping[str, str], keys: Sequence[Key]) -> None:
-        super().__init__(name, image_shape, params, len(keys))
+    def __init__(
+        self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
+    ) -> None:
+        super().__init__(name, image_shape, params, keys)
         mask = check.bits("mask", [key.mask for key in keys], image_shape)
         self._mask = (mask * np.uint8(255)).reshape(len(keys), -1)
         self._index: np.ndarray | None = None
@@ -58,23 +59,27 @@ class Pbe(Cipher):
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
+        """`colour`."""
         return {"colour": ("false", "true")}
 
     @classmethod
-    def check_shape(cls, image_shape: Shape, params: Mapping[str, str]) -> None:
+    def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
+        """With colour=true C must be 3."""
         if params["colour"] == "true":
             check_three_channels("pbe with colour=true", image_shape)
 
     @classmethod
-    def key_bits(cls, name: str, image_shape: Shape, params: Mapping[str, str]) -> float:
+    def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
+        """One bit for each byte and, with colour=true, one of six orders for each pixel."""
         height, width, channels = image_shape
         colour = math.log2(len(ORDERS)) if params["colour"] == "true" else 0.0
         return height * width * (channels + colour)
 
     @classmethod
     def derive_keys(
-        cls, secrets: Sequence[bytes], image_shape: Shape, params: Mapping[str, str]
+        cls, secrets: Sequence[bytes], image_shape: ImageShape, params: Mapping[str, str]
     ) -> list[Key]:
+        """The fields `mask` and, with colour=true, `colour` of each secret, as `derive` describes."""
         height, width, _ = image_shape
         keys = []
         for secret in secrets:

@@ -25,7 +25,7 @@ DAY = datetime.timedelta(days=1)
 def keystore(tmp_path) -> str:
     """A key store whose keyset `patients` rotates every 30 days, made on day 0."""
     uri = str(tmp_path / "keys")
-    with clock.at(START):
+    with clock.fixed_at(START):
         KeyStore(uri).create("patients", rotation_period="30d")
     return uri
 
@@ -34,13 +34,13 @@ def keystore(tmp_path) -> str:
 def home(lpe, keystore, plain, tmp_path) -> Path:
     """A dataset encrypted on day 0."""
     home = tmp_path / "enc" / "shapes"
-    with clock.at(START):
+    with clock.fixed_at(START):
         assert encrypt(lpe, keystore, f"dataset:{plain}", home).code == 0
     return home
 
 
 def on(day: float, lpe, *words):
-    with clock.at(START + day * DAY):
+    with clock.fixed_at(START + day * DAY):
         return lpe(*words)
 
 
@@ -96,7 +96,7 @@ def test_without_if_due_nothing_is_rotated(lpe, keystore, home):
 
 
 def test_a_dataset_under_an_old_key_is_due_though_the_keyset_is_not(lpe, keystore, home):
-    with clock.at(START + 2 * DAY):
+    with clock.fixed_at(START + 2 * DAY):
         new = KeyStore(keystore).rotate("patients")[1].id
     done = daily(3, lpe, keystore, home).json
     assert (done["status"], done["rotated"], done["key"]["id"]) == ("ok", None, new)
@@ -105,7 +105,7 @@ def test_a_dataset_under_an_old_key_is_due_though_the_keyset_is_not(lpe, keystor
 
 def test_a_key_in_use_anywhere_is_kept_until_that_is_gone(lpe, keystore, home, plain, tmp_path):
     other = tmp_path / "elsewhere" / "copies"
-    with clock.at(START):
+    with clock.fixed_at(START):
         encrypt(lpe, keystore, f"dataset:{plain}", other)
     daily(30, lpe, keystore, home)
     kept = daily(38, lpe, keystore, home).json
@@ -125,7 +125,7 @@ def test_a_key_in_use_anywhere_is_kept_until_that_is_gone(lpe, keystore, home, p
 
 def test_a_key_without_recorded_datasets_is_left_alone(lpe, keystore, home):
     """It may be in use by somebody's own pipeline."""
-    with clock.at(START + DAY):
+    with clock.fixed_at(START + DAY):
         unused = KeyStore(keystore).rotate("patients")[1].id
         KeyStore(keystore).rotate("patients")
     daily(2, lpe, keystore, home)
@@ -135,14 +135,14 @@ def test_a_key_without_recorded_datasets_is_left_alone(lpe, keystore, home):
 
 
 def test_a_version_begun_under_a_key_and_never_finished_does_not_hold_it(lpe, keystore, home, monkeypatch):
-    with clock.at(START + DAY):
+    with clock.fixed_at(START + DAY):
         second = KeyStore(keystore).rotate("patients")[1].id
     monkeypatch.setattr(
         "lpe.pipeline.engine.shard_pipeline.run", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     assert daily(1, lpe, keystore, home).code == 130
     monkeypatch.undo()
-    with clock.at(START + 2 * DAY):
+    with clock.fixed_at(START + 2 * DAY):
         third = KeyStore(keystore).rotate("patients")[2].id
     done = daily(2, lpe, keystore, home).json
     assert (done["key"]["id"], done["destroyed_keys"]) == (third, [second])
@@ -173,7 +173,7 @@ def test_stale_runs_are_named_and_hold_their_key(lpe, keystore, home, tmp_path):
 
 def test_several_datasets_of_one_keyset(lpe, keystore, home, plain, tmp_path):
     second = tmp_path / "enc" / "more"
-    with clock.at(START):
+    with clock.fixed_at(START):
         encrypt(lpe, keystore, f"dataset:{plain}", second)
     done = daily(31, lpe, keystore, home, second).json
     assert [each["dataset"] for each in done["datasets"]] == [f"{home}/1.0.1", f"{second}/1.0.1"]
@@ -270,7 +270,7 @@ def test_keys_list_says_what_is_due(lpe, keystore, home, plain, tmp_path):
     assert young["needed_by"][old] == [{"kind": "dataset", "place": f"{home.resolve()}/1.0.0", "found": True}]
     assert "3 days" in on(3, lpe, *words).out
     assert on(31, lpe, *words, "--json").json["due"] == ["due: rotate the keyset"]
-    with clock.at(START + 31 * DAY):
+    with clock.fixed_at(START + 31 * DAY):
         KeyStore(keystore).rotate("patients")
     listed = on(31, lpe, *words, "--root", moved, "--json").json
     assert listed["last_rotation"] == "2026-02-01T03:00:00+00:00"

@@ -283,4 +283,4 @@ def test_a_data_key_does_not_pickle_or_print():
     key = DataKey(bytes(range(32)), "salt")
     with pytest.raises(TypeError, match="must not be pickled"):
         pickle.dumps(key)
-    assert repr(key) == "<data key, not shown>"
+    assert repr(key) == "<DataKey, not shown>"

@@ -1,19 +1,15 @@
-"""Keysets: made, rotated, disabled, destroyed, and refused when anything about them is wrong."""
+"""The key store: keysets made, rotated, disabled, destroyed, and refused when anything about them is wrong."""
 
 from __future__ import annotations
 
-import json
-import pickle
-import stat
+import datetime
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from lpe.pipeline.dataset.layout import INFO_FILE
-from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
-from lpe.transforms.errors import KeyStoreError
+from lpe.pipeline import clock
+from lpe.pipeline.keystore import KeyStore, Registry
+from lpe.transforms.errors import KeyStoreError, UsageError
 from tests.secret_bytes import prf_keys
 
 
@@ -27,18 +23,6 @@ def test_create_list_rotate(keystore):
     assert store.open("patients").id == keys[1].id
     assert store.open("patients", first.id).compute(b"x", 16) != store.open("patients").compute(b"x", 16)
     assert store.names() == ["patients"]
-
-
-def test_the_prf_is_hkdf_sha256_so_that_users_are_not_locked_in(keystore):
-    ((key_id, secret),) = prf_keys(keystore, "patients").items()
-    derived = HKDF(hashes.SHA256(), 48, salt=None, info=b"context").derive(secret)
-    assert KeyStore(keystore).open("patients", key_id).compute(b"context", 48) == derived
-
-
-def test_secret_files_are_the_owners_alone(keystore):
-    for path in Path(keystore).iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-    assert stat.S_IMODE(Path(keystore).stat().st_mode) == 0o700
 
 
 def test_disable_enable_destroy(keystore):
@@ -61,76 +45,6 @@ def test_disable_enable_destroy(keystore):
             call("patients", old)
 
 
-def test_a_key_in_use_is_not_destroyed_without_force(keystore, tmp_path):
-    store = KeyStore(keystore)
-    old = store.keys("patients")[0].id
-    store.rotate("patients")
-    version = tmp_path / "enc" / "1.0.0"
-    version.mkdir(parents=True)
-    (version / INFO_FILE).write_text("{}")
-    Registry(keystore).record_dataset("patients", old, str(version))
-    with pytest.raises(KeyStoreError, match=r"in use by .*enc/1\.0\.0; re-encrypt"):
-        store.destroy("patients", old)
-    assert store.keys("patients")[0].state == "enabled"
-    assert store.destroy("patients", old, force=True)[0].state == "destroyed"
-
-
-def test_a_dataset_that_cannot_be_found_holds_its_key_until_it_is_released(keystore, tmp_path):
-    store, gone = KeyStore(keystore), str(tmp_path / "gone" / "1.0.0")
-    old = store.keys("patients")[0].id
-    store.rotate("patients")
-    Registry(keystore).record_dataset("patients", old, gone)
-    with pytest.raises(KeyStoreError, match=r"gone/1\.0\.0 \(not found\); look for it, .*keys release"):
-        store.destroy("patients", old)
-    assert Registry(keystore).release("patients", gone)
-    assert not Registry(keystore).release("patients", gone)
-    assert store.destroy("patients", old)[0].state == "destroyed"
-
-
-def test_no_dataset_is_recorded_under_a_key_that_was_destroyed_meanwhile(keystore, tmp_path):
-    store = KeyStore(keystore)
-    old = store.keys("patients")[0].id
-    store.rotate("patients")
-    store.destroy("patients", old)
-    with pytest.raises(KeyStoreError, match=f"key {old} .*destroyed"):
-        Registry(keystore).record_dataset("patients", old, str(tmp_path))
-
-
-def test_keys_do_not_pickle_or_print_and_refs_do(keystore):
-    key = KeyStore(keystore).open("patients")
-    with pytest.raises(TypeError, match="KeyRef"):
-        pickle.dumps(key)
-    secret = next(iter(prf_keys(keystore, "patients").values()))
-    assert secret.hex() not in repr(key)
-    assert repr(secret) not in repr(key)
-    ref = pickle.loads(pickle.dumps(KeyRef(keystore, "patients", key.id)))
-    assert ref.open().compute(b"x", 32) == key.compute(b"x", 32)
-
-
-def test_check_values_tell_keys_apart(keystore):
-    store = KeyStore(keystore)
-    old = store.open("patients")
-    store.rotate("patients")
-    new = store.open("patients")
-    old.verify("ab", old.check_value("ab"))
-    with pytest.raises(KeyStoreError, match="another keyset of the same name"):
-        new.verify("ab", old.check_value("ab"))
-
-
-def test_label_order_is_a_permutation_and_sealing_is_authenticated(keystore):
-    key = KeyStore(keystore).open("patients")
-    assert sorted(key.label_order("ab", 100)) == list(range(100))
-    assert key.label_order("ab", 100) != key.label_order("cd", 100)
-    sealed = key.seal("ab", b"cats and dogs")
-    assert key.unseal("ab", sealed) == b"cats and dogs"
-    assert sealed == key.seal("ab", b"cats and dogs")
-    for damaged in (sealed[:-1], bytes([sealed[0] ^ 1]) + sealed[1:], b""):
-        with pytest.raises(KeyStoreError, match="sealed"):
-            key.unseal("ab", damaged)
-    with pytest.raises(KeyStoreError, match="sealed"):
-        key.unseal("cd", sealed)
-
-
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -150,38 +64,6 @@ def test_what_is_wrong_with_a_key_store_is_said(keystore, spoil, message):
         KeyStore(keystore).open("patients")
 
 
-def test_a_flipped_bit_in_the_keyset_is_found(keystore):
-    path = Path(keystore) / "patients.json"
-    value = json.loads(path.read_text())
-    text = value["encryptedKeyset"]
-    value["encryptedKeyset"] = text[:40] + ("A" if text[40] != "A" else "B") + text[41:]
-    path.write_text(json.dumps(value))
-    with pytest.raises(KeyStoreError, match="damaged, renamed, or wrapped by another"):
-        KeyStore(keystore).open("patients")
-
-
-def test_a_keyset_cannot_be_passed_off_under_another_name_or_kek(keystore, tmp_path):
-    store = KeyStore(keystore)
-    store.create("others")
-    here = Path(keystore)
-    (here / "others.json").write_bytes((here / "patients.json").read_bytes())
-    with pytest.raises(KeyStoreError, match=r"others.json: cannot be opened"):
-        store.open("others")
-    elsewhere = tmp_path / "elsewhere"
-    KeyStore(str(elsewhere)).create("patients")
-    (elsewhere / "patients.json").write_bytes((here / "patients.json").read_bytes())
-    with pytest.raises(KeyStoreError, match="wrapped by another"):
-        KeyStore(str(elsewhere)).open("patients")
-
-
-def test_a_kek_can_lie_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    KeyStore("keys").create("patients", kek="safe/kek.json")
-    assert not (tmp_path / "keys" / "kek.json").exists()
-    monkeypatch.chdir("/")
-    KeyStore(str(tmp_path / "keys")).open("patients")
-
-
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "kek", "a.meta", "-x"])
 def test_names_that_would_be_other_files_are_refused(keystore, name):
     with pytest.raises(KeyStoreError, match="cannot name a keyset"):
@@ -193,3 +75,31 @@ def test_an_existing_keyset_is_not_overwritten(keystore):
     with pytest.raises(KeyStoreError, match="exists"):
         KeyStore(keystore).create("patients")
     assert (Path(keystore) / "patients.json").read_bytes() == before
+
+
+def test_a_key_is_rotated_when_it_is_due(tmp_path):
+    store, start = KeyStore(str(tmp_path / "keys")), datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    with clock.fixed_at(start):
+        (first,) = store.create("patients", rotation_period="30d")
+        assert store.rotate_if_due("patients") is None
+    with clock.fixed_at(start + datetime.timedelta(days=30)):
+        second = store.rotate_if_due("patients")
+        assert store.rotate_if_due("patients") is None
+    assert [(key.id, key.primary) for key in store.keys("patients")] == [(first.id, False), (second, True)]
+    with pytest.raises(UsageError, match="no length of time"):
+        store.rotate("patients", "soon")
+
+
+def test_unused_keys_are_destroyed_and_the_forecast_says_which(keystore, tmp_path):
+    store, registry = KeyStore(keystore), Registry(keystore)
+    used = store.keys("patients")[0].id
+    registry.record_dataset("patients", used, str(tmp_path / "1.0.0"))
+    assert store.would_destroy("patients", lambda use: True, rotated=False) == []  # it is the primary one
+    assert store.would_destroy("patients", lambda use: True, rotated=True) == [used]
+    never_used = store.rotate("patients")[-1].id
+    store.rotate("patients")
+    assert store.destroy_unused("patients") == []
+    registry.release("patients", str(tmp_path / "1.0.0"))
+    assert store.destroy_unused("patients") == [used]
+    states = {key.id: key.state for key in store.keys("patients")}
+    assert (states[used], states[never_used]) == ("destroyed", "enabled")

@@ -1,9 +1,8 @@
-"""TFRecord and Example on batches: equal to TensorFlow's bytes, and never fooled by damage."""
+"""Batches as records: equal to TensorFlow's bytes, and never fooled by damage."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import random
 from pathlib import Path
 
@@ -13,51 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpe.pipeline import records
-from lpe.pipeline.records import RecordFormat, tfrecord
+from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.records.bad_records import BadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
-
-SHAPE = (5, 4, 3)
-FORMAT = RecordFormat(SHAPE)
-
-
-def some(count: int, classes: int = 10, shape: tuple[int, int, int] = SHAPE, seed: int = 0) -> ImageBatch:
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
-    return ImageBatch([f"train-{i:07d}" for i in range(count)], images, rng.integers(0, classes, count))
-
-
-def raising(where: str, reason: str) -> None:
-    raise DataError(f"{where}: {reason}")
-
-
-def read(
-    data: bytes, fmt: RecordFormat = FORMAT, on_damage=raising, batch_size: int = 1024
-) -> list[ImageBatch]:
-    return list(
-        records.decode(io.BytesIO(data), fmt, where="x.tfrecord", on_damage=on_damage, batch_size=batch_size)
-    )
-
-
-def joined(batches: list[ImageBatch]) -> ImageBatch:
-    return ImageBatch(
-        [name for batch in batches for name in batch.ids],
-        np.concatenate([batch.images for batch in batches]),
-        np.concatenate([batch.labels for batch in batches]),
-    )
-
-
-def examples(batch: ImageBatch) -> set[tuple[str, bytes, int]]:
-    return {
-        (name, image.tobytes(), int(label))
-        for name, image, label in zip(batch.ids, batch.images, batch.labels, strict=True)
-    }
-
-
-def assert_same(ours: ImageBatch, theirs: ImageBatch) -> None:
-    assert ours.ids == theirs.ids
-    assert np.array_equal(ours.images, theirs.images)
-    assert np.array_equal(ours.labels, theirs.labels)
+from tests.pipeline.records.examples import (
+    FORMAT,
+    SHAPE,
+    as_set,
+    assert_same,
+    framed,
+    ignore,
+    joined,
+    read,
+    some,
+)
 
 
 @pytest.fixture(scope="module")
@@ -135,71 +104,23 @@ def test_png_keeps_shapes_and_pixels():
     assert_same(joined(read(records.encode(one, grey), grey)), one)
 
 
-def test_memory_is_bounded_by_a_few_megabytes():
-    """A shard of 200 MB is read through a file that counts how much is taken at once."""
-
-    class Endless(io.RawIOBase):
-        def __init__(self, record: bytes, times: int) -> None:
-            self._record, self._left, self.largest = record, len(record) * times, 0
-
-        def read(self, size: int = -1) -> bytes:
-            assert size > 0
-            self.largest = max(self.largest, size)
-            size = min(size, self._left)
-            at = -self._left % len(self._record)
-            self._left -= size
-            return (self._record * (size // len(self._record) + 2))[at : at + size]
-
-    shape = (64, 64, 3)
-    file = Endless(records.encode(some(1, shape=shape), RecordFormat(shape)), 16_000)
-    count = sum(
-        len(batch) for batch in records.decode(file, RecordFormat(shape), where="x", on_damage=raising)
-    )
-    assert count == 16_000
-    assert file.largest <= 1 << 23
-
-
-@pytest.mark.parametrize("size", [1, 11, 12, 13, 60, 100, 191])
-def test_a_cut_off_file_is_refused(size):
-    data = records.encode(some(3), FORMAT)
-    record = len(data) // 3
-    with pytest.raises(DataError, match=r"x.tfrecord: record 1 is cut off.*restore"):
-        read(data[: record + min(size, record - 1)])
-    with pytest.raises(DataError, match="damaged gzip"):
-        read(gzip.compress(data)[:-size])
-
-
-def test_every_flipped_bit_is_found():
-    data = records.encode(some(3), FORMAT)
-    for at in range(len(data)):
-        damaged = bytearray(data)
-        damaged[at] ^= 1 << (at % 8)
-        with pytest.raises(DataError, match=r"x.tfrecord"):
-            read(bytes(damaged))
-
-
 def test_a_damaged_record_can_be_skipped_and_the_rest_is_right():
     batch = some(10)
     data = bytearray(records.encode(batch, FORMAT))
     data[len(data) // 10 * 4 + 50] ^= 1
-    notes: list[tuple[str, str]] = []
-    got = joined(read(bytes(data), on_damage=lambda where, reason: notes.append((where, reason))))
+    notes: list[BadRecord] = []
+    got = joined(read(bytes(data), on_bad_record=notes.append))
     assert got.ids == batch.ids[:4] + batch.ids[5:]
-    assert notes == [("x.tfrecord: record 4", "its checksum does not match")]
+    assert notes == [BadRecord("x.tfrecord: record 4", "its checksum does not match")]
 
 
 def test_records_that_are_no_such_examples_are_named():
-    def framed(payload: bytes) -> bytes:
-        header = len(payload).to_bytes(8, "little")
-        ends = [tfrecord.masked_crc32c(part).to_bytes(4, "little") for part in (header, payload)]
-        return header + ends[0] + payload + ends[1]
-
     good = records.encode(some(1), FORMAT)
     other = records.encode(some(1, shape=(5, 4, 1)), RecordFormat((5, 4, 1)))
     nameless = records.encode(some(1), RecordFormat(SHAPE, id_key=None))
     notes: list[str] = []
     data = good + framed(b"\xff\xff nonsense") + other + framed(b"") + nameless + good
-    got = read(data, on_damage=lambda where, reason: notes.append(f"{where}: {reason}"))
+    got = read(data, on_bad_record=lambda bad: notes.append(f"{bad.where}: {bad.reason}"))
     assert sum(len(batch) for batch in got) == 2
     assert len(notes) == 4
     assert "record 1: it is not a tf.train.Example" in notes[0]
@@ -212,10 +133,7 @@ def test_fuzzed_bytes_never_crash_and_nothing_damaged_is_accepted():
     rng = random.Random(0)
     batch = some(8, classes=1000)
     data = records.encode(batch, FORMAT)
-    written = {
-        (name, image.tobytes(), int(label))
-        for name, image, label in zip(batch.ids, batch.images, batch.labels, strict=True)
-    }
+    written = as_set(batch)
     for _ in range(1500):
         damaged = bytearray(data)
         for _ in range(rng.randint(1, 4)):
@@ -229,28 +147,19 @@ def test_fuzzed_bytes_never_crash_and_nothing_damaged_is_accepted():
                 damaged[at:at] = rng.randbytes(rng.randint(1, 40))
         got = []
         try:
-            got = read(bytes(damaged), on_damage=lambda where, reason: None)
+            got = read(bytes(damaged), on_bad_record=ignore)
         except DataError:
             continue
         for part in got:
-            assert examples(part) <= written
-
-
-def test_random_payloads_in_valid_frames_never_crash():
-    rng = random.Random(1)
-    example = records.encode(some(1), FORMAT)[12:-4]
-    for _ in range(1500):
-        payload = bytearray(example)
-        for _ in range(rng.randint(1, 6)):
-            payload[rng.randrange(min(60, len(payload)))] = rng.randrange(256)
-        header = len(payload).to_bytes(8, "little")
-        data = header + tfrecord.masked_crc32c(header).to_bytes(4, "little") + payload
-        data += tfrecord.masked_crc32c(bytes(payload)).to_bytes(4, "little")
-        for batch in read(data * 3, on_damage=lambda where, reason: None):
-            assert batch.images.shape[1:] == SHAPE
+            assert as_set(part) <= written
 
 
 def test_records_without_ids_are_numbered():
     fmt = RecordFormat(SHAPE, id_key=None)
     batch = some(3)
     assert joined(read(records.encode(batch, fmt), fmt)).ids == [f"x.tfrecord-{i:07d}" for i in range(3)]
+
+
+def test_raw_images_need_a_shape():
+    with pytest.raises(ValueError, match="image_shape"):
+        RecordFormat(None)

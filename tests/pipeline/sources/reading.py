@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NoReturn
 
 import numpy as np
 
-from lpe.pipeline.records.bad_records import BadRecord
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.sources.base import Source
+
+failing = fail(REPLACE_OR_SKIP)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,14 +19,10 @@ class Everything:
     labels: np.ndarray
 
 
-def failing(record: BadRecord) -> NoReturn:
-    raise record.error()
-
-
 def everything(source: Source, split: str) -> Everything:
     """All images of a split, of one shape."""
     count = source.info.splits[split]
-    batches = list(source.slice(split, np.arange(count)).batches(7, failing))
+    batches = list(source.slice(split, np.arange(count)).batches(7, fail(REPLACE_OR_SKIP)))
     assert np.concatenate([batch.offsets for batch in batches]).tolist() == list(range(count))
     return Everything(
         [name for batch in batches for name in batch.names],

@@ -152,5 +152,5 @@ def test_a_small_network_learns_it_in_two_epochs(tmp_path):
     splits = {split: read(source, split, range(count))[1:] for split, count in source.info.splits.items()}
     data = write_dataset(tmp_path / "synthetic", splits, class_names=source.info.class_names)
     for seed in range(3):
-        run = fit(TrainSpec(data=data, output=str(tmp_path / f"run-{seed}"), epochs=2, seed=seed))["run"]
-        assert evaluate(load_run(run), data)["accuracy"] > 0.9
+        run = fit(TrainSpec(data=data, output=str(tmp_path / f"run-{seed}"), epochs=2, seed=seed)).run
+        assert evaluate(load_run(run), data).accuracy > 0.9

@@ -42,16 +42,18 @@ def setting(name, params, count, scope="dataset", images=None, seed=0):
 
 
 def attack_called(name):
-    (found,) = [attack for attack in attacks.all_attacks() if attack.name == name]
-    return found
+    (attack,) = [attack for attack in attacks.all_attacks() if attack.name == name]
+    return attack
 
 
 def restored_by(attack, recovery, ciphertexts, plain):
-    found = recovery.restore(ciphertexts)
+    restored = recovery.restore(ciphertexts)
     # Which of a photograph and its mirror image is the true one, ciphertexts can't tell.
-    mirrored = found[:, :, ::-1]
+    mirrored = restored[:, :, ::-1]
     return (
-        mirrored if attack.leaves_open == "mirror" and psnr(mirrored, plain) > psnr(found, plain) else found
+        mirrored
+        if attack.leaves_open == "mirror" and psnr(mirrored, plain) > psnr(restored, plain)
+        else restored
     )
 
 
@@ -62,29 +64,31 @@ def test_one_key_for_the_dataset(attack, name, params, count, least, exact):
     attack = attack_called(attack)
     evidence, plain, cipher = setting(name, params, count)
     assert attack in attacks.against(evidence.target)
-    found = restored_by(attack, attack.learn(evidence), cipher, plain)
-    assert psnr(found, plain) >= max(least, floor(plain, cipher) + 10) - (0 if REAL.is_file() else 8)
-    assert (found == plain).mean() >= exact - (0 if REAL.is_file() else 0.2)
+    restored = restored_by(attack, attack.learn(evidence), cipher, plain)
+    assert psnr(restored, plain) >= max(least, floor(plain, cipher) + 10) - (0 if REAL.is_file() else 8)
+    assert (restored == plain).mean() >= exact - (0 if REAL.is_file() else 0.2)
 
 
 def test_an_image_of_le_by_itself(shared):
     """Its 64 blocks share a key: up to its view, one ciphertext is enough."""
     evidence, plain, cipher = setting("le", {}, 1, "image", images=photographs(9))
-    found = attack_called("one-image-nibbles").learn(evidence).restore(cipher)
-    views = [photographs_of.view(found, each) for each in photographs_of.all_views(SHAPE)]
+    restored = attack_called("one-image-nibbles").learn(evidence).restore(cipher)
+    views = [photographs_of.view(restored, which) for which in photographs_of.all_views(SHAPE)]
     best = [max(psnr(seen[i], plain[i]) for seen in views) for i in range(len(plain))]
     assert np.median(best) > 28
     noise = np.random.default_rng(0).integers(0, 256, plain.shape, np.uint8)
-    found = attack_called("one-image-nibbles").learn(evidence).restore(noise)
-    assert max(psnr(photographs_of.view(found, each), plain) for each in photographs_of.all_views(SHAPE)) < 14
+    restored = attack_called("one-image-nibbles").learn(evidence).restore(noise)
+    assert (
+        max(psnr(photographs_of.view(restored, each), plain) for each in photographs_of.all_views(SHAPE)) < 14
+    )
 
 
 @pytest.mark.slow
 def test_ele_falls_to_its_ciphertexts(shared):
     attack = attack_called("nibble-jigsaw")
     evidence, plain, cipher = setting("ele", {}, 400)
-    found = restored_by(attack, attack.learn(evidence), cipher, plain)
-    assert (found == plain).mean() > 0.95
+    restored = restored_by(attack, attack.learn(evidence), cipher, plain)
+    assert (restored == plain).mean() > 0.95
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image"])
@@ -92,20 +96,20 @@ def test_ele_falls_to_its_ciphertexts(shared):
 def test_one_image_by_itself(name, least, scope):
     """Whatever the scope: fresh, perfectly random keys for every image change nothing."""
     evidence, plain, cipher = setting(name, {}, 1, scope)
-    found = attack_called("one-image").learn(evidence).restore(cipher)
-    assert psnr(found, plain) > floor(plain, cipher) + least
+    restored = attack_called("one-image").learn(evidence).restore(cipher)
+    assert psnr(restored, plain) > floor(plain, cipher) + least
 
 
 def test_the_figures_that_were_asked_for(shared):
     """lpe-100: 18 dB and SSIM 0.75 from one image; 45 dB from 300, on images that were not attacked."""
     evidence, plain, cipher = setting("lpe-100", {}, 300)
-    found = attack_called("one-image").learn(evidence).restore(cipher)
-    each = [psnr(one, other) for one, other in zip(found, plain, strict=True)]
+    restored = attack_called("one-image").learn(evidence).restore(cipher)
+    psnrs = [psnr(one, other) for one, other in zip(restored, plain, strict=True)]
     alike = [
         structural_similarity(a, b, channel_axis=-1, data_range=255)
-        for a, b in zip(found, plain, strict=True)
+        for a, b in zip(restored, plain, strict=True)
     ]
-    assert np.mean(each) >= 18
+    assert np.mean(psnrs) >= 18
     assert np.mean(alike) >= 0.75
     assert psnr(attack_called("smoothness").learn(evidence).restore(cipher), plain) >= 45
 
@@ -117,7 +121,7 @@ def test_a_key_per_image_is_no_worse_for_the_attacker_than_one_image():
     both = [psnr(attack.learn(e).restore(c), plain) for e, c in ((one, cipher), (each, per_image))]
     assert abs(both[0] - both[1]) < 2
     # And nothing that learns from many images is meant for it.
-    assert all(not found.learns for found in attacks.against(each.target))
+    assert all(not attack.learns for attack in attacks.against(each.target))
 
 
 def test_the_recovered_key_is_nearly_the_true_one():
@@ -126,9 +130,9 @@ def test_the_recovered_key_is_nearly_the_true_one():
     cipher = ciphers.create("lpe-100", image_shape=SHAPE, secret=secret)
     (chosen,) = [a for a in attacks.against(evidence.target) if a.adversary == "chosen-plaintext"]
     true = chosen.learn(Evidence(evidence.target, evidence.ciphertexts, oracle=cipher.encrypt)).key
-    found = attack_called("smoothness").learn(evidence).key
-    assert (found["t"] == true["t"]).mean() > 0.9
-    assert (found["linked"] == true["linked"]).all()
+    recovered = attack_called("smoothness").learn(evidence).key
+    assert (recovered["t"] == true["t"]).mean() > 0.9
+    assert (recovered["linked"] == true["linked"]).all()
 
 
 @pytest.mark.parametrize(
@@ -139,9 +143,9 @@ def test_random_bytes_give_nothing(attack, name, params):
     plain = photographs(40)
     noise = np.random.default_rng(0).integers(0, 256, plain.shape, np.uint8)
     target = Target(name, ciphers.resolve_params(name, params), "dataset", SHAPE)
-    found = attack_called(attack).learn(Evidence(target, noise[:30])).restore(noise)
-    assert psnr(found[30:], plain[30:]) < floor(plain, noise) + 1
-    assert (found[30:] == plain[30:]).mean() < 0.02
+    restored = attack_called(attack).learn(Evidence(target, noise[:30])).restore(noise)
+    assert psnr(restored[30:], plain[30:]) < floor(plain, noise) + 1
+    assert (restored[30:] == plain[30:]).mean() < 0.02
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), (4, 4, 1), (9, 5, 3)])
@@ -151,5 +155,5 @@ def test_small_images_do_not_break_anything(name, shape, scope):
     evidence, plain, cipher = setting(name, {}, 3, scope, images=blobs(6, shape))
     for attack in attacks.against(evidence.target):
         if attack.adversary == "ciphertext-only":
-            found = attack.learn(evidence).restore(cipher)
-            assert (found.shape, found.dtype) == (plain.shape, np.uint8)
+            restored = attack.learn(evidence).restore(cipher)
+            assert (restored.shape, restored.dtype) == (plain.shape, np.uint8)

@@ -36,8 +36,8 @@ def encryption(name, params, shape=SHAPE, seed=0):
 
 
 def attack_of(adversary, target):
-    (found,) = [attack for attack in attacks.against(target) if attack.adversary == adversary]
-    return found
+    (attack,) = [attack for attack in attacks.against(target) if attack.adversary == adversary]
+    return attack
 
 
 @pytest.mark.parametrize(("name", "params", "queries", "pairs"), SCHEMES)
@@ -138,11 +138,11 @@ def test_any_shape(name, shape):
 def test_a_key_per_image_leaves_nothing_to_ask_for():
     for name in ciphers.names():
         params = ciphers.resolve_params(name, {})
-        found = attacks.against(Target(name, params, "image", SHAPE))
-        assert {attack.adversary for attack in found} <= {"ciphertext-only"}
+        applicable = attacks.against(Target(name, params, "image", SHAPE))
+        assert {attack.adversary for attack in applicable} <= {"ciphertext-only"}
 
 
-def test_who_lacks_evidence_is_told_so():
+def test_missing_evidence_is_refused():
     _, target, _ = encryption("lpe-100", {})
     images = blobs(2, SHAPE)
     for adversary in ("chosen-plaintext", "known-plaintext"):

@@ -1,0 +1,26 @@
+"""The tree at the head of `errors` is the hierarchy."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from lpe.transforms import errors
+
+
+def test_the_tree_that_is_drawn_is_the_hierarchy():
+    drawn: dict[str, str] = {}
+    branch: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r" {4}([│└├─ ]*)(\w+(?:Error|Exception))\b", line) or re.match(
+            r" {4}()(Exception)$", line
+        )
+        if match:
+            del branch[len(match[1]) // 4 :]
+            if branch:
+                drawn[match[2]] = branch[-1]
+            branch.append(match[2])
+    for name, error in inspect.getmembers(errors, inspect.isclass):
+        assert drawn[name] == error.__bases__[0].__name__
+    assert drawn["ShardsFailedError"] == "DataError"
+    assert issubclass(errors.CipherError, ValueError)

@@ -1,0 +1,58 @@
+"""Keras's base classes and tensors as the type checker sees them. Importing this module imports Keras.
+
+Keras has no annotations, so that each class derived from one of its own would go unchecked. Here the part of them that
+this package uses is declared; at run time the names are Keras's own classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+Tensor: TypeAlias = Any
+"""A tensor of Keras's backend, or a symbolic one (`keras.KerasTensor`)."""
+Logs: TypeAlias = Mapping[str, float] | None
+"""Metrics by name, as Keras hands them to callbacks."""
+
+if TYPE_CHECKING:
+
+    class Layer:
+        """`keras.layers.Layer`."""
+
+        compute_dtype: str
+        dtype_policy: Any
+
+        def __init__(self, **kwargs: Any) -> None: ...
+        def __call__(self, *inputs: Tensor, **kwargs: Any) -> Tensor: ...
+        def build(self, shape: tuple[int, ...]) -> None: ...
+        def add_weight(self, **kwargs: Any) -> Any: ...
+        def add_loss(self, loss: Tensor) -> None: ...
+        def get_config(self) -> dict[str, Any]: ...
+
+    class Loss:
+        """`keras.losses.Loss`."""
+
+        def __init__(self, **kwargs: Any) -> None: ...
+        def get_config(self) -> dict[str, Any]: ...
+
+    class LearningRateSchedule:
+        """`keras.optimizers.schedules.LearningRateSchedule`."""
+
+    class Callback:
+        """`keras.callbacks.Callback`."""
+
+        model: Any
+
+    class PyDataset:
+        """`keras.utils.PyDataset`."""
+
+        def __init__(self, workers: int = 1) -> None: ...
+
+else:
+    from keras.callbacks import Callback
+    from keras.layers import Layer
+    from keras.losses import Loss
+    from keras.optimizers.schedules import LearningRateSchedule
+    from keras.utils import PyDataset
+
+__all__ = ["Callback", "Layer", "LearningRateSchedule", "Logs", "Loss", "PyDataset", "Tensor"]
