@@ -115,12 +115,10 @@ def experiment_on_dataset(directory: str, keystore: str, count: int) -> Experime
       KeyStoreError: its key cannot be had.
     """
     data = open_dataset(directory)
-    if data.encryption is None:
-        raise DataError(f"{directory}: not an encrypted dataset of lpe's; name plain images with --source")
+    encryption = Encryption.of(data, "name plain images with --source", where=directory)
     data.check_open()
     if data.image_shape is None:
         raise DataError(f"{directory}: its images differ in shape; an audit needs images of one shape")
-    encryption = Encryption.from_json(data.encryption, data.directory)
     batch = first_examples(plan_dataset(data), None, count)
     plain = Decrypt(keystore, encryption, len(data.class_names)).open()(batch).images
     spec = encryption.spec

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+import lpe
+from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     GREY,
@@ -57,11 +59,8 @@ def audit(
     as_json: JSON = False,
 ) -> None:
     """Attack an encryption as adversaries would, and report what they got back."""
-    from lpe.pipeline.cli import console  # noqa: PLC0415
-    from lpe.pipeline.jobs import audit as jobs  # noqa: PLC0415
-
-    screen = console.Report("audit", as_json=as_json)
-    spec = jobs.AuditSpec(
+    screen = Report("audit", as_json=as_json)
+    spec = lpe.AuditSpec(
         output=output,
         dataset=dataset,
         keystore=keystore,
@@ -69,16 +68,16 @@ def audit(
         ciphers=tuple(cipher_names(cipher)),
         params=cipher_params(param),
         scopes=("dataset", "image") if scope is None else (scope.value,),
-        adversaries=jobs.AuditSpec.adversaries if adversary == "all" else (adversary,),
+        adversaries=lpe.AuditSpec.adversaries if adversary == "all" else (adversary,),
         images=images,
         classifier=classifier,
         learned=learned,
     )
-    report = jobs.audit(spec, screen.note)
+    report = lpe.audit(spec, screen.note)
     rows = [[scheme.target.cipher, scheme.target.scope, scheme.verdict] for scheme in report.schemes]
     title = f"{report.source}, {report.images:,} images"
     screen.result(
         report.to_json(),
-        console.rows_table(title, ["cipher", "key per", "verdict"], rows),
+        rows_table(title, ["cipher", "key per", "verdict"], rows),
         lines=(f"report: {report.page}",),
     )

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+import lpe
+from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import (
     AUGMENT,
     AUGMENT_SEED,
@@ -52,12 +54,8 @@ def compare(
     as_json: JSON = False,
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
-    from lpe.pipeline.cli import console  # noqa: PLC0415
-    from lpe.pipeline.compare import comparison as jobs  # noqa: PLC0415
-    from lpe.pipeline.compare import trials  # noqa: PLC0415
-
-    screen = console.Report("compare", as_json=as_json)
-    spec = trials.CompareSpec(
+    screen = Report("compare", as_json=as_json)
+    spec = lpe.CompareSpec(
         read=read_spec(source, image_size, grey, validation_fraction, False),
         work=output,
         ciphers=tuple(cipher_names(ciphers)),
@@ -72,7 +70,7 @@ def compare(
         augmentation=augmentation_of(augment, copies, augment_seed),
         beam=tuple(ctx.args),
     )
-    comparison = jobs.compare(spec, screen)
+    comparison = lpe.compare(spec, screen)
     headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
     rows = [
         [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
@@ -80,6 +78,6 @@ def compare(
     ]
     screen.result(
         comparison.to_json(),
-        console.rows_table("test accuracy", headings, rows),
+        rows_table("test accuracy", headings, rows),
         lines=(comparison.setting, comparison.caveat, f"report: {comparison.page}"),
     )

@@ -6,20 +6,19 @@ from typing import Annotated
 
 import typer
 
+import lpe
+from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import CIPHERS, GREY, IMAGE_SIZE, JSON, SOURCE, cipher_names, read_spec
 
 
 def list_ciphers(as_json: JSON = False) -> None:
     """List the schemes: source, what is keyed, key space, demands, what is known to break each."""
-    from lpe.pipeline.cli.console import Report, rows_table  # noqa: PLC0415
-    from lpe.transforms import ciphers  # noqa: PLC0415
-
     shape = (32, 32, 3)
     listed = []
     rows = []
-    for name in ciphers.names():
-        scheme = ciphers.scheme(name)
-        bits = scheme.key_bits(name, shape, ciphers.resolve_params(name, {}))
+    for name in lpe.ciphers.names():
+        scheme = lpe.ciphers.scheme(name)
+        bits = scheme.key_bits(name, shape, lpe.ciphers.resolve_params(name, {}))
         params = scheme.default_params()
         about = {"source": scheme.source, "keyed": scheme.keyed, "demands": scheme.demands}
         listed.append(
@@ -52,11 +51,8 @@ def stats(
     as_json: JSON = False,
 ) -> None:
     """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
-    from lpe.pipeline.cli import console  # noqa: PLC0415
-    from lpe.pipeline.jobs import stats as jobs  # noqa: PLC0415
-
-    screen = console.Report("stats", as_json=as_json)
-    table = jobs.stats(read_spec(source, image_size, grey, None, False), cipher_names(ciphers), split, images)
+    screen = Report("stats", as_json=as_json)
+    table = lpe.stats(read_spec(source, image_size, grey, None, False), cipher_names(ciphers), split, images)
     rows = [
         [
             row.cipher,
@@ -71,7 +67,7 @@ def stats(
     headings = ["cipher", "entropy", "chi²", "corr. → ↓ ↘", "1 plain bit", "1 key bit"]
     screen.result(
         table.to_json(),
-        console.rows_table(f"{source}, means over {images} images", headings, rows),
+        rows_table(f"{source}, means over {images} images", headings, rows),
         lines=(
             "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
         ),

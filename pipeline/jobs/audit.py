@@ -83,9 +83,9 @@ def audit(spec: AuditSpec, note: Callable[[str], None] = lambda line: None) -> A
         for setup in experiments
     )
     source = spec.dataset if spec.read is None else spec.read.source
-    found = AuditReport(spec.output, str(source), experiments[0].images, schemes)
-    report.write(found)
-    return found
+    result = AuditReport(spec.output, str(source), experiments[0].images, schemes)
+    report.write(result)
+    return result
 
 
 def _experiments(spec: AuditSpec) -> list[Experiment]:

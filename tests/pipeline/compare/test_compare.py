@@ -45,7 +45,6 @@ def spec_of(place, **changes):
         images=None,
         audit_images=50,
         augmentation=None,
-        beam=(),
     )
     return dataclasses.replace(spec, **changes)
 
@@ -180,10 +179,10 @@ def test_the_command_end_to_end_and_again(lpe, tmp_path):
     settings = ("--audit-images", 60, "--augment", "flip", "--json")
     first = lpe(*words, *settings, "--seeds", 1)
     assert first.code == 0, first.err
-    found = {scheme["cipher"]: scheme for scheme in first.json["schemes"]}
-    assert set(found) == {"plain", "lpe-100"}
-    assert set(found["lpe-100"]["accuracy"]) == {"ciphertext", "front end", "restored"}
-    assert found["lpe-100"]["psnr"] > 20
+    schemes = {scheme["cipher"]: scheme for scheme in first.json["schemes"]}
+    assert set(schemes) == {"plain", "lpe-100"}
+    assert set(schemes["lpe-100"]["accuracy"]) == {"ciphertext", "front end", "restored"}
+    assert schemes["lpe-100"]["psnr"] > 20
     lines = (work / "results.jsonl").read_text().splitlines()
     assert len(lines) == 4
     # Killed after its third network, and with one more seed: nothing is trained twice.

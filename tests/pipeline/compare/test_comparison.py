@@ -54,7 +54,7 @@ def networks(monkeypatch):
 
 
 class Recorded(Silent):
-    """Remembers what it was told."""
+    """Keeps the lines and the titles of the bars."""
 
     def __init__(self):
         self.lines = []
@@ -74,17 +74,17 @@ def test_every_network_is_trained_once_and_reported(tmp_path, networks):
         audit_images=20,
     )  # fmt: skip
     progress = Recorded()
-    found = compare(spec, progress)
+    compared = compare(spec, progress)
     kinds = ["plain, ciphertext", "lpe-50, ciphertext", "lpe-50, front end", "lpe-50, restored"]
     numbered = [line for line in progress.lines if line.startswith("[")]
     assert [line[len("[1/4] ") :].startswith(kind) for line, kind in zip(numbered, kinds, strict=True)]
     assert progress.bars == ["ingest"]
     assert len(networks.trained) == 4
     assert networks.trained[3].data == open_dataset(f"{spec.work}/restored/lpe-50/synthetic").directory
-    assert found.counts == {"train": 90, "test": 20}
-    assert [row.cipher for row in found.rows] == ["plain", "lpe-50"]
-    assert json.loads((tmp_path / "work" / "report.json").read_text()) == found.content()
-    assert found.to_json() == {"output": spec.work, **found.content()}
+    assert compared.counts == {"train": 90, "test": 20}
+    assert [row.cipher for row in compared.rows] == ["plain", "lpe-50"]
+    assert json.loads((tmp_path / "work" / "report.json").read_text()) == compared.content()
+    assert compared.to_json() == {"output": spec.work, **compared.content()}
     again = compare(dataclasses.replace(spec, seeds=2))
     assert [(spec.output[-1], spec.seed) for spec in networks.trained[4:]] == [("1", 1)] * 4
     assert again.rows[1].accuracies["restored"].seeds == 2

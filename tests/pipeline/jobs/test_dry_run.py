@@ -14,18 +14,18 @@ from tests.pipeline.running import encrypt, files, refused
 
 def test_it_foretells_what_is_written(lpe, keystore, plain, tmp_path):
     words = ("--source", f"dataset:{plain}", "--cipher", "cpbe-50", "--augment", "flip", "--copies", 2)
-    told = lpe("encrypt", "--dry-run", *words, "--json").json
+    forecast = lpe("encrypt", "--dry-run", *words, "--json").json
     home = tmp_path / "enc" / "shapes"
     made = encrypt(lpe, keystore, f"dataset:{plain}", home, *words[2:]).json
-    assert {name: (s["examples"], s["shards"]) for name, s in told["splits"].items()} == {
+    assert {name: (s["examples"], s["shards"]) for name, s in forecast["splits"].items()} == {
         name: (s["examples"], s["shards"]) for name, s in made["splits"].items()
     }
-    for name, split in told["splits"].items():
+    for name, split in forecast["splits"].items():
         assert split["bytes"] == pytest.approx(made["splits"][name]["bytes"], rel=0.01)
         largest = max(shard.bytes for shard in open_dataset(str(home)).shards(name))
         assert split["largest_shard"] == pytest.approx(largest, rel=0.01)
-    assert told["core_seconds"] > 0
-    assert set(told["sample"]["seconds"]) == {"read", "transform", "encode"}
+    assert forecast["core_seconds"] > 0
+    assert set(forecast["sample"]["seconds"]) == {"read", "transform", "encode"}
 
 
 @pytest.mark.parametrize("more", [("--seal",), ("--scope", "image", "--cipher", "ele")])
@@ -40,12 +40,12 @@ def test_it_measures_what_it_is_asked_for(lpe, more):
 def test_it_writes_nothing_and_says_so(lpe, keystore, plain, tmp_path):
     before = files(tmp_path)
     home = tmp_path / "enc" / "shapes"
-    told = lpe(
+    forecast = lpe(
         "encrypt", "--dry-run", "--source", f"dataset:{plain}", "--output", home, "--keystore", keystore
     )
-    assert told.code == 0
-    assert "Nothing was written." in told.out
-    assert "100 images" in told.out
+    assert forecast.code == 0
+    assert "Nothing was written." in forecast.out
+    assert "100 images" in forecast.out
     assert files(tmp_path) == before
 
 
@@ -70,7 +70,7 @@ def test_what_the_job_would_refuse_it_refuses(lpe, plain):
 def test_four_hundred_million_images_are_planned_in_seconds_and_in_the_memory_of_a_few():
     """Each in a process of its own, whose peak memory is its own."""
 
-    def told(images: int) -> dict[str, float]:
+    def forecast(images: int) -> dict[str, float]:
         command = [sys.executable, "-m", "lpe", "encrypt", "--dry-run", "--json"]
         done = subprocess.run(
             [*command, "--source", f"synthetic:{images}"],
@@ -81,7 +81,7 @@ def test_four_hundred_million_images_are_planned_in_seconds_and_in_the_memory_of
         )
         return json.loads(done.stdout)
 
-    few, many = told(40_000), told(400_000_000)
+    few, many = forecast(40_000), forecast(400_000_000)
     assert many["splits"]["train"]["examples"] == 400_000_000
     assert many["splits"]["train"]["shards"] == 9_913
     assert 120e6 < many["splits"]["train"]["largest_shard"] < 128e6

@@ -74,7 +74,7 @@ def test_what_is_refused(lpe, keystore, plain, tmp_path):
     encrypt(lpe, keystore, f"dataset:{plain}", home, "--seal")
     with pytest.raises(DataError, match="is sealed"):
         show(png, dataset=str(home))
-    with pytest.raises(DataError, match="this dataset is encrypted; show it without --ciphers"):
+    with pytest.raises(DataError, match="this dataset is encrypted already; show it without --ciphers"):
         show(png, read=ReadSpec(f"dataset:{home}"), ciphers=["le"])
 
 

@@ -100,18 +100,18 @@ def test_the_list_of_schemes(lpe):
 
 def test_the_statistics(lpe):
     words = ("stats", "--source", "synthetic:400", "--images", 60)
-    found = {row["cipher"]: row for row in lpe(*words, "--json").json["schemes"]}
-    assert list(found) == [*ciphers.names(), "random"]
-    assert found["plain"]["key_change"]["npcr"] == 0
-    assert found["random"]["plaintext_change"] is None
-    assert found["random"]["entropy"] > 7.9
+    rows = {row["cipher"]: row for row in lpe(*words, "--json").json["schemes"]}
+    assert list(rows) == [*ciphers.names(), "random"]
+    assert rows["plain"]["key_change"]["npcr"] == 0
+    assert rows["random"]["plaintext_change"] is None
+    assert rows["random"]["entropy"] > 7.9
     # One changed byte of 3,072 stays one byte everywhere but behind a chain.
     for name in ("plain", "le", "ele", "etc", "pbe", "cpbe-50", "cpbe-100"):
-        assert found[name]["plaintext_change"]["npcr"] < 0.07
+        assert rows[name]["plaintext_change"]["npcr"] < 0.07
     # The chain carries one constant byte to the rest of the channel: half of a third on average.
-    assert 10 < found["lpe-100"]["plaintext_change"]["npcr"] < 24
-    assert found["cpbe-100"]["key_change"]["npcr"] > 99
-    assert found["lpe-100"]["horizontal"] < 0.2 < found["plain"]["horizontal"]
+    assert 10 < rows["lpe-100"]["plaintext_change"]["npcr"] < 24
+    assert rows["cpbe-100"]["key_change"]["npcr"] > 99
+    assert rows["lpe-100"]["horizontal"] < 0.2 < rows["plain"]["horizontal"]
     assert lpe(*words, "--ciphers", "pbe,le").out.count("│ pbe") == 1
     assert lpe(*words, "--ciphers", "rot13").code == 1
 
@@ -128,5 +128,5 @@ def test_the_table_is_what_the_command_prints(lpe):
 def test_only_plain_images_have_statistics(lpe, keystore, plain, tmp_path):
     home = tmp_path / "enc" / "shapes"
     encrypt(lpe, keystore, f"dataset:{plain}", home)
-    with pytest.raises(DataError, match="this dataset is encrypted; give plain images"):
+    with pytest.raises(DataError, match="this dataset is encrypted already; give plain images"):
         stats(ReadSpec(f"dataset:{home}"), ["plain"])
