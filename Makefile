@@ -2,7 +2,7 @@
 # make test         set everything up and run all tests but the slow ones
 # make test-slow    the slow tests
 # make lint         ruff and mypy
-# make constraints  take the newest versions that fit into constraints.txt
+# make constraints  write the newest versions that fit into constraints.txt; CI's Python is 3.11
 # make setup        the environment of the tests and tools, and no more
 
 PYTHON ?= python3
@@ -34,6 +34,7 @@ constraints:
 	"$$new/bin/pip" install --quiet '.[dev]' && \
 	"$$new/bin/pip" freeze --all --exclude pip --exclude learnable-pixel-encryption > "$$new/versions" && \
 	{ echo '# Made by `make constraints`: what pip installs for .[dev] in a new environment. Do not edit by hand.'; \
+	  echo "# $$("$$new/bin/python" --version)"; \
 	  LC_ALL=C sort --ignore-case "$$new/versions"; } > constraints.txt
 
 setup: $(VENV)/.dev
