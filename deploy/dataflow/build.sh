@@ -36,7 +36,7 @@ fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [[ -z ${TAG:-} ]]; then
-  sources=(.dockerignore setup.py constraints.txt README.md transforms pipeline train deploy/dataflow)
+  sources=(.dockerignore setup.py pyproject.toml constraints.txt README.md LICENSE lpe transforms pipeline train deploy/dataflow)
   if [[ -n $(git -C "$root" status --porcelain -- "${sources[@]}" ':!deploy/dataflow/terraform') ]]; then
     echo "build.sh: there are changes that no commit holds; commit them, or set TAG" >&2
     exit 2
