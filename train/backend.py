@@ -1,4 +1,4 @@
-"""The one place that brings in Keras and what it computes with: quietly, and with a clear error where it is missing."""
+"""Keras and its backend, imported on demand: quietly, and with a clear error where one is missing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from lpe.transforms.errors import UsageError
 
 BACKENDS = ("tensorflow", "jax", "torch")
+"""Keras's backends by the module that they need, in the order of preference."""
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+"""A Keras dtype policy: what is computed in, while weights are float32."""
 
 
 def load() -> ModuleType:
@@ -43,9 +45,16 @@ def load() -> ModuleType:
 
 
 def prepare(seed: int, precision: Precision) -> ModuleType:
-    """`load` for a training run: sets seeds, precision and determinism, and spreads batches over several devices.
+    """Loads Keras for a training run: sets seeds, precision and determinism, and spreads batches over all devices.
 
     What is set is set for the whole process.
+
+    Args:
+      seed: 0..2**32 - 1, for Python, NumPy and the backend.
+      precision: what is computed in.
+
+    Returns:
+      The module `keras`.
 
     Raises:
       UsageError: an unknown precision, or Keras is not installed.
@@ -68,7 +77,10 @@ def prepare(seed: int, precision: Precision) -> ModuleType:
 
 @contextlib.contextmanager
 def one_device() -> Iterator[None]:
-    """While it lasts, networks are loaded and used on one device, whatever they were trained on."""
+    """A context in which networks are loaded and used on one device, whatever they were trained on.
+
+    It changes a setting of the whole process: for one thread at a time.
+    """
     keras = load()
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
@@ -79,12 +91,13 @@ def one_device() -> Iterator[None]:
 
 
 def devices() -> int:
-    """How many devices share each batch."""
+    """The number of devices that share each batch."""
     keras = load()
     return len(keras.distribution.list_devices()) if keras.config.backend() == "jax" else 1
 
 
 def _installed() -> str:
+    """The preferred backend of those that are installed."""
     for name in BACKENDS:
         with contextlib.suppress(ValueError):  # what find_spec makes of a module that is barred
             if importlib.util.find_spec(name) is not None:
@@ -96,7 +109,7 @@ def _installed() -> str:
 
 
 def _add_flag(variable: str, flag: str) -> None:
-    """Adds a flag to an environment variable that does not speak of it yet."""
+    """Adds a flag `--name=value` to an environment variable, unless it has that name already."""
     flags = os.environ.get(variable, "")
     if flag.partition("=")[0] not in flags:
         os.environ[variable] = f"{flags} {flag}".strip()
@@ -104,7 +117,7 @@ def _add_flag(variable: str, flag: str) -> None:
 
 def _import(name: str) -> ModuleType:
     if sys.modules.get(name) is not None:
-        return cast(ModuleType, sys.modules[name])
+        return sys.modules[name]
     try:
         with _silenced():
             return importlib.import_module(name)
@@ -116,7 +129,7 @@ def _import(name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Holds back what native code writes to standard error; after an exception it is shown.
+    """A context that holds back what native code writes to standard error, and shows it after an exception.
 
     TensorFlow's libraries log while they are loaded, before they read any setting.
     """

@@ -1,4 +1,4 @@
-"""A picture of a run: loss and accuracy by epoch."""
+"""The learning curves of a run as a picture: loss and accuracy by epoch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from lpe.transforms.errors import UsageError
 
 
 def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:
-    """A PNG with two panels, loss and accuracy, training and validation.
+    """Draws loss and accuracy, of training and validation, in two panels.
 
     Args:
       history: one mapping per epoch with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
-      best_epoch: marked by a vertical line.
+      best_epoch: from 1; marked by a vertical line.
+
+    Returns:
+      A PNG file, 990×385 pixels.
 
     Raises:
       UsageError: matplotlib is not installed.
@@ -40,6 +43,6 @@ def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:
         axes.grid(alpha=0.3)
     figure.axes[1].set_ylim(0, 1.02)
     figure.axes[1].legend()
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110)
-    return out.getvalue()
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=110)
+    return png.getvalue()

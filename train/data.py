@@ -1,4 +1,4 @@
-"""What training takes from a dataset: which images, in which order, a batch at a time. Knows nothing of Keras."""
+"""The images that training takes from a dataset, in which order, a batch at a time. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ CACHE_BYTES = 1 << 30
 _WINDOWS = 4
 """Windows that share the memory where a split does not fit in."""
 
+_Arrays = tuple[np.ndarray, np.ndarray]
+"""Images uint8 [N, H, W, C] and labels int64 [N]."""
+
 
 @dataclasses.dataclass
 class EpochClock:
@@ -31,14 +34,24 @@ class Examples:
     """Batches of images uint8 [B, H, W, C] and labels int64 [B], by epoch and number.
 
     A large split is read in windows of some shards: shuffled by shards, and within each window. While one window is
-    used, the next is read.
+    used, the next is read, by a thread of this object's own.
+
+    Which examples a batch has depends on the arguments here, the epoch and the number alone, not on earlier calls.
+    Threads may share an object. The dataset must not change while it is used.
 
     Args:
+      dataset: an open dataset on this machine, with images of one shape.
       splits: epoch e takes the split e modulo their number; all have shards of the same lengths.
       selection: which examples of each.
-      batch_size: where `drop_rest`, what does not fill a last batch is left out: other images each time.
+      batch_size: examples in a batch; the last one of an epoch may have fewer.
       seed: of the orders; None for the order on disk.
+      drop_rest: leaves out the examples that do not fill a last batch: other ones each epoch.
       cache_bytes: memory for images. A split that fits in is one window, and stays there.
+
+    Attributes:
+      batch_size: as given.
+      count: examples that are selected.
+      steps: batches in an epoch.
     """
 
     def __init__(
@@ -62,26 +75,36 @@ class Examples:
         self._window_bytes = whole if fits else cache_bytes // _WINDOWS
         # Of whole splits as many as fit; of windows the two that a batch can touch, and the one to come.
         self._room = cache_bytes // max(1, whole) if fits else _WINDOWS - 1
-        self._read: OrderedDict[tuple[str, tuple[int, ...]], concurrent.futures.Future[_Arrays]] = (
+        self._windows: OrderedDict[tuple[str, tuple[int, ...]], concurrent.futures.Future[_Arrays]] = (
             OrderedDict()
         )
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the windows and the order
         self._reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="lpe-shards")
-        self._plans: dict[int, _Plan] = {}
+        self._latest: tuple[int, _EpochOrder] | None = None
         self._seed = seed
         self.batch_size = batch_size
         self.count = int(self._counts.sum())
         self.steps = self.count // batch_size if drop_rest else -(-self.count // batch_size)
 
     def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Batch `number` of an epoch. Raises DataError for a damaged shard."""
-        plan = self._plan(epoch)
+        """A batch of an epoch: images uint8 [B, H, W, C] and labels int64 [B], copies that the caller may change.
+
+        Args:
+          epoch: from 0.
+          number: 0..steps - 1.
+
+        Raises:
+          DataError: a shard is missing or damaged, by name.
+        """
+        order = self._order(epoch)
         start = number * self.batch_size
         stop = min(start + self.batch_size, self.count)
         parts = []
-        for w in range(*plan.span(start, stop)):
-            images, labels = self._window(plan, w)
-            rows = plan.order(w)[max(0, start - plan.starts[w]) : stop - plan.starts[w]]
+        for window in range(*order.span(start, stop)):
+            images, labels = self._read(order, window)
+            first = order.starts[window]
+            with self._lock:
+                rows = order.within(window)[max(0, start - first) : stop - first]
             parts.append((images[rows], labels[rows]))
         if len(parts) == 1:
             return parts[0]
@@ -89,79 +112,85 @@ class Examples:
             [labels for _, labels in parts]
         )
 
-    def _plan(self, epoch: int) -> _Plan:
+    def _order(self, epoch: int) -> _EpochOrder:
         with self._lock:
-            if epoch not in self._plans:
-                self._plans = {epoch: self._new_plan(epoch)}
-            return self._plans[epoch]
+            if self._latest is None or self._latest[0] != epoch:
+                self._latest = (epoch, self._new_order(epoch))
+            return self._latest[1]
 
-    def _new_plan(self, epoch: int) -> _Plan:
+    def _new_order(self, epoch: int) -> _EpochOrder:
         split = self._splits[epoch % len(self._splits)]
         order = np.arange(len(self._sizes))
-        random = None if self._seed is None else (self._seed, epoch)
-        if random is not None:
-            order = np.random.default_rng(random).permutation(order)
-        groups = [tuple(sorted(g)) for g in shards.windows(self._sizes, order, self._window_bytes)]
-        counts = [int(self._counts[list(group)].sum()) for group in groups]
-        return _Plan(split, groups, np.cumsum([0, *counts]), random)
+        seed = None if self._seed is None else (self._seed, epoch)
+        if seed is not None:
+            order = np.random.default_rng(seed).permutation(order)
+        windows = [tuple(sorted(w)) for w in shards.windows(self._sizes, order, self._window_bytes)]
+        counts = [int(self._counts[list(window)].sum()) for window in windows]
+        return _EpochOrder(split, windows, np.cumsum([0, *counts]), seed)
 
-    def _window(self, plan: _Plan, w: int) -> _Arrays:
+    def _read(self, order: _EpochOrder, window: int) -> _Arrays:
+        """The examples of a window, as on disk; the next one is read meanwhile."""
         with self._lock:
-            wanted = self._start(plan, w)
-            if w + 1 < len(plan.groups):
-                self._start(plan, w + 1)
-            while len(self._read) > self._room:
-                self._read.popitem(last=False)
+            wanted = self._start_reading(order, window)
+            if window + 1 < len(order.windows):
+                self._start_reading(order, window + 1)
+            while len(self._windows) > self._room:
+                self._windows.popitem(last=False)
         return wanted.result()
 
-    def _start(self, plan: _Plan, w: int) -> concurrent.futures.Future[_Arrays]:
-        key = (plan.split, plan.groups[w])
-        if key not in self._read:
-            self._read[key] = self._reader.submit(shards.read_shards, self._dataset, *key, self._selection)
-        self._read.move_to_end(key)
-        return self._read[key]
-
-
-_Arrays = tuple[np.ndarray, np.ndarray]
+    def _start_reading(self, order: _EpochOrder, window: int) -> concurrent.futures.Future[_Arrays]:
+        key = (order.split, order.windows[window])
+        if key not in self._windows:
+            self._windows[key] = self._reader.submit(shards.read_shards, self._dataset, *key, self._selection)
+        self._windows.move_to_end(key)
+        return self._windows[key]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Plan:
-    """An epoch: its split, the shards of each window, where each window starts, and what random orders follow from."""
+class _EpochOrder:
+    """The order of the examples in an epoch. For one thread at a time.
+
+    Attributes:
+      split: which it takes.
+      windows: the shards of each window.
+      starts: where each window starts among the epoch's examples, and where the last one ends: int64 [windows + 1].
+      seed: what the orders within windows follow from; None for the order on disk.
+    """
 
     split: str
-    groups: list[tuple[int, ...]]
+    windows: list[tuple[int, ...]]
     starts: np.ndarray
-    random: tuple[int, int] | None
-    _orders: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+    seed: tuple[int, int] | None
+    _within: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
         """The windows, from and to, that hold the examples from `start` to `stop`."""
         first = int(np.searchsorted(self.starts, start, "right")) - 1
         return first, int(np.searchsorted(self.starts, stop, "left"))
 
-    def order(self, w: int) -> np.ndarray:
-        """The order of the examples of a window; only the latest few are kept, since there may be many."""
-        if w not in self._orders:
-            count = int(self.starts[w + 1] - self.starts[w])
-            for old in [each for each in self._orders if each < w - 1]:
-                del self._orders[old]
-            self._orders[w] = (
+    def within(self, window: int) -> np.ndarray:
+        """The order of a window's examples, int64; only the latest few are kept, since there may be many."""
+        if window not in self._within:
+            count = int(self.starts[window + 1] - self.starts[window])
+            for old in [w for w in self._within if w < window - 1]:
+                del self._within[old]
+            self._within[window] = (
                 np.arange(count)
-                if self.random is None
-                else np.random.default_rng((*self.random, w)).permutation(count)
+                if self.seed is None
+                else np.random.default_rng((*self.seed, window)).permutation(count)
             )
-        return self._orders[w]
+        return self._within[window]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingInput:
-    """What training needs of a dataset.
+    """The images of a dataset that a network is trained and validated on.
 
     Attributes:
       train: batches, all of one size, in an order that follows from the seed and the epoch alone.
       validation: batches in a fixed order.
-      split, selection: the unaugmented images that are trained on.
+      split: of the images that are trained on, the augmented copies left out.
+      selection: which images of that split.
     """
 
     train: Examples
@@ -186,9 +215,12 @@ def training_input(
     augmented, and no copy of them is trained on.
 
     Args:
+      dataset: an open dataset on this machine.
       batch_size: where it exceeds the training images, batches have as many as there are.
+      seed: of the order of the training images.
+      validation_fraction: 0..1.
       images: train on at most so many, evenly spread; None for all.
-      cache_bytes: larger splits are streamed.
+      cache_bytes: memory for the images of each input; larger splits are streamed.
 
     Raises:
       DataError: no split `train`, or too few images.
@@ -226,7 +258,17 @@ def training_input(
 def evaluation_input(
     dataset: Dataset, split: str, batch_size: int, cache_bytes: int = CACHE_BYTES
 ) -> Examples:
-    """All images of a split, in a fixed order. Raises DataError for an unknown split."""
+    """All images of a split, in the order on disk.
+
+    Args:
+      dataset: an open dataset on this machine.
+      split: its name.
+      batch_size: images in a batch; the last one may have fewer.
+      cache_bytes: memory for the images; a larger split is streamed.
+
+    Raises:
+      DataError: no such split, or images that are sealed, on another machine or of several shapes.
+    """
     dataset.shard_paths(split)
     everything = Selection(dataset.splits[split].shard_lengths)
     return Examples(dataset, (split,), everything, batch_size, cache_bytes=cache_bytes)

@@ -1,4 +1,4 @@
-"""How well a trained network does on a split of a dataset."""
+"""Evaluation of a trained network on a split of a dataset."""
 
 from __future__ import annotations
 
@@ -36,10 +36,13 @@ class Evaluation:
 
 
 def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> Evaluation:
-    """Accuracy and mean cross-entropy of the run's network on all images of a split.
+    """Measures a run's network on all images of a split.
 
     Args:
+      run: a finished run, from `lpe.train.runs.load_run`.
       dataset_path: a dataset's home or one of its versions, encrypted as the training images were.
+      split: its name.
+      batch_size: images in a batch; changes neither accuracy nor, beyond rounding, the loss.
 
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
@@ -62,18 +65,24 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
 
 
 def check_fits(run: Run, dataset: Dataset) -> None:
-    """Raises DataError unless the run's network can make sense of the dataset's images and labels."""
+    """Checks that a run's network was trained on images and labels such as a dataset's.
+
+    Raises:
+      DataError: encryption, key, image shape or classes differ.
+    """
     where = dataset.directory
+    difference = (
+        f"this model was trained on {_described(run.encryption)}, "
+        f"{where} holds {_described(dataset.encryption)}"
+    )
     if run.encryption is None or dataset.encryption is None:
         if run.encryption is not None or dataset.encrypted:
             raise DataError(
-                f"this model was trained on {_under(run.encryption)}, {where} holds {_under(dataset.encryption)}; "
-                "give a dataset of the kind it was trained on, or train another model on this one"
+                f"{difference}; give a dataset of the kind it was trained on, or train another model on this one"
             )
     elif _binding(run.encryption) != _binding(dataset.encryption):
         raise DataError(
-            f"this model was trained on {_under(run.encryption)}, {where} holds {_under(dataset.encryption)}; "
-            f"train on it, from this model if you like: lpe train --init-from {run.directory}"
+            f"{difference}; train on it, from this model if you like: lpe train --init-from {run.directory}"
         )
     if run.image_shape != dataset.image_shape:
         raise DataError(
@@ -87,8 +96,8 @@ def check_fits(run: Run, dataset: Dataset) -> None:
 
 
 def _binding(encryption: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be equal of two encryptions for a network to serve both: all but the name of the key."""
     key = encryption["key"]
-    # The name of a key may change, what it is may not.
     return {
         **{name: encryption[name] for name in _BINDING},
         "id": key["id"],
@@ -96,7 +105,7 @@ def _binding(encryption: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _under(encryption: Mapping[str, Any] | None) -> str:
+def _described(encryption: Mapping[str, Any] | None) -> str:
     if encryption is None:
         return "plain images"
     key = encryption["key"]

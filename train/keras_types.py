@@ -23,17 +23,31 @@ if TYPE_CHECKING:
         dtype_policy: Any
 
         def __init__(self, **kwargs: Any) -> None: ...
-        def __call__(self, *inputs: Tensor, **kwargs: Any) -> Tensor: ...
-        def build(self, shape: tuple[int, ...]) -> None: ...
-        def add_weight(self, **kwargs: Any) -> Any: ...
-        def add_loss(self, loss: Tensor) -> None: ...
-        def get_config(self) -> dict[str, Any]: ...
+
+        def __call__(self, *inputs: Tensor, **kwargs: Any) -> Tensor:
+            """The layer's output for its inputs."""
+
+        def build(self, shape: tuple[int, ...]) -> None:
+            """Makes the weights for inputs of a shape."""
+
+        def add_weight(self, **kwargs: Any) -> Any:
+            """Makes a weight, a `keras.Variable`."""
+
+        def add_loss(self, loss: Tensor) -> None:
+            """Adds a scalar to what training minimises."""
+
+        def get_config(self) -> dict[str, Any]:
+            """The constructor's arguments."""
+            raise NotImplementedError
 
     class Loss:
         """`keras.losses.Loss`."""
 
         def __init__(self, **kwargs: Any) -> None: ...
-        def get_config(self) -> dict[str, Any]: ...
+
+        def get_config(self) -> dict[str, Any]:
+            """The constructor's arguments."""
+            raise NotImplementedError
 
     class LearningRateSchedule:
         """`keras.optimizers.schedules.LearningRateSchedule`."""

@@ -42,7 +42,7 @@ TENSORBOARD = "tensorboard"
 
 @dataclasses.dataclass(frozen=True)
 class TrainSpec:
-    """What to train, on what, and where to put it.
+    """A training run: what to train, on what, and where to put it.
 
     Attributes:
       data: a dataset's home or one of its versions.
@@ -89,7 +89,7 @@ class TrainSpec:
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """What a training run ended in.
+    """The result of a training run.
 
     Attributes:
       run: the run directory.
@@ -111,7 +111,7 @@ class TrainResult:
 
     @classmethod
     def of(cls, run: Run, *, skipped: bool) -> TrainResult:
-        """The result that a finished run stands for."""
+        """The result of a finished run."""
         return cls(
             run=run.directory,
             model=run.model_path,
@@ -138,14 +138,15 @@ class TrainResult:
 def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     """Trains, or goes on where a killed run of the same spec stopped: at the end of its last epoch.
 
-    Sets seeds, precision and determinism for the whole process (`backend.prepare`).
+    Sets seeds, precision and determinism for the whole process (`backend.prepare`): for one thread and one training at
+    a time. No two processes may have the same `output`.
 
     Args:
-      spec: what to train, on what, and where to put it.
+      spec: the run.
       progress: called after each epoch.
 
     Returns:
-      What the run ended in, or had ended in before.
+      The run's result; of one that was finished before, the same again, with `skipped`.
 
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lpe.train import backend
 from lpe.train.runs import Run
 from lpe.transforms.errors import DataError
+from lpe.transforms.image_shape import image_shape_of
+
+if TYPE_CHECKING:
+    import keras
 
 _BATCH = 256
 
 
 def predict(run: Run, images: np.ndarray) -> np.ndarray:
-    """What the run's network takes the images for.
+    """Class probabilities of images by a run's network.
 
-    Encrypting them is up to the caller, who has the key: nothing here can.
+    Encrypting the images is up to the caller, who has the key: nothing here can.
 
     Args:
       run: a finished run, from `lpe.train.runs.load_run`.
@@ -35,13 +39,16 @@ def predict(run: Run, images: np.ndarray) -> np.ndarray:
 
 
 def predictor(run: Run) -> Callable[[np.ndarray], np.ndarray]:
-    """`predict` for many calls: the network is loaded once, when it is first needed."""
+    """`predict` for many calls: a function of the images.
+
+    The network is loaded once, when it is first needed. For one thread: Keras's devices are set for the whole process.
+    """
     model = functools.cache(run.load_model)
     return lambda images: _predict(run, images, model)
 
 
-def _predict(run: Run, images: np.ndarray, model: Callable[[], Any]) -> np.ndarray:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != run.image_shape:
+def _predict(run: Run, images: np.ndarray, model: Callable[[], keras.Model]) -> np.ndarray:
+    if images.dtype != np.uint8 or images.ndim != 4 or image_shape_of(images) != run.image_shape:
         raise DataError(
             f"this model takes uint8 images of shape [N, {', '.join(map(str, run.image_shape))}], "
             f"not {images.dtype} {list(images.shape)}"

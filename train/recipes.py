@@ -1,4 +1,4 @@
-"""How a network is trained: optimiser, learning rate over the steps, regularisation."""
+"""Training recipes: optimiser, learning rate over the steps, regularisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Schedule = Literal["cosine", "one-cycle", "step"]
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """The hyper-parameters of a training.
 
     Attributes:
       optimizer: `adamw`, or `sgd` with Nesterov momentum 0.9.
@@ -76,6 +76,7 @@ RECIPES = {
     # of 0.9, which multiplies it by ten.
     "madono": Recipe("sgd", 0.1, "step", 0.0, 5e-3, batch_size=512),
 }
+"""The recipes by name."""
 
 
 def recipe_for(model: str) -> str:

@@ -1,4 +1,4 @@
-"""A finished training run on disk: what `run.json` says of it. Imports no Keras."""
+"""A finished training run on disk: `run.json` and the network beside it. Importing this module imports no Keras."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lpe.train import backend, models
 from lpe.transforms.errors import DataError
+from lpe.transforms.image_shape import ImageShape
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +26,7 @@ class Run:
     """A finished run.
 
     Attributes:
-      directory: where it is.
+      directory: its path, as it was given.
       model: the network's name.
       spec: the settings it was trained with.
       dataset: `name` and `version` of its dataset.
@@ -33,7 +34,7 @@ class Run:
       image_shape: (H, W, C) of its images.
       encryption: the dataset's encryption.json without shards (key name, id and check value, cipher,
         salt, …); None for a run on plain images.
-      accuracy: `train` and `validation`, of the best epoch.
+      accuracy: `train` and `validation`, of the best epoch, 0..1.
       best_epoch: the epoch, from 1, whose weights the model has.
       epochs: how many there were.
       seconds: training time, interruptions left out.
@@ -45,7 +46,7 @@ class Run:
     spec: Mapping[str, Any]
     dataset: Mapping[str, str]
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    image_shape: ImageShape
     encryption: Mapping[str, Any] | None
     accuracy: Mapping[str, float]
     best_epoch: int
@@ -83,6 +84,9 @@ class Run:
 
 def load_run(path: str) -> Run:
     """Reads a finished run.
+
+    Args:
+      path: the run directory.
 
     Raises:
       DataError: no run there, one that is not finished, or damaged metadata.

@@ -1,4 +1,4 @@
-"""Reading shards: which images of a split, and whole groups of shards as arrays. NumPy and our own records alone."""
+"""Shards as arrays: which images of a split, and whole groups of shards. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.records.bad_records import BadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
+from lpe.transforms.image_shape import ImageShape, image_shape_of
 
 
-def image_shape(dataset: Dataset) -> tuple[int, int, int]:
-    """(H, W, C) of every image. Raises DataError where shapes differ, or images are sealed or not on this machine."""
+def image_shape(dataset: Dataset) -> ImageShape:
+    """(H, W, C) of every image of a dataset that can be trained on.
+
+    Raises:
+      DataError: its images are sealed, not on this machine or of several shapes.
+    """
     dataset.check_open()
     if storage.is_remote(dataset.directory):
         raise DataError(
@@ -32,23 +37,32 @@ def image_shape(dataset: Dataset) -> tuple[int, int, int]:
 
 
 def is_held_out(position: np.ndarray, fraction: float) -> np.ndarray:
-    """Whether the examples at positions (int64) belong to the held-out `fraction`, bool.
+    """Whether examples belong to the part of a split that is held out.
 
-    Golden-ratio steps: spread as evenly as every k-th, but in step with no period of the data, so that
-    labels that come in turn (0, 1, 2, …) do not all fall on one side.
+    Multiples of the golden ratio modulo 1 (Knuth, The Art of Computer Programming 3, section 6.4): spread as evenly as
+    every k-th, but in step with no period of the data, so that labels that come in turn (0, 1, 2, …) do not all fall on
+    one side.
+
+    Args:
+      position: their positions in the split, int64 [N].
+      fraction: how much is held out, 0..1.
+
+    Returns:
+      bool [N].
     """
     mask = 0xFFFFFFFF
-    return ((position & mask) * 2654435769) & mask < int(fraction * 2**32)
+    held_out: np.ndarray = ((position & mask) * 2654435769) & mask < int(fraction * 2**32)
+    return held_out
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which examples of a split, by their positions alone.
+    """A selection of a split's examples, by their positions alone.
 
     Attributes:
       shard_lengths: examples of each shard.
-      fraction: of the examples that `is_held_out`.
-      held_out: those, or the others.
+      fraction: of the examples that `is_held_out`, 0..1.
+      held_out: whether those are selected, or the others.
       limit: at most so many of them, evenly spread; None for all.
     """
 
@@ -74,9 +88,11 @@ class Selection:
         return chosen
 
     def _mask(self, shard: int) -> np.ndarray:
+        """`mask`, the limit not counted."""
         first = sum(self.shard_lengths[:shard])
         positions = np.arange(first, first + self.shard_lengths[shard])
-        return is_held_out(positions, self.fraction) == self.held_out
+        held_out = is_held_out(positions, self.fraction)
+        return held_out if self.held_out else ~held_out
 
     @functools.cached_property
     def _eligible(self) -> np.ndarray:
@@ -93,7 +109,16 @@ class Selection:
 def read_shards(
     dataset: Dataset, split: str, shards: Iterable[int], selection: Selection
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The selected examples of some shards of a split: images uint8 [N, H, W, C], labels int64 [N].
+    """The selected examples of some shards.
+
+    Args:
+      dataset: an open dataset on this machine.
+      split: its name.
+      shards: their numbers, in the order that is wanted.
+      selection: which of the split's examples.
+
+    Returns:
+      Images uint8 [N, H, W, C] and labels int64 [N].
 
     Raises:
       DataError: a shard is missing, damaged or incomplete, by name.
@@ -102,25 +127,31 @@ def read_shards(
     count = int(selection.counts()[order].sum())
     images = np.empty((count, *image_shape(dataset)), np.uint8)
     labels = np.empty(count, np.int64)
-    at = 0
+    start = 0
     for shard in order:
         mask, seen = selection.mask(shard), 0
         for batch in _batches(dataset, split, shard):
             chosen = mask[seen : seen + len(batch)]
-            part = slice(at, at + int(chosen.sum()))
+            part = slice(start, start + int(chosen.sum()))
             images[part], labels[part] = batch.images[chosen], batch.labels[chosen]
             seen += len(batch)
-            at = part.stop
+            start = part.stop
     return images, labels
 
 
 def shard_bytes(dataset: Dataset, split: str) -> np.ndarray:
-    """Bytes of the decoded images of each shard, int64 [shards]."""
+    """Bytes of the decoded images of each shard, int64 [shards]. Raises DataError as `image_shape` does."""
     return np.array(dataset.splits[split].shard_lengths, np.int64) * int(np.prod(image_shape(dataset)))
 
 
 def windows(sizes: np.ndarray, order: np.ndarray, limit: int) -> list[list[int]]:
-    """Shards in `order`, grouped so that no group of several holds more than `limit` of `sizes`."""
+    """Shards grouped so that no group of several is too large.
+
+    Args:
+      sizes: bytes of each shard, int64 [shards].
+      order: the order in which shards fill groups, int64 [shards].
+      limit: bytes that a group may have; a larger shard is a group of its own.
+    """
     groups: list[list[int]] = []
     for shard in order.tolist():
         if groups and sizes[[*groups[-1], shard]].sum() <= limit:
@@ -131,7 +162,11 @@ def windows(sizes: np.ndarray, order: np.ndarray, limit: int) -> list[list[int]]
 
 
 def sample(dataset: Dataset, split: str, selection: Selection, count: int) -> np.ndarray:
-    """`count` of the selected images, or as many as there are, evenly spread: uint8 [N, H, W, C]."""
+    """`count` of the selected images, or as many as there are, evenly spread: uint8 [N, H, W, C].
+
+    Raises:
+      DataError: a shard is missing, damaged or incomplete, by name.
+    """
     fewer = dataclasses.replace(selection, limit=min(count, selection.limit or count))
     return read_shards(dataset, split, range(len(fewer.shard_lengths)), fewer)[0]
 
@@ -143,8 +178,8 @@ def _batches(dataset: Dataset, split: str, shard: int) -> Iterator[ImageBatch]:
     reader = ShardReader(path, dataset.format, examples, len(dataset.class_names), info)
     shape = image_shape(dataset)
     for batch in reader.batches(_raise):
-        if batch.images.shape[1:] != shape:
-            raise DataError(f"{path}: an image of shape {batch.images.shape[1:]}, not {shape}")
+        if image_shape_of(batch.images) != shape:
+            raise DataError(f"{path}: an image of shape {image_shape_of(batch.images)}, not {shape}")
         yield batch
 
 

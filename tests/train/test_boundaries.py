@@ -2,14 +2,12 @@
 
 import ast
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import lpe.train
+from tests.train.running import run_python
 
 ROOT = Path(lpe.train.__file__).parent
 FORBIDDEN = (
@@ -29,21 +27,6 @@ def imported_names(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def run(program, *arguments, **environment):
-    """Standard output of a Python program in a process of its own."""
-    settings = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "XLA_FLAGS")}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT.parent,
-        env={**settings, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_nothing_that_can_decrypt(path):
     bad = [name for name in imported_names(path) if f"{name}.".startswith(tuple(f"{f}." for f in FORBIDDEN))]
@@ -52,20 +35,7 @@ def test_imports_nothing_that_can_decrypt(path):
 
 def test_reading_a_run_needs_no_keras():
     program = "import sys; from lpe.train import runs, loop, evaluate, predict; print('keras' in sys.modules)"
-    assert run(program) == "False"
-
-
-@pytest.mark.parametrize("missing", [["tensorflow", "jax", "torch"], ["keras"]], ids=["backend", "keras"])
-def test_what_is_not_installed_is_a_usage_error(missing):
-    program = f"""
-import sys
-for name in {missing}: sys.modules[name] = None
-from lpe.train import backend
-from lpe.transforms.errors import UsageError
-try: backend.load()
-except UsageError as error: print(error)
-"""
-    assert "pip install 'learnable-pixel-encryption[train]'" in run(program)
+    assert run_python(program) == "False"
 
 
 BARE = """
@@ -98,7 +68,7 @@ print(json.dumps({"devices": backend.devices(), "accuracy": measured.accuracy, "
 @pytest.mark.parametrize("devices", [1, 2])
 def test_jax_trains_without_tensorflow_or_beam(tmp_path, devices):
     flags = f"--xla_force_host_platform_device_count={devices}"
-    printed = run(BARE, str(tmp_path), KERAS_BACKEND="jax", XLA_FLAGS=flags)
+    printed = run_python(BARE, str(tmp_path), KERAS_BACKEND="jax", XLA_FLAGS=flags)
     found = json.loads(printed)
     assert found["devices"] == devices
     assert found["accuracy"] == pytest.approx(found["predicted"], abs=1 / 59)
