@@ -1,4 +1,4 @@
-"""Augmented copies of a split as further splits: `train_augmented_1`, `train_augmented_2`, …"""
+"""Augmented copies of a split as further splits: `train_augmented_1`, `train_augmented_2` and so on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chosen-plaintext attack on pbe: one flat image whose channels hold 0, 1, 2, …
+"""Chosen-plaintext attack on pbe: one flat image whose channels hold 0, 1, 2 and so on.
 
 A byte is inverted exactly if more than 127 comes out; undoing that leaves the number of the channel that
 it came from. One query gives the mask and the order of the channels, for any image shape (with the
