@@ -236,7 +236,11 @@ def __getattr__(name: str) -> Any:
 
 def _load(name: str) -> Any:
     module = importlib.import_module(_MODULES[name])
-    return getattr(module, name) if hasattr(module, name) else importlib.import_module(f"{_MODULES[name]}.{name}")
+    return (
+        getattr(module, name)
+        if hasattr(module, name)
+        else importlib.import_module(f"{_MODULES[name]}.{name}")
+    )
 
 
 def __dir__() -> list[str]:
