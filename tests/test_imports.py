@@ -43,7 +43,9 @@ DECRYPTS = (
     "lpe.transforms.attacks",
     "lpe.transforms.dofns",
 )
-LEAVES = tuple(f"lpe.transforms.{leaf}" for leaf in ("errors", "labels", "image_shape", "not_picklable"))
+LEAVES = tuple(
+    f"lpe.transforms.{leaf}" for leaf in ("errors", "labels", "image_shape", "not_picklable", "extras")
+)
 
 
 def imports(path: Path) -> set[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Mapping, Sequence
 
-from lpe.transforms.errors import UsageError
+from lpe.transforms.extras import require
 
 
 def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:
@@ -22,13 +21,8 @@ def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:
     Raises:
       UsageError: matplotlib is not installed.
     """
-    try:
-        figure_module = importlib.import_module("matplotlib.figure")
-        ticker = importlib.import_module("matplotlib.ticker")
-    except ImportError as error:
-        raise UsageError(
-            f"the curves need matplotlib ({error}); pip install 'learnable-pixel-encryption[train]'"
-        ) from error
+    figure_module = require("matplotlib.figure", "train")
+    ticker = require("matplotlib.ticker", "train")
     epochs = [line["epoch"] for line in history]
     # A Figure of its own, not pyplot: no display, no global state.
     figure = figure_module.Figure(figsize=(9, 3.5), layout="constrained")

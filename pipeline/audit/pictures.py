@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from lpe.pipeline.audit.extra import require
 from lpe.pipeline.audit.results import SchemeAudit
+from lpe.transforms.extras import require
 
 _SIDE = 96
 _GAP = 4

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from lpe.pipeline.audit.extra import require
+from lpe.transforms.extras import require
 
 MAX_PSNR = 100.0
 """The PSNR, in dB, that is given for images that do not differ at all."""

@@ -6,9 +6,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from lpe.pipeline.audit.extra import require
 from lpe.pipeline.compare.table import Row
 from lpe.pipeline.compare.trials import KINDS
+from lpe.transforms.extras import require
 
 _COLOURS = {"ciphertext": "#4477aa", "front end": "#ee7733", "restored": "#bbbbbb"}
 _NAMES = {

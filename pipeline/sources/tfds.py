@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import importlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from lpe.pipeline import storage
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
 from lpe.pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
-from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.errors import DataError
+from lpe.transforms.extras import require
 from lpe.transforms.image_shape import ImageShape
 
 _FIRST = 64  # images that decide the size, as in folder
@@ -26,13 +26,8 @@ _GUESS = 224 * 224 * 3  # bytes of an image where shapes differ
 
 def _library(name: str = "tensorflow_datasets") -> Any:
     """TFDS, or TensorFlow: an extra, and slow to load, so not before it is needed. Raises UsageError."""
-    try:
-        importlib.import_module("tensorflow")  # TFDS imports without it, and fails later
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            "TFDS sources need an extra: pip install 'learnable-pixel-encryption[tfds]'"
-        ) from error
+    require("tensorflow", "tfds")  # TFDS imports without it, and fails later
+    return require(name, "tfds")
 
 
 class TfdsSource(Source):

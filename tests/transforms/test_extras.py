@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from lpe.pipeline.audit.extra import require
 from lpe.transforms.errors import UsageError
+from lpe.transforms.extras import require
 
 
 def test_a_module_that_is_there_is_given():
