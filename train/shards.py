@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
+from typing import NoReturn
 
 import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.reader import ShardReader
-from lpe.pipeline.records.bad_records import fail
+from lpe.pipeline.records.bad_records import BadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
-
-_REMEDY = "restore the file from a copy or write the dataset again (lpe verify lists all damage)"
 
 
 def image_shape(dataset: Dataset) -> ImageShape:
@@ -178,7 +177,14 @@ def _batches(dataset: Dataset, split: str, shard: int) -> Iterator[ImageBatch]:
     info = recorded[shard] if recorded is not None else None
     reader = ShardReader(path, dataset.format, examples, len(dataset.class_names), info)
     shape = image_shape(dataset)
-    for batch in reader.batches(fail(_REMEDY)):
+    for batch in reader.batches(_refuse):
         if image_shape_of(batch.images) != shape:
             raise DataError(f"{path}: an image of shape {image_shape_of(batch.images)}, not {shape}")
         yield batch
+
+
+def _refuse(record: BadRecord) -> NoReturn:
+    raise DataError(
+        f"{record.where}: damaged ({record.reason}); restore the file from a copy or write the dataset again (lpe "
+        "verify lists all damage)"
+    )
