@@ -118,7 +118,7 @@ def test_progress_that_cannot_be_seen_spoils_nothing(lpe, plain, keystore, tmp_p
             raise PermissionError(13, "Permission denied", directory)
         return sorted(entry.name for entry in Path(directory).iterdir()) if Path(directory).is_dir() else []
 
-    monkeypatch.setattr("lpe.pipeline.storage.files.list_names", unreadable)
+    monkeypatch.setattr("lpe.pipeline.storage.list_names", unreadable)
     home = tmp_path / "e" / "s"
     words = encrypting(keystore, f"dataset:{plain}", home)
     assert lpe(*words).code == 0

@@ -23,6 +23,7 @@ from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.sources.plan import plan_dataset
+from lpe.pipeline.storage import files
 from tests.pipeline.running import contents, policy
 
 START = datetime.datetime(2026, 1, 1, 2, 0, tzinfo=datetime.UTC)
@@ -45,7 +46,9 @@ def count_steps(kill_at: int | None) -> list[int]:
         return step
 
     for name in _STEPS:
-        setattr(storage, name, counted(getattr(storage, name)))
+        step = counted(getattr(files, name))
+        for module in (files, storage):  # where it is defined, and where others take it from
+            setattr(module, name, step)
     shutil.rmtree = counted(shutil.rmtree)  # a deletion can be cut in the middle too
     return count
 
