@@ -3,9 +3,8 @@
 import pytest
 
 from lpe.train import backend
-from lpe.train.loop import TrainSpec, fit
-from lpe.train.recipes import Recipe
 from tests.train.datasets import ENCRYPTION, write_dataset
+from tests.train.running import finished_run
 
 backend.load()  # before a test's own import of Keras: it chooses the backend
 
@@ -25,11 +24,4 @@ def encrypted(tmp_path_factory):
 @pytest.fixture(scope="session")
 def spec(toy, tmp_path_factory):
     """The spec of a finished run of two epochs; tests must not change its directory."""
-    spec = TrainSpec(
-        data=toy,
-        output=str(tmp_path_factory.mktemp("runs") / "whole"),
-        epochs=2,
-        recipe=Recipe(batch_size=16),
-    )
-    fit(spec)
-    return spec
+    return finished_run(toy, tmp_path_factory.mktemp("runs") / "whole")

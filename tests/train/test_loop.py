@@ -12,7 +12,13 @@ from lpe.train.recipes import Recipe
 from lpe.train.runs import load_run
 from lpe.transforms.errors import DataError, UsageError
 from tests.train.datasets import CLASSES, toy_images
-from tests.train.running import KilledError, kill_after, metrics
+from tests.train.running import KilledError, finished_run, kill_after, metrics
+
+
+@pytest.fixture(scope="module")
+def spec(toy, tmp_path_factory):
+    """As everywhere, but of this module: equal runs are compared within one state of the process."""
+    return finished_run(toy, tmp_path_factory.mktemp("runs") / "whole")
 
 
 def test_fit_leaves_a_whole_run(toy, tmp_path):
