@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from lpe.pipeline.jobs.spec import CipherChoice
-from lpe.pipeline.keystore import data_key
+from lpe.pipeline.jobs.write import read_settings
+from lpe.pipeline.keystore import DatasetKey, data_key
 from lpe.pipeline.records import RecordFormat
-from lpe.pipeline.sources.plan import Plan
+from lpe.pipeline.sources.plan import Plan, ReadSpec
 from lpe.transforms import ciphers
 from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import CipherSpec
 
 
-def choice_settings(choice: CipherChoice) -> dict[str, Any]:
-    """The settings of a choice that are part of a job's identity. Raises CipherError for unknown ones."""
+def encryption_settings(choice: CipherChoice, key: DatasetKey, read: ReadSpec) -> dict[str, Any]:
+    """The settings of an encryption that are part of a job's identity. Raises CipherError for unknown ones."""
     return {
         "cipher": choice.name,
         "params": ciphers.resolve_params(choice.name, choice.params),
         "scope": choice.scope,
         "hide_labels": choice.hide_labels,
         "seal": choice.seal,
+        "key": [key.name, key.id],
+        "keep_ids": read.keep_ids,
+        **read_settings(read),
     }
 
 

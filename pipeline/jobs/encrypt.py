@@ -9,9 +9,9 @@ from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.batch_transforms import Encrypt
 from lpe.pipeline.encryption.metadata import dataset_salt, new_encryption
 from lpe.pipeline.engine import runners
-from lpe.pipeline.jobs.choice import choice_settings, cipher_spec, published_class_names, stored_format
+from lpe.pipeline.jobs.choice import cipher_spec, encryption_settings, published_class_names, stored_format
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
-from lpe.pipeline.jobs.write import read_settings, version_identity, write_version
+from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import KeyRef, Registry
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import open_plan
@@ -46,10 +46,7 @@ def encrypt(
         class_names = published_class_names(plan.class_names, choice)
         settings = {
             "command": "encrypt",
-            **choice_settings(choice),
-            "key": [primary.name, primary.id],
-            "keep_ids": spec.read.keep_ids,
-            **read_settings(spec.read),
+            **encryption_settings(choice, primary, spec.read),
             **copies,
         }
         identity = version_identity(spec, plan, settings, class_names=class_names, encrypted=True, format=fmt)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
 from lpe.pipeline.encryption.metadata import Encryption, dataset_salt, new_encryption
-from lpe.pipeline.jobs.choice import choice_settings, cipher_spec, published_class_names, stored_format
+from lpe.pipeline.jobs.choice import cipher_spec, encryption_settings, published_class_names, stored_format
 from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
-from lpe.pipeline.jobs.write import read_settings, version_identity, write_version
+from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import KeyRef, Registry
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms import ciphers
@@ -42,10 +42,7 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
         class_names = published_class_names(true_names, choice)
         settings = {
             "command": "reencrypt",
-            **choice_settings(choice),
-            "key": [primary.name, primary.id],
-            "keep_ids": spec.read.keep_ids,
-            **read_settings(spec.read),
+            **encryption_settings(choice, primary, spec.read),
             **copies,
         }
         identity = version_identity(
