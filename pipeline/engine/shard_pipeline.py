@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -172,6 +173,9 @@ def _pipeline(
     tasks: Iterable[ShardTask], work: ShardFn, finish: Finish, options: PipelineOptions
 ) -> beam.Pipeline:
     pipeline = beam.Pipeline(options=options)
+    # Beam makes a directory for other languages' transforms; a killed job would leave it behind.
+    with contextlib.suppress(OSError):
+        Path(pipeline.local_tempdir).rmdir()
     _ = (
         pipeline
         | "Shards" >> beam.Create(list(tasks))
