@@ -1,3 +1,4 @@
+# ruff: noqa: PTH100, PTH115, PTH117, PTH118  (paths as the system call gets them)
 """File events of this process, counted by an audit hook; at a chosen one it dies, or the system call fails.
 
 A file event is a change: a file opened for writing, renamed, linked, truncated, synced or removed, a directory made or

@@ -90,7 +90,7 @@ def test_a_killed_command_run_again_ends_as_one_that_was_not(bench, scenario):
             found += scenarios.recoverable(bench.before, place, scenario, bench.scratch)
             found += [f"stray: {path}" for path in commands.strays()]
         problems += [f"killed at {at}, {killed.events[-1]}: {problem}" for problem in found]
-    print(f"{scenario.name}: {len(points)} kills, {len(run.events)} events")  # noqa: T201
+    print(f"{scenario.name}: {len(points)} kills, {len(run.events)} events")
     assert not problems, "\n".join(problems)
 
 
