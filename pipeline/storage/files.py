@@ -103,7 +103,8 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
                 # While it is locked: afterwards it could be taken for what a killed writer left.
                 temporary.replace(target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error before says what is wrong; the next writer removes it
+            temporary.unlink()
         raise
     _sync_directory(target.parent)
 

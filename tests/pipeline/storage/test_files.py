@@ -148,7 +148,7 @@ def test_a_new_name_is_on_the_disk_when_the_writer_returns(tmp_path, monkeypatch
     sync = os.fsync
 
     def recorded(descriptor: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if path.is_dir():
             synced[str(path)] = names(path)
         sync(descriptor)
