@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,17 @@ PART = st.text("abc_.-", min_size=1).filter(lambda part: part not in {".", ".."}
 
 def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Has larger files fail to be written, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # ---------------------------------------------------------------- paths
@@ -80,16 +93,19 @@ def test_a_failed_write_names_the_file_that_was_asked_for(tmp_path):
     with pytest.raises(OSError, match="file") as failure:
         storage.write_atomic(str(tmp_path / "file"), b"")
     assert failure.value.filename == str(tmp_path / "file")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
+    with files_of_at_most(1000):
         for size in (999_999, 1001):  # more than a buffer; what is written at the end
             with pytest.raises(OSError, match="too large") as failure:
                 storage.write_atomic(str(tmp_path / "other"), bytes(size))
             assert failure.value.filename == str(tmp_path / "other")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert names(tmp_path) == ["file"]
+
+
+def test_a_full_folder_for_temporary_files_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with files_of_at_most(1000), pytest.raises(OSError, match="too large") as failure:
+        storage.write_atomic("s3://bucket/shard", bytes(17_000_000))  # waits on the local disk
+    assert failure.value.filename == str(tmp_path)
 
 
 def test_a_failed_read_is_not_laid_to_what_is_written_of_it(tmp_path):
