@@ -126,13 +126,13 @@ class Registry:
             if not _is_logged(change.log, event, details):
                 self._files.log_event(change, event, **details)
 
-    def forget_versions(self, name: str, home: str, kept: dict[str, int]) -> None:
+    def forget_versions(self, name: str, home: str, kept: Mapping[str, int | None]) -> None:
         """Forgets, and logs as deleted, the versions of a dataset that are gone.
 
         Args:
           name: the keyset.
           home: the dataset's home; the caller holds its lock.
-          kept: the versions that are there, and the key that each is under.
+          kept: the versions that are there, and the key that each is under; None where that cannot be told.
         """
         absolute_home = storage.absolute(home)
         existing = {storage.join(absolute_home, version): key_id for version, key_id in kept.items()}
@@ -140,7 +140,8 @@ class Registry:
             key_id: [
                 version
                 for version in record.datasets
-                if storage.parent(version) == absolute_home and existing.get(version) != key_id
+                if storage.parent(version) == absolute_home
+                and (version not in existing or existing[version] not in (None, key_id))
             ]
             for key_id, record in self.metadata(name).keys.items()
         }
