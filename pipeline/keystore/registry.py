@@ -96,7 +96,7 @@ class Registry:
         Returns:
           By key id: what is recorded, then what was found below the roots besides.
         """
-        by_key = {key_id: uses(key_id, record) for key_id, record in self.metadata(name).keys.items()}
+        by_key = {key_id: uses(record) for key_id, record in self.metadata(name).keys.items()}
         for root in roots:
             for key_id, versions in versions_under(root, name).items():
                 known = {use.place for use in by_key.setdefault(key_id, [])}
@@ -107,8 +107,8 @@ class Registry:
         """The registered runs, still there, that learned from the dataset version with this salt."""
         return [
             use.place
-            for key_id, record in self.metadata(name).keys.items()
-            for use in uses(key_id, record)
+            for record in self.metadata(name).keys.values()
+            for use in uses(record)
             if use.kind == "run" and use.found and record.runs[use.place] == salt
         ]
 
