@@ -42,8 +42,6 @@ HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
 HIDDEN_SOURCE = b"lpe/v2/source"
 """Associated data of the digests of a dataset's source that are hidden under its key (AES-SIV)."""
 
-_SALT_DIGITS = {1: 32, 2: 64}
-
 
 def cipher_secret(
     cipher: str,
@@ -98,16 +96,14 @@ def class_names_key(salt: str) -> bytes:
     return f"lpe/v1|seal|{salt}".encode()
 
 
-def is_salt(text: str, format_version: int) -> bool:
-    """Whether a text can be the salt of a dataset of a format: hex digits, as many as the format has."""
-    return len(text) == _SALT_DIGITS[format_version] and all(digit in "0123456789abcdef" for digit in text)
-
-
 def sealed_image(salt: str, image_id: str, label: int) -> bytes:
-    """The associated data of a sealed image; in a dataset of format 1 its label is not bound."""
-    if is_salt(salt, 1):
-        return f"lpe/v1/sealed|{salt}|{image_id}".encode()
+    """The associated data of a sealed image."""
     return f"lpe/v2/sealed|{salt}|{label}|{image_id}".encode()
+
+
+def sealed_image_of_format_1(salt: str, image_id: str) -> bytes:
+    """The associated data of a sealed image in a dataset of format 1, where its label is not bound."""
+    return f"lpe/v1/sealed|{salt}|{image_id}".encode()
 
 
 def keyset(name: str) -> bytes:

@@ -42,6 +42,7 @@ MOST_SHARDS = 1_000_000
 MOST_PIXEL_BYTES = 1 << 31
 """The most bytes of an image: H·W·C."""
 
+_SALT_DIGITS = {1: 32, 2: 64}
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CRC = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _FILE = re.compile(r"\w[\w.=-]*", re.ASCII)
@@ -123,6 +124,11 @@ class Manifest:
         """What the MACs are of: everything but themselves."""
         shards = {split: [dataclasses.asdict(shard) for shard in part] for split, part in self.shards.items()}
         return _to_bytes({**self.content, "files": dict(self.files), "shards": shards})
+
+
+def is_salt(text: str, format_version: int) -> bool:
+    """Whether a text can be the salt of an encrypted dataset of a format; see `lpe.transforms.labels`."""
+    return len(text) == _SALT_DIGITS[format_version] and all(digit in "0123456789abcdef" for digit in text)
 
 
 def manifest_bytes(

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE
-from lpe.pipeline.dataset.manifest import MOST_PIXEL_BYTES
+from lpe.pipeline.dataset.manifest import MOST_PIXEL_BYTES, is_salt
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry, SealSpec
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels
@@ -108,21 +108,18 @@ class Encryption:
         key = fields.object("key")
         seal = fields.optional_object("seal") if fields.has("seal") else None
         hidden_source = fields.optional_text("source") if fields.has("source") else None
-        salt = fields.text("salt")
-        if not labels.is_salt(
-            salt, fields.integer("format_version", 1, 2) if fields.has("format_version") else 1
-        ):
-            fields.refuse("'salt' is not that of this format")
+        unsealed = fields.boolean("unsealed") if fields.has("unsealed") else False
+        names = {name: fields.text(name) for name in ("cipher", "salt", "scope")}
         params = fields.object("params")
+        settings = {name: params.text(name) for name in params.names()}
         try:
-            spec = CipherSpec(
-                fields.text("cipher"),
-                salt,
-                cast(Scope, fields.text("scope")),
-                {name: params.text(name) for name in params.names()},
-            )
+            spec = CipherSpec(names["cipher"], names["salt"], cast(Scope, names["scope"]), settings)
         except LpeError as error:
             fields.refuse(str(error))
+        version = fields.integer("format_version", 1, 2) if fields.has("format_version") else 1
+        # What was unsealed has the salt that it was sealed with.
+        if not is_salt(spec.salt, version) and not (unsealed and is_salt(spec.salt, 1)):
+            fields.refuse("'salt' is not that of this format")
         return cls(
             spec=spec,
             key_name=key.text("name", _KEYSET_NAME),
@@ -131,7 +128,7 @@ class Encryption:
             hidden_class_names=fields.optional_text("sealed_class_names"),
             seal=_seal(seal) if seal is not None else None,
             hidden_source=hidden_source,
-            unsealed=fields.boolean("unsealed") if fields.has("unsealed") else False,
+            unsealed=unsealed,
         )
 
     def key_ref(self, keystore: str) -> KeyRef:

@@ -20,6 +20,7 @@ from tink import aead, proto_keyset_format, secret_key_access
 from tink.proto import aes_gcm_pb2, tink_pb2
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.manifest import is_salt
 from lpe.transforms import labels
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, KeyStoreError
@@ -103,7 +104,7 @@ class DataKey(NotPicklable):
         """The batch with its images sealed, under fresh nonces: uint8 [N,H,W,C] -> uint8 [N,1,1,H·W·C + 28]."""
         sealed = np.empty((len(batch), *sealed_shape(image_shape_of(batch.images))), np.uint8)
         for i, (image_id, label, image) in enumerate(_examples(batch)):
-            context = labels.sealed_image(self.salt, image_id, label)
+            context = self._context(image_id, label)
             sealed[i, 0, 0] = np.frombuffer(self._aead.encrypt(image.tobytes(), context), np.uint8)
         return batch.replace_images(sealed)
 
@@ -116,7 +117,7 @@ class DataKey(NotPicklable):
         images = np.empty((len(batch), *image_shape), np.uint8)
         for i, (image_id, label, sealed) in enumerate(_examples(batch)):
             try:
-                data = self._aead.decrypt(sealed.tobytes(), labels.sealed_image(self.salt, image_id, label))
+                data = self._aead.decrypt(sealed.tobytes(), self._context(image_id, label))
                 images[i] = np.frombuffer(data, np.uint8).reshape(image_shape)
             except (tink.TinkError, ValueError) as error:
                 raise DataError(
@@ -124,6 +125,12 @@ class DataKey(NotPicklable):
                     "the dataset from a copy"
                 ) from error
         return batch.replace_images(images)
+
+    def _context(self, image_id: str, label: int) -> bytes:
+        """The associated data of a sealed image."""
+        if is_salt(self.salt, 1):
+            return labels.sealed_image_of_format_1(self.salt, image_id)
+        return labels.sealed_image(self.salt, image_id, label)
 
     def export(self, path: str, dataset: str) -> None:
         """Writes the key to a file of mode 0600, for whoever trains on the dataset.
