@@ -33,9 +33,10 @@ class Use:
 
 
 def uses(record: KeyRecord) -> list[Use]:
-    """What needs the key: all that is recorded. What a version says of its key may be an adversary's, and frees none."""
+    """What needs the key: all that is recorded. What a version says may be an adversary's, and frees no key."""
     needed_by = [
-        Use("dataset", version, storage.exists(storage.join(version, INFO_FILE))) for version in record.datasets
+        Use("dataset", version, storage.exists(storage.join(version, INFO_FILE)))
+        for version in record.datasets
     ]
     needed_by += [Use("run", run, storage.exists(storage.join(run, RUN_FILE))) for run in record.runs]
     return needed_by
