@@ -6,6 +6,7 @@ Everything that is read from a version's metadata is checked here, once: whoever
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ from lpe.pipeline.dataset.metadata import (
     read_features,
 )
 from lpe.pipeline.dataset.reader import file_crc32c
+from lpe.pipeline.dataset.retired_mark import read_mark
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.storage.documents import Fields, parse_document, read_content
 from lpe.transforms.errors import DataError
@@ -54,6 +56,7 @@ class Dataset:
       manifest: what manifest.json or encryption.json says; None for a directory of TFDS's own.
       encrypted: whether the images are ciphertext.
       file_template: TFDS's template of its shards' file names.
+      retired: when it was marked as replaced by a newer version, in UTC; None if it was not.
     """
 
     directory: str
@@ -65,6 +68,7 @@ class Dataset:
     manifest: Manifest | None
     encrypted: bool
     file_template: str = FILE_TEMPLATE
+    retired: datetime.datetime | None = None
 
     @property
     def authenticated(self) -> bool:
@@ -192,6 +196,7 @@ def _open_version(directory: str) -> Dataset:
         manifest=manifest,
         encrypted=encrypted,
         file_template=template,
+        retired=read_mark(directory, checksum_required=manifest is not None and manifest.format_version > 1),
     )
     if manifest is not None:
         place = storage.base_name(storage.absolute(directory))

@@ -10,14 +10,12 @@ Format 1, which is read and no longer written, has a CRC32C of each shard and no
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset import checksummed
 from lpe.pipeline.dataset.layout import (
     ENCRYPTION_FILE,
     MANIFEST_FILE,
@@ -43,7 +41,6 @@ MOST_PIXEL_BYTES = 1 << 31
 """The most bytes of an image: H·W·C."""
 
 _SALT_DIGITS = {1: 32, 2: 64}
-_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CRC = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _FILE = re.compile(r"\w[\w.=-]*", re.ASCII)
 _WORD = re.compile(r"\w+", re.ASCII)
@@ -123,7 +120,7 @@ class Manifest:
     def authenticated_bytes(self) -> bytes:
         """What the MACs are of: everything but themselves."""
         shards = {split: [dataclasses.asdict(shard) for shard in part] for split, part in self.shards.items()}
-        return _to_bytes({**self.content, "files": dict(self.files), "shards": shards})
+        return checksummed.to_bytes({**self.content, "files": dict(self.files), "shards": shards})
 
 
 def is_salt(text: str, format_version: int) -> bool:
@@ -152,9 +149,8 @@ def manifest_bytes(
         "shards": {split: [dataclasses.asdict(shard) for shard in part] for split, part in shards.items()},
     }
     if sign is not None:
-        value["mac"] = dict(sign(_to_bytes(value)))
-    value["sha256"] = hashlib.sha256(_to_bytes(value)).hexdigest()
-    return _to_bytes(value)
+        value["mac"] = dict(sign(checksummed.to_bytes(value)))
+    return checksummed.with_checksum(value)
 
 
 def read_manifest(directory: str) -> tuple[Manifest | None, bool]:
@@ -181,17 +177,8 @@ def read_manifest(directory: str) -> tuple[Manifest | None, bool]:
             "wrote it"
         )
     if version > 1:
-        _check_digest(fields, content)
+        checksummed.check(fields, content)
     return _from_fields(fields, path, version, encrypted=encrypted), encrypted
-
-
-def _check_digest(fields: Fields, content: bytes) -> None:
-    value = dict(fields.raw())
-    recorded = fields.text("sha256", _DIGEST)
-    del value["sha256"]
-    digest = hashlib.sha256(_to_bytes(value)).hexdigest()
-    if not hmac.compare_digest(digest, recorded) or content != _to_bytes({**value, "sha256": digest}):
-        fields.refuse("it is not as it was written: its checksum is another")
 
 
 def _from_fields(fields: Fields, path: str, version: int, *, encrypted: bool) -> Manifest:
@@ -209,12 +196,12 @@ def _from_fields(fields: Fields, path: str, version: int, *, encrypted: bool) ->
         for name in named.names():
             if not _FILE.fullmatch(name):
                 named.refuse(f"a file cannot be called {ascii(name)[:60]}")
-            files[name] = named.text(name, _DIGEST)
+            files[name] = named.text(name, checksummed.DIGEST)
     if encrypted:
         _check_encryption(fields)
     if new and encrypted:
         macs = fields.object("mac")
-        mac = {name: macs.optional_text(name, _DIGEST) for name in ("key", "data_key")}
+        mac = {name: macs.optional_text(name, checksummed.DIGEST) for name in ("key", "data_key")}
         macs.only(*mac)
     content = {name: value for name, value in fields.raw().items() if name not in _SEPARATE}
     return Manifest(
@@ -239,7 +226,7 @@ def _shard(fields: Fields, *, new: bool) -> ShardInfo:
         fields.integer("examples"),
         fields.integer("bytes"),
         fields.text("crc32c", _CRC),
-        fields.text("sha256", _DIGEST) if new else None,
+        fields.text("sha256", checksummed.DIGEST) if new else None,
     )
 
 
@@ -277,7 +264,3 @@ def _augmented(fields: Fields, shards: Mapping[str, object]) -> Augmented | None
     if missing:
         augmentation.refuse(f"there is no split {min(missing)}")
     return Augmented(split, copies, augmentation.raw())
-
-
-def _to_bytes(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n").encode()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.checksummed import to_bytes
 from lpe.pipeline.dataset.layout import (
     BAD_RECORDS_FILE,
     ENCRYPTION_FILE,
@@ -198,8 +198,8 @@ def write_metadata(
         raise DataError("a class name holds a line break or another control character; rename that class")
     written = {
         LABELS_FILE: "".join(f"{name}\n" for name in class_names).encode(),
-        FEATURES_FILE: _to_bytes(_features_json(fmt, len(class_names))),
-        INFO_FILE: _to_bytes(_info_json(name, version, shards, encrypted=encrypted)),
+        FEATURES_FILE: to_bytes(_features_json(fmt, len(class_names))),
+        INFO_FILE: to_bytes(_info_json(name, version, shards, encrypted=encrypted)),
     }
     files = {file: hashlib.sha256(content).hexdigest() for file, content in written.items()}
     for file in (IDS_FILE, BAD_RECORDS_FILE):
@@ -265,7 +265,3 @@ def _features_json(fmt: RecordFormat, classes: int) -> dict[str, Any]:
             }
         },
     }
-
-
-def _to_bytes(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n").encode()

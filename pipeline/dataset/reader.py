@@ -16,6 +16,7 @@ from lpe.transforms.errors import DataError
 
 BATCH_SIZE = 1024
 """The most images in a batch."""
+_PIECE = 1 << 22
 
 
 class Reader(Protocol):
@@ -73,14 +74,8 @@ class ShardReader:
             bad += 1
             on_bad_record(record)
 
-        try:
-            opened = storage.open_read(self.path)
-        except FileNotFoundError:
-            raise DataError(
-                f"{self.path}: this shard is missing; restore it or write the dataset again"
-            ) from None
-        with opened as file:
-            summed = _Summed(file, sha256=self.recorded is not None and self.recorded.sha256 is not None)
+        with self._open() as file:
+            summed = self._summed(file)
             batches = records.decode(
                 cast(BinaryIO, summed),
                 self.format,
@@ -102,8 +97,31 @@ class ShardReader:
                 "again"
             )
         # A record that was skipped as damaged explains another checksum; nothing else does.
-        explained = bad and not self.authenticated
-        if self.recorded is not None and not explained and summed.checksum != self.recorded.checksum:
+        if not bad or self.authenticated:
+            self._compare(summed)
+
+    def check(self) -> None:
+        """Compares the file with what was recorded of it, for who does not read all batches. Raises DataError."""
+        if self.recorded is not None:
+            with self._open() as file:
+                summed = self._summed(file)
+                while summed.read(_PIECE):
+                    pass
+            self._compare(summed)
+
+    def _open(self) -> BinaryIO:
+        try:
+            return storage.open_read(self.path)
+        except FileNotFoundError:
+            raise DataError(
+                f"{self.path}: this shard is missing; restore it or write the dataset again"
+            ) from None
+
+    def _summed(self, file: BinaryIO) -> _Summed:
+        return _Summed(file, sha256=self.recorded is not None and self.recorded.sha256 is not None)
+
+    def _compare(self, summed: _Summed) -> None:
+        if self.recorded is not None and summed.checksum != self.recorded.checksum:
             raise DataError(
                 f"{self.path}: checksum {summed.checksum}, {self.recorded.checksum} was recorded: another file has "
                 "taken its place; restore it or write the dataset again"
@@ -114,7 +132,7 @@ def file_crc32c(path: str) -> str:
     """CRC32C (8 hex digits) of a file's bytes. Raises FileNotFoundError."""
     crc = 0
     with storage.open_read(path) as file:
-        while piece := file.read(1 << 22):
+        while piece := file.read(_PIECE):
             crc = tfrecord.extend_crc32c(crc, piece)
     return f"{crc:08x}"
 

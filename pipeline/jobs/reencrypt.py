@@ -35,9 +35,10 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
         assert plan.dataset is not None  # it has an encryption
         choice = changed_cipher(old, change)
         primary = KeyRef(keystore, old.key_name).open()
+        # Before anything is concluded from what the dataset says of itself, such as the key that it needs.
+        old_key = open_dataset_key(plan.dataset, old, keystore)
         if old.key_id == primary.id and not changes_cipher(old, change):
             return JobResult(plan.dataset, skipped=True, seconds=0.0)
-        old_key = open_dataset_key(plan.dataset, old, keystore)
         true_names = old.class_names(old_key, plan.class_names)
         fmt, sealed_shape = stored_format(plan, choice)
         copies = {} if plan.dataset.augmentation is None else {"augmentation": plan.dataset.augmentation}
