@@ -12,6 +12,7 @@ from lpe.train.data import EpochClock, TrainingInput
 from lpe.train.progress import Progress
 from lpe.train.recipes import Recipe
 from lpe.train.run_state import RunState
+from lpe.train.weights import load_checkpoint
 from lpe.transforms.errors import DataError
 
 
@@ -79,8 +80,10 @@ def restore(model: keras.Model, weights: Path) -> None:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)  # else its part of the file is passed over
     try:
-        model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
+        load_checkpoint(model, weights)
+    except FileNotFoundError:
+        raise DataError(f"{weights}: missing; run the same `lpe train` again") from None
+    except DataError as error:
         raise DataError(f"{weights}: damaged ({error}); delete it and train again") from error
 
 

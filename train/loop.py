@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
 from lpe.train.data import training_input
@@ -207,10 +208,9 @@ def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str
 def _claim(directory: Path, settings: dict[str, Any]) -> bool:
     """Makes `directory` the place of a run with `settings`; returns whether that run is finished already."""
     file = directory / SPEC_FILE
-    try:
-        recorded = json.loads(file.read_bytes()) if file.exists() else None
-    except ValueError as error:
-        raise DataError(f"{file}: damaged ({error}); delete {directory} and train again") from error
+    recorded = None
+    if file.exists():
+        recorded = read_document(str(file), f"delete {directory} and train again").raw()
     if recorded is None:
         # The temporary file of a run that was killed at its very start does not matter.
         if directory.exists() and not (
@@ -219,8 +219,9 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
         return False
+    storage.delete_temporary_files(str(directory))
     if recorded != settings:
-        differing = [key for key in {*recorded, *settings} if recorded.get(key) != settings.get(key)]
+        differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
         raise DataError(
             f"{directory}: holds a run with another {', '.join(sorted(differing))}; choose another --output, "
             "or delete the directory"
@@ -234,7 +235,7 @@ def _fresh_model(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> keras
         spec.model, image_shape(dataset), len(dataset.class_names), spec.front_end, dataset.encryption
     )
     if origin is not None:
-        model.set_weights(origin.load_model().get_weights())
+        origin.load_weights(model)
     return model
 
 

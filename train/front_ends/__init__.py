@@ -151,11 +151,5 @@ def adapt(model: keras.Model, images: np.ndarray) -> None:
             layer.adapt_to(np.asarray(before.predict(images, batch_size=512, verbose=0)).astype(np.uint8))
 
 
-def register() -> None:
-    """Makes all layers known to Keras, for loading models. Imports Keras."""
-    for part in _PARTS.values():
-        _module(part)
-
-
 def _module(part: _Part) -> ModuleType:
     return importlib.import_module(f"lpe.train.front_ends.{part.module}")
