@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 _FILES = ("cnn", "resnet18")
-_PYRAMIDNET = re.compile(r"pyramidnet-(\d+)-(\d+)")
+_PYRAMIDNET = re.compile(r"pyramidnet-(\d{1,4})-(\d{1,4})", re.ASCII)
 
 
 def names() -> list[str]:
