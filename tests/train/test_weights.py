@@ -58,9 +58,9 @@ def refused(run):
     ("name", "front_end", "precision"),
     [
         ("cnn", "none", "float32"),
-        ("cnn", "dechain+embedding", "mixed_bfloat16"),
+        ("cnn", "dechain+embedding", "mixed_float16"),
         ("cnn", "bit-planes+adaptation", "float32"),
-        ("resnet18", "affine", "mixed_float16"),
+        ("resnet18", "affine", "mixed_bfloat16"),
         ("pyramidnet-8-12", "adaptation-shared", "float32"),
     ],
 )
