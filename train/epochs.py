@@ -102,6 +102,6 @@ def save_best(model: keras.Model, weights: Path, path: Path, *, averaged: bool) 
     restore(model, weights)
     if averaged:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    partial = path.with_name(f"partial-{path.name}")
+    partial = path.with_name(f".tmp-{path.name}")  # removed at the next start if this one is killed
     model.save(partial, include_optimizer=False)
     partial.replace(path)

@@ -163,7 +163,9 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     settings = _settings(spec, dataset, origin)
     directory = Path(spec.output)
     if _claim(directory, settings):
-        return TrainResult.of(load_run(spec.output), skipped=True)
+        run = load_run(spec.output)
+        _tidy(directory)
+        return TrainResult.of(run, skipped=True)
     backend.prepare(spec.seed, spec.precision)
     from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
 
@@ -260,5 +262,11 @@ def _commit(state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[s
         seed=spec.seed,
     )
     storage.write_atomic(str(directory / RUN_FILE), (json.dumps(run.to_json(), indent=2) + "\n").encode())
-    shutil.rmtree(directory / CHECKPOINTS)
+    _tidy(directory)
     return run
+
+
+def _tidy(directory: Path) -> None:
+    """Removes what a finished run no longer needs, unless that was done before."""
+    if (directory / CHECKPOINTS).exists():
+        shutil.rmtree(directory / CHECKPOINTS)
