@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lpe.pipeline.sources.base import ReadOptions, SourceBatch
@@ -15,6 +16,9 @@ from lpe.transforms.errors import DataError
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 """The endings, in lower case, of files that are taken for images."""
+
+DECODER = f"Pillow {PIL.__version__}"
+"""What decodes and resizes image files; another version may give other pixels."""
 
 _BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into memory
 
