@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
@@ -32,6 +32,7 @@ from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
 from lpe.train.shards import image_shape, sample
+from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class TrainSpec:
     """A training run: what to train, on what, and where to put it.
 
     Attributes:
-      data: a dataset's home or one of its versions.
+      data: a dataset's version, or a home without both plain and encrypted versions: the newest one.
       output: the run directory, local. One with an unfinished run of the same spec is resumed, one
         with a finished run of the same spec is left as it is, any other is refused.
       model: a name of `lpe.train.models.names()`, or another size of one.
@@ -94,6 +95,7 @@ class TrainResult:
 
     Attributes:
       run: the run directory.
+      data: what it was trained on.
       model: the `.keras` file, with the weights of the best epoch.
       front_end: the front end's name, `auto` resolved.
       epochs: how many there were.
@@ -103,6 +105,7 @@ class TrainResult:
     """
 
     run: str
+    data: DataUsed
     model: str
     front_end: str
     epochs: int
@@ -115,6 +118,7 @@ class TrainResult:
         """The result of a finished run."""
         return cls(
             run=run.directory,
+            data=DataUsed(run.dataset["name"], run.dataset["version"], run.encryption),
             model=run.model_path,
             front_end=run.spec["front_end"],
             epochs=run.epochs,
@@ -128,6 +132,7 @@ class TrainResult:
         return {
             "status": "skipped" if self.skipped else "ok",
             "run": self.run,
+            **self.data.to_json(),
             "model": self.model,
             "front_end": self.front_end,
             "epochs": self.epochs,
@@ -152,10 +157,11 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
         `init_from` is missing, damaged or does not fit.
-      UsageError: model or front end do not take such images, or Keras is not installed.
+      UsageError: `data` is a home with plain and encrypted versions, model or front end do not take such images, or
+        Keras is not installed.
       LpeError: the loss diverged.
     """
-    dataset = open_dataset(spec.data)
+    dataset = open_version(spec.data)
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:

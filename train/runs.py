@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from lpe.pipeline.dataset.metadata import MOST_CLASSES
 from lpe.pipeline.records.batches import MOST_IMAGE_BYTES
 from lpe.pipeline.storage.documents import Fields, read_document
 from lpe.train import backend, models
@@ -22,7 +23,6 @@ FORMAT_VERSION = 1
 RUN_FILE = "run.json"  # written last: a run without it is not finished
 MODEL_FILE = "model.keras"
 SPEC_FILE = "spec.json"  # written first
-_MOST_CLASSES = 1 << 17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,8 +181,8 @@ def _check_spec(spec: Fields) -> None:
 
 def _class_names(record: Fields) -> tuple[str, ...]:
     names = record.texts("class_names")
-    if not 1 <= len(names) <= _MOST_CLASSES:
-        record.refuse(f"{len(names)} class names; there are 1 to {_MOST_CLASSES}")
+    if not 1 <= len(names) <= MOST_CLASSES:
+        record.refuse(f"{len(names)} class names; there are 1 to {MOST_CLASSES}")
     return names
 
 
