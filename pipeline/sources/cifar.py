@@ -125,7 +125,13 @@ class CifarSource(Source):
             return _Part(name, where, np.arange(where.size // record), None)
         value = read_pickle(where, shown)
         data, labels = as_array(value.get("data")), as_labels(value.get(layout.keys[0]))
-        if data is None or labels is None or data.shape != (len(labels), _PIXELS):
+        names = as_texts(value.get("filenames"))
+        if (
+            data is None
+            or labels is None
+            or data.shape != (len(labels), _PIXELS)
+            or (names is None and "filenames" in value)
+        ):
             raise DataError(f"{shown}: not an official batch (data, {layout.keys[0]}); get the archive again")
         # The same records as in the binary layout, so that slices are small and read alike.
         records = np.concatenate([labels[:, None], data], axis=1)
@@ -134,7 +140,7 @@ class CifarSource(Source):
             self._spools.append(spool)
             spool.file.write(records.tobytes())
             spool.finish()
-        originals, names = None, as_texts(value.get("filenames"))
+        originals = None
         # Names that repeat identify nothing: the record's number then does.
         if names and len(set(names)) == len(labels) == len(names) and all(map(is_plain_text, names)):
             originals = [f"{name}/{original}" for original in names]

@@ -26,8 +26,8 @@ MOST_CLASSES = 100_000
 """Classes of a source: ImageNet-21k has 21,841."""
 MOST_PICKLE_BYTES = 256 << 20
 """Bytes of one of CIFAR's pickles; the largest, CIFAR-100's `train`, has 156 million."""
-MOST_PICKLE_STEPS = 2_000_000
-"""Instructions in one of CIFAR's pickles; the longest has about 400,000."""
+MOST_PICKLE_STEPS = 1_000_000
+"""Instructions in one of CIFAR's pickles; the longest has about 350,000."""
 MOST_CLASS_NAMES_BYTES = 1 << 20
 """Bytes of a file of class names."""
 MOST_SCANS = 200
