@@ -62,8 +62,8 @@ def jpeg_of_scans() -> bytes:
     Image.new("L", (8000, 8000), 128).save(out, "JPEG", progressive=True, quality=50)
     plain = out.getvalue()
     scans = [match.start() for match in re.finditer(rb"\xff\xda\x00\x08", plain)]
-    last = plain[plain.rfind(b"\xff\xc4", 0, scans[-2]) : plain.rfind(b"\xff\xc4", 0, scans[-1])]
-    return plain[:-2] + last * 2000 + b"\xff\xd9"
+    tables = [plain.rfind(b"\xff\xc4", 0, scan) for scan in scans]
+    return plain[: tables[1]] + plain[tables[1] : tables[2]] * 2000 + plain[tables[1] :]
 
 
 def gif_of_comment(size: int = 20 << 20) -> bytes:
