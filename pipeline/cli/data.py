@@ -205,7 +205,7 @@ def _verification_table(verification: lpe.Verification, *, with_key: bool) -> Ta
     dataset = verification.dataset
     checked = ["metadata, sizes, checksums, counts, labels, ids"]
     checked += ["key"] if with_key and dataset.encrypted else []
-    checked += ["every seal"] if with_key and dataset.seal is not None else []
+    checked += ["every seal"] if with_key and dataset.sealed else []
     checked += ["every image equals the plain one"] if verification.compared else []
     properties = {
         "dataset": dataset.directory,

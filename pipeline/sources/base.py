@@ -128,6 +128,13 @@ class Source(abc.ABC):
     def digest(self) -> str:
         """SHA-256 (hex) of the source's content: other bytes, another digest."""
 
+    def arrange(self, secret: bytes) -> None:  # noqa: B027  (most sources have an order of their own)
+        """Puts images that have no order of their own into one that only who knows `secret` can tell; before `slice`.
+
+        Args:
+          secret: 32 bytes.
+        """
+
     @abc.abstractmethod
     def slice(self, split: str, positions: AnyPositions) -> Slice:
         """The images of `split`, a key of `info.splits`, at `positions` (int64 [N], ascending)."""

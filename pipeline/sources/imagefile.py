@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lpe.pipeline.sources.base import ReadOptions, SourceBatch
@@ -16,6 +17,9 @@ from lpe.transforms.errors import DataError
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 """The endings, in lower case, of files that are taken for images."""
+
+DECODER = f"Pillow {PIL.__version__}"
+"""What decodes and resizes image files; another version may give other pixels."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names for those of the endings
 _BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into memory

@@ -11,13 +11,25 @@ import numpy as np
 from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import Dataset, ShardInfo, open_dataset
 from lpe.pipeline.dataset.layout import shard_name
-from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.metadata import file_sha256, write_metadata
 from lpe.pipeline.dataset.reader import file_crc32c
 from lpe.pipeline.records import RecordFormat
 from lpe.transforms.batch import ImageBatch
 
 SHAPE = (4, 3, 3)
 CLASSES = ("cat", "dog")
+ENCRYPTION = {
+    "cipher": "lpe-100",
+    "params": {},
+    "scope": "dataset",
+    "salt": "5a" * 32,
+    "key": {"name": "patients", "id": 7, "check_value": "ab" * 16},
+    "sealed_class_names": None,
+    "seal": None,
+    "source": None,
+    "unsealed": False,
+}
+"""The description of an encryption under a key that is nowhere."""
 
 
 def batch(split: str, first: int, count: int) -> ImageBatch:
@@ -45,8 +57,8 @@ def make(
             name = shard_name(home.name, split, index, len(lengths))
             data = records.encode(batch(split, sum(lengths[:index]), length), fmt)
             storage.write_atomic(str(directory / name), data)
-            crc = file_crc32c(str(directory / name))
-            shards[split].append(ShardInfo(name, length, len(data), crc))
+            path = str(directory / name)
+            shards[split].append(ShardInfo(name, length, len(data), file_crc32c(path), file_sha256(path)))
     write_metadata(
         str(directory),
         name=home.name,
@@ -54,7 +66,14 @@ def make(
         class_names=CLASSES,
         fmt=fmt,
         shards=shards,
-        manifest={"job": "j", "origin": "o", **manifest},
+        manifest={
+            "job": "j",
+            "origin": "o",
+            "bad_records": 0,
+            **(ENCRYPTION if encrypted else {}),
+            **manifest,
+        },
         encrypted=encrypted,
+        sign=(lambda message: {"key": "00" * 32, "data_key": None}) if encrypted else None,
     )
     return open_dataset(str(directory))
