@@ -13,7 +13,8 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v1|seal|SALT                                   PRF context of the AES-SIV key that hides class names
     lpe/v1/seal                                        associated data of hidden class names
     lpe/v1/sealed|SALT|IMAGE-ID                        associated data of a sealed image
-    lpe/v1/keyset/NAME                                 associated data of a wrapped keyset
+    lpe/v2/keyset/NAME|KEK-URI                         associated data of a wrapped keyset
+    lpe/v1/keyset/NAME                                 the same, where the metadata is of format version 1
     lpe/v1/log/NAME                                    SHA-256 preimage that starts a keyset's audit log
     lpe/v1/salt|NAME|VERSION|SOURCE-DIGEST             SHA-256 preimage of a dataset's salt
     lpe/v1/augment|SEED|COPY|IMAGE-ID                  BLAKE2b preimage of an augmented copy's random numbers
@@ -89,8 +90,18 @@ def sealed_image(salt: str, image_id: str) -> bytes:
     return f"lpe/v1/sealed|{salt}|{image_id}".encode()
 
 
-def keyset(name: str) -> bytes:
-    """The associated data of a wrapped keyset."""
+def keyset(name: str, kek: str) -> bytes:
+    """The associated data of a wrapped keyset.
+
+    Args:
+      name: the keyset's, without `|`.
+      kek: the URI of its key-encryption key, as its metadata records it.
+    """
+    return f"lpe/v2/keyset/{name}|{kek}".encode()
+
+
+def unbound_keyset(name: str) -> bytes:
+    """The associated data of a wrapped keyset whose metadata is of format version 1."""
     return f"lpe/v1/keyset/{name}".encode()
 
 

@@ -13,7 +13,7 @@ from lpe.transforms import labels
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.batch import ImageBatch
 
-ROWS = re.findall(r"^ {4}(lpe/v1\S*)  +(\S.*)$", labels.__doc__ or "", re.MULTILINE)
+ROWS = re.findall(r"^ {4}(lpe/v[12]\S*)  +(\S.*)$", labels.__doc__ or "", re.MULTILINE)
 
 # Row of the table, the label that a function gives, what the row says of the same values.
 KNOWN = [
@@ -39,7 +39,12 @@ KNOWN = [
         labels.sealed_image("5a17", "Zoë"),
         b"lpe/v1/sealed|5a17|Zo\xc3\xab",
     ),
-    ("lpe/v1/keyset/NAME", labels.keyset("patients"), b"lpe/v1/keyset/patients"),
+    (
+        "lpe/v2/keyset/NAME|KEK-URI",
+        labels.keyset("patients", "kek.json"),
+        b"lpe/v2/keyset/patients|kek.json",
+    ),
+    ("lpe/v1/keyset/NAME", labels.unbound_keyset("patients"), b"lpe/v1/keyset/patients"),
     ("lpe/v1/log/NAME", labels.audit_log("patients"), b"lpe/v1/log/patients"),
     (
         "lpe/v1/salt|NAME|VERSION|SOURCE-DIGEST",
