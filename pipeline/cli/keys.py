@@ -44,9 +44,8 @@ def create(
     kek: Annotated[
         str | None,
         typer.Option(
-            help="The key-encryption key: a file (default: KEYSTORE/kek.json, made if absent), aws-kms://ARN, "
-            "gcp-kms://projects/…, or hcvault://HOST/transit/keys/NAME.",
-            envvar="LPE_KEK",
+            help="The key-encryption key: a file (made if absent), aws-kms://ARN, gcp-kms://projects/…, or "
+            "hcvault://HOST/transit/keys/NAME. Default: LPE_KEK, else KEYSTORE/kek.json."
         ),
     ] = None,
     rotation_period: PERIOD = None,
