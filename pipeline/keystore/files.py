@@ -78,10 +78,12 @@ class Change(OpenKeyset):
     Attributes:
       log: its audit trail.
       lock: the store's lock, held.
+      completed: the change of a key that a kill had cut short, made up for before this one.
     """
 
     log: AuditLog
     lock: locks.Lock
+    completed: KeyEvent | None = None
 
 
 class KeysetFiles:
@@ -151,7 +153,9 @@ class KeysetFiles:
         self._complete(change)
         problem = kek_problem(change.meta.kek, change.log)
         if problem is not None:
-            raise KeyStoreError(f"{change.log.path}: {problem}; restore all files of the keyset from one copy")
+            raise KeyStoreError(
+                f"{change.log.path}: {problem}; restore all files of the keyset from one copy"
+            )
         for key_id, state in unexplained(change.keyset, change.log).items():
             if not accept:
                 raise KeyStoreError(
@@ -202,9 +206,11 @@ class KeysetFiles:
             return
         states = {key.key_id: STATES[key.status] for key in change.keyset.key}
         logged = change.log.has(event, after=change.meta.log)
-        if states.get(event.key) == event.state and not logged:
-            self._log_pending(change, event, late=True)
-            return
+        if states.get(event.key) == event.state:
+            change.completed = event
+            if not logged:
+                self._log_pending(change, event, late=True)
+                return
         if event.key not in states:
             change.meta.keys.pop(event.key, None)
         if logged:

@@ -57,16 +57,16 @@ class KeyEvent:
 
 def is_detail(name: str, value: object) -> bool:
     """Whether this may be said of an event: a text without control characters, a whole number, true, false, null."""
-    if isinstance(value, str):
-        return is_plain_text(name) and is_plain_text(value)
-    return is_plain_text(name) and (value is None or isinstance(value, int) and abs(value) <= _MOST_NUMBER)
+    if isinstance(value, int):
+        return is_plain_text(name) and abs(value) <= _MOST_NUMBER
+    return is_plain_text(name) and (value is None or (isinstance(value, str) and is_plain_text(value)))
 
 
 def key_states(events: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     """The state of every key after these lines of a log, by id: `enabled`, `disabled` or `destroyed`."""
-    states = {}
+    states: dict[int, str] = {}
     for event in events:
         state = event.get("state") if event["event"] == ACCEPTED else _STATE_AFTER.get(event["event"])
-        if isinstance(event.get("key"), int) and state in _STATE_AFTER.values():
+        if isinstance(event.get("key"), int) and isinstance(state, str):
             states[event["key"]] = state
     return states

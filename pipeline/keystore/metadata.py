@@ -104,9 +104,7 @@ def read_metadata(path: str) -> Metadata:
             f"{path}: format version {version}, this `lpe` reads {_UNBOUND_VERSION} and {_FORMAT_VERSION}; use the "
             "version of `lpe` that wrote it"
         )
-    fields.only(
-        "format_version", "kek", "rotation_period", "last_rotation", "keys", "log", "pending"
-    )
+    fields.only("format_version", "kek", "rotation_period", "last_rotation", "keys", "log", "pending")
     log = fields.optional_object("log")
     metadata = Metadata(
         kek=_kek(fields),

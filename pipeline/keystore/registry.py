@@ -164,7 +164,7 @@ def _place(directory: str) -> str:
     """A directory as it is recorded. Raises KeyStoreError for one that a document or a message cannot hold."""
     place = storage.absolute(directory)
     if not is_plain_text(place):
-        raise KeyStoreError(f"{ascii(place)}: a key store cannot record a name with control characters; rename it")
+        raise KeyStoreError(f"{place!a}: a key store cannot record a name with control characters; rename it")
     return place
 
 

@@ -97,9 +97,7 @@ class KeyStore:
             self._files.write(change, "created", key.key_id, kek=recorded_kek)
         return self.keys(name)
 
-    def _finish_creation(
-        self, name: str, kek: str, rotation_period: str | None, lock: locks.Lock
-    ) -> None:
+    def _finish_creation(self, name: str, kek: str, rotation_period: str | None, lock: locks.Lock) -> None:
         """Completes what a killed `create` of the same keyset began. Raises KeyStoreError if nothing is left to do."""
         meta = self.metadata(name)
         if meta.log is not None or meta.kek != kek:
@@ -125,7 +123,7 @@ class KeyStore:
         ]
 
     def rotate(self, name: str, rotation_period: str | None = None) -> list[KeyInfo]:
-        """Adds a key and makes it primary; the others stay as they are.
+        """Adds a key and makes it primary; the others stay as they are. A rotation that a kill cut short is completed.
 
         Args:
           name: the keyset.
@@ -138,7 +136,10 @@ class KeyStore:
             clock.parse_period(rotation_period)
         with self._files.changing(name) as change:
             change.meta.rotation_period = rotation_period or change.meta.rotation_period
-            self._rotate(change)
+            if change.completed is None or change.completed.event != "rotated":
+                self._rotate(change)
+            else:
+                self._files.write_metadata(change)
         return self.keys(name)
 
     def rotate_if_due(self, name: str) -> int | None:

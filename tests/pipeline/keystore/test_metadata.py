@@ -14,7 +14,11 @@ from lpe.transforms.errors import KeyStoreError
 
 STAMP = "2026-01-01T00:00:00+00:00"
 WHOLE = Metadata(
-    "kek.json", "30d", STAMP, {7: KeyRecord(STAMP, ["/enc/1.0.0"], {"/run": "salt"}, True)}, Head(2, "ab" * 32)
+    "kek.json",
+    "30d",
+    STAMP,
+    {7: KeyRecord(STAMP, ["/enc/1.0.0"], {"/run": "salt"}, True)},
+    Head(2, "ab" * 32),
 )
 
 
