@@ -260,6 +260,7 @@ class KeysetFiles:
         """How metadata records the key-encryption key that somebody names, or the default one for None."""
         named = kek or os.environ.get(PIN)
         if named:
+            check_pinned(named)
             return storage.absolute(named)
         if storage.is_remote(self.uri):
             raise KeyStoreError(
