@@ -216,8 +216,11 @@ def hold_home(home: str) -> Iterator[locks.Lock]:
         with locks.held(lock, home, remove=True) as held:
             try:
                 yield held
-            finally:
-                _tidy(home)
+            except BaseException:
+                with contextlib.suppress(OSError):  # the error before says what is wrong
+                    _tidy(home)
+                raise
+            _tidy(home)
     finally:
         if not storage.is_remote(home):
             # Empty folders go; another job may have begun meanwhile.

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH100, PTH115, PTH117, PTH118  (paths as the system call gets them)
 """File events of this process, counted by an audit hook; at a chosen one it dies, or the system call fails.
 
 A file event is a change: a file opened for writing, renamed, linked, truncated, synced or removed, a directory made or
@@ -7,6 +8,7 @@ removed. Reads count on request. Only paths below the plan's directories count, 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import signal
 import sys
@@ -25,6 +27,13 @@ _CHANGES = {
     "os.truncate": (0, None),
     "os.chmod": (0, 2),
 }
+_GROWING = {"write", "mkdir", "fsync", "link", "symlink"}
+"""The events that a full disk refuses."""
+
+
+def refuses(error: int, event: str) -> bool:
+    """Whether a disk in this state, an errno, refuses an event."""
+    return event in _GROWING if error == errno.ENOSPC else event != "read" or error == errno.EIO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +76,8 @@ def install(plan: Plan) -> None:
             return
         if plan.error is None:
             os.killpg(0, signal.SIGKILL)
-        raise OSError(plan.error, os.strerror(plan.error), path)
+        elif refuses(plan.error, event):
+            raise OSError(plan.error, os.strerror(plan.error), path)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in _CHANGES and event != "open":
