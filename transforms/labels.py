@@ -12,14 +12,24 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v1|data-key-check|SALT                         HMAC message of a data key's check value
     lpe/v1|seal|SALT                                   PRF context of the AES-SIV key that hides class names
     lpe/v1/seal                                        associated data of hidden class names
-    lpe/v1/sealed|SALT|IMAGE-ID                        associated data of a sealed image
+    lpe/v1/sealed|SALT|IMAGE-ID                        associated data of a sealed image, format 1
+    lpe/v2/sealed|SALT|LABEL|IMAGE-ID                  associated data of a sealed image
     lpe/v2/keyset/NAME|KEK-URI                         associated data of a wrapped keyset
     lpe/v1/keyset/NAME                                 the same, where the metadata is of format version 1
     lpe/v1/log/NAME                                    SHA-256 preimage that starts a keyset's audit log
-    lpe/v1/salt|NAME|VERSION|SOURCE-DIGEST             SHA-256 preimage of a dataset's salt
+    lpe/v2|job|FINGERPRINT                             PRF context of an encrypting job's public fingerprint
+    lpe/v2|salt|VERSION|JOB                            PRF context of a dataset's salt
+    lpe/v2|origin|DIGEST                               PRF context of what stands for a dataset's first source
+    lpe/v2|order|DIGEST                                PRF context of the order of a folder's files
+    lpe/v2/order|DIGEST                                SHA-256 preimage of that order where there is no key
+    lpe/v2/source                                      associated data of the hidden digests of a dataset's source
+    lpe/v2|mac|SALT                                    PRF context of the key of a dataset's MAC
+    lpe/v2|data-key-mac|SALT                           HMAC message: the key of the MAC under a data key
     lpe/v1/augment|SEED|COPY|IMAGE-ID                  BLAKE2b preimage of an augmented copy's random numbers
 
-PARAMETERS are sorted and joined by commas, `name=value`; texts are UTF-8, numbers decimal.
+A salt of format 1 has 32 hex digits, one of format 2 has 64. What a dataset's key computes is bound to the salt, so
+no dataset of one format can be passed off as one of the other. PARAMETERS are sorted and joined by commas,
+`name=value`; texts are UTF-8, numbers decimal.
 """
 
 from __future__ import annotations
@@ -30,6 +40,8 @@ from lpe.transforms.image_shape import ImageShape
 
 HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
 """Associated data of class names that are hidden under a dataset's key (AES-SIV)."""
+HIDDEN_SOURCE = b"lpe/v2/source"
+"""Associated data of the digests of a dataset's source that are hidden under its key (AES-SIV)."""
 
 
 def cipher_secret(
@@ -85,8 +97,13 @@ def class_names_key(salt: str) -> bytes:
     return f"lpe/v1|seal|{salt}".encode()
 
 
-def sealed_image(salt: str, image_id: str) -> bytes:
+def sealed_image(salt: str, image_id: str, label: int) -> bytes:
     """The associated data of a sealed image."""
+    return f"lpe/v2/sealed|{salt}|{label}|{image_id}".encode()
+
+
+def sealed_image_of_format_1(salt: str, image_id: str) -> bytes:
+    """The associated data of a sealed image in a dataset of format 1, where its label is not bound."""
     return f"lpe/v1/sealed|{salt}|{image_id}".encode()
 
 
@@ -110,9 +127,39 @@ def audit_log(name: str) -> bytes:
     return f"lpe/v1/log/{name}".encode()
 
 
-def dataset_salt(name: str, version: str, source_digest: str) -> bytes:
-    """The SHA-256 preimage of a dataset's salt."""
-    return f"lpe/v1/salt|{name}|{version}|{source_digest}".encode()
+def job(fingerprint: str) -> bytes:
+    """The PRF context of the public fingerprint of a job that encrypts."""
+    return f"lpe/v2|job|{fingerprint}".encode()
+
+
+def dataset_salt(version: str, job: str) -> bytes:
+    """The PRF context of the salt of a dataset version that a job writes."""
+    return f"lpe/v2|salt|{version}|{job}".encode()
+
+
+def origin(digest: str) -> bytes:
+    """The PRF context of what stands, in public, for the source with this digest."""
+    return f"lpe/v2|origin|{digest}".encode()
+
+
+def keyed_order(digest: str) -> bytes:
+    """The PRF context of the order of the files of a folder with this digest."""
+    return f"lpe/v2|order|{digest}".encode()
+
+
+def unkeyed_order(digest: str) -> bytes:
+    """The SHA-256 preimage of the order of the files of a folder with this digest, where there is no key."""
+    return f"lpe/v2/order|{digest}".encode()
+
+
+def dataset_mac(salt: str) -> bytes:
+    """The PRF context of the key of a dataset's MAC."""
+    return f"lpe/v2|mac|{salt}".encode()
+
+
+def data_key_mac(salt: str) -> bytes:
+    """The HMAC message from which a data key makes the key of its MAC."""
+    return f"lpe/v2|data-key-mac|{salt}".encode()
 
 
 def augmented_copy(seed: int, copy: int, image_id: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.sources.plan import ReadSpec, open_plan, plan_dataset
@@ -119,13 +120,14 @@ def experiment_on_dataset(directory: str, keystore: str, count: int) -> Experime
     data.check_open()
     if data.image_shape is None:
         raise DataError(f"{directory}: its images differ in shape; an audit needs images of one shape")
+    key = open_dataset_key(data, encryption, keystore)
     batch = first_examples(plan_dataset(data), None, count)
     plain = Decrypt(keystore, encryption, len(data.class_names)).open()(batch).images
     spec = encryption.spec
     target = Target(spec.name, spec.params, spec.scope, data.image_shape)
     oracle: Oracle | None = None
     if spec.scope == "dataset":
-        oracle = _KeyedOracle(KeyedCipher(spec, encryption.open_key(keystore)))
+        oracle = _KeyedOracle(KeyedCipher(spec, key))
     return _experiment(target, plain, batch.images, oracle)
 
 

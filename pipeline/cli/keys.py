@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make and rotate the keys that datasets are encrypted under.", no_args_is_help=True)
 
-_VERSIONED = "If the bucket keeps old versions of objects, the keyset's still hold the key, wrapped: delete them."
+_VERSIONED = (
+    "If the bucket keeps old versions of objects, the keyset's still hold the key, wrapped: delete them."
+)
 
 NAME = Annotated[str, typer.Argument(help="The keyset's name.")]
 KEY_ID = Annotated[int, typer.Argument(help="The key's id.")]

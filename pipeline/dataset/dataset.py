@@ -1,34 +1,43 @@
-"""Committed dataset versions, opened by path; their files are described in `layout`."""
+"""Committed dataset versions, opened by path; their files are described in `layout`.
+
+Everything that is read from a version's metadata is checked here, once: whoever can write a bucket can write there.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
+import hmac
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.layout import (
-    ENCRYPTION_FILE,
     FEATURES_FILE,
     FILE_TEMPLATE,
     INFO_FILE,
-    MANIFEST_FILE,
+    NAME,
+    SPLIT_NAME,
+    VERSION,
     copy_split,
+    is_file_template,
     is_version,
     shard_name,
     version_key,
 )
+from lpe.pipeline.dataset.manifest import MOST_SHARDS, REMEDY, Manifest, ShardInfo, read_manifest
 from lpe.pipeline.dataset.metadata import (
-    FORMAT_VERSION,
-    ShardInfo,
+    Features,
     SplitInfo,
-    read_class_names,
+    class_names_of,
+    file_sha256,
     read_features,
-    read_json,
 )
 from lpe.pipeline.dataset.reader import file_crc32c
+from lpe.pipeline.dataset.retired_mark import read_mark
 from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.storage.documents import Fields, parse_document, read_content
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
 
@@ -44,9 +53,10 @@ class Dataset:
       class_names: class i is called class_names[i].
       format: how its records are laid out.
       splits: its splits, by name, in the order of `dataset_info.json`.
-      manifest: the content of manifest.json or encryption.json; None for a directory of TFDS's own.
+      manifest: what manifest.json or encryption.json says; None for a directory of TFDS's own.
       encrypted: whether the images are ciphertext.
       file_template: TFDS's template of its shards' file names.
+      retired: when it was marked as replaced by a newer version, in UTC; None if it was not.
     """
 
     directory: str
@@ -55,14 +65,20 @@ class Dataset:
     class_names: tuple[str, ...]
     format: RecordFormat
     splits: Mapping[str, SplitInfo]
-    manifest: Mapping[str, Any] | None
+    manifest: Manifest | None
     encrypted: bool
     file_template: str = FILE_TEMPLATE
+    retired: datetime.datetime | None = None
 
     @property
-    def seal(self) -> Mapping[str, Any] | None:
-        """How the images are sealed, see `lpe.pipeline.keystore.data_key`; None if they are not."""
-        return self.manifest.get("seal") if self.manifest is not None else None
+    def authenticated(self) -> bool:
+        """Whether what is recorded of the shards is covered by a MAC."""
+        return self.encrypted and self.manifest is not None and self.manifest.format_version > 1
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the images are sealed, see `lpe.pipeline.keystore.data_key`."""
+        return self.manifest is not None and self.manifest.sealed_shape is not None
 
     @property
     def num_bytes(self) -> int:
@@ -72,14 +88,12 @@ class Dataset:
     @property
     def image_shape(self) -> ImageShape | None:
         """(H, W, C) of every image, within the seal if there is one; None where shapes differ."""
-        if self.seal is None:
-            return self.format.image_shape
-        height, width, channels = self.seal["image_shape"]
-        return height, width, channels
+        sealed = self.manifest.sealed_shape if self.manifest is not None else None
+        return sealed or self.format.image_shape
 
     def check_open(self) -> None:
         """Raises DataError if the images are sealed."""
-        if self.seal is not None:
+        if self.sealed:
             raise DataError(
                 f"{self.directory}: this dataset is sealed; open it first: lpe unseal --source dataset:DIR --data-key "
                 "FILE"
@@ -87,21 +101,21 @@ class Dataset:
 
     @property
     def encryption(self) -> Mapping[str, Any] | None:
-        """encryption.json without its list of shards; None for plain data."""
-        if not self.encrypted or self.manifest is None:
-            return None
-        return {key: value for key, value in self.manifest.items() if key != "shards"}
+        """encryption.json without shards, digests and MACs; None for plain data."""
+        return self.manifest.content if self.encrypted and self.manifest is not None else None
 
     @property
     def augmentation(self) -> Mapping[str, Any] | None:
         """How the augmented copies of a split's images were made; None if there are none."""
-        return self.manifest.get("augmentation") if self.manifest is not None else None
+        augmented = self.manifest.augmented if self.manifest is not None else None
+        return augmented.content if augmented is not None else None
 
     def copies(self, split: str) -> tuple[str, ...]:
         """The splits that hold augmented copies of a split's images; none for other splits."""
-        if self.augmentation is None or self.augmentation["split"] != split:
+        augmented = self.manifest.augmented if self.manifest is not None else None
+        if augmented is None or augmented.split != split:
             return ()
-        return tuple(copy_split(split, copy) for copy in range(1, self.augmentation["copies"] + 1))
+        return tuple(copy_split(split, copy) for copy in range(1, augmented.copies + 1))
 
     def shard_paths(self, split: str) -> list[str]:
         """The split's files, in shard order. Raises DataError for an unknown split."""
@@ -115,9 +129,7 @@ class Dataset:
 
     def shards(self, split: str) -> tuple[ShardInfo, ...] | None:
         """What was recorded of each shard when it was written, in shard order; None for a directory of TFDS's own."""
-        if self.manifest is None:
-            return None
-        return tuple(ShardInfo(**shard) for shard in self.manifest["shards"][split])
+        return self.manifest.shards[split] if self.manifest is not None else None
 
     def digest(self) -> str:
         """SHA-256 (hex) over split, number, examples and checksum of all shards.
@@ -131,14 +143,14 @@ class Dataset:
         for split in sorted(self.splits):
             recorded = self.shards(split)
             for i, path in enumerate(self.shard_paths(split)):
-                crc = recorded[i].crc32c if recorded is not None else file_crc32c(path)
-                lines.append(f"{split} {i} {self.splits[split].shard_lengths[i]} {crc}")
+                checksum = recorded[i].checksum if recorded is not None else file_crc32c(path)
+                lines.append(f"{split} {i} {self.splits[split].shard_lengths[i]} {checksum}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @property
     def origin(self) -> str:
-        """The digest of the source that the dataset came from in the beginning."""
-        return cast(str, self.manifest["origin"]) if self.manifest is not None else self.digest()
+        """What stands for the source that the dataset came from in the beginning; see `Manifest`."""
+        return self.manifest.origin if self.manifest is not None else self.digest()
 
 
 def committed_versions(home: str) -> list[str]:
@@ -167,43 +179,106 @@ def open_dataset(path: str) -> Dataset:
 
 
 def _open_version(directory: str) -> Dataset:
-    info = read_json(directory, INFO_FILE)
-    features = read_json(directory, FEATURES_FILE)
-    manifest: Mapping[str, Any] | None = None
-    encrypted = storage.exists(storage.join(directory, ENCRYPTION_FILE))
-    for name in (ENCRYPTION_FILE, MANIFEST_FILE):
-        if manifest is None and storage.exists(storage.join(directory, name)):
-            manifest = read_json(directory, name)
-            if manifest.get("format_version") != FORMAT_VERSION:
-                raise DataError(
-                    f"{directory}/{name}: format version {manifest.get('format_version')!r}, this `lpe` reads "
-                    f"{FORMAT_VERSION}; use the version of `lpe` that wrote it"
-                )
-    try:
-        if info.get("fileFormat", "tfrecord") != "tfrecord":
+    manifest, encrypted = read_manifest(directory)
+    info = _read(directory, INFO_FILE, manifest)
+    features = read_features(_read(directory, FEATURES_FILE, manifest), info)
+    kind = info.text("fileFormat") if info.has("fileFormat") else "tfrecord"
+    if kind != "tfrecord":
+        raise DataError(f"{directory}: its files are {kind!a}; read it as tfds:NAME with TFDS_DATA_DIR")
+    splits, template = _read_splits(info, lengths_required=manifest is not None)
+    dataset = Dataset(
+        directory=directory,
+        name=info.text("name", NAME),
+        version=info.text("version", VERSION),
+        class_names=_read_class_names(directory, features, manifest),
+        format=features.format,
+        splits=splits,
+        manifest=manifest,
+        encrypted=encrypted,
+        file_template=template,
+        retired=read_mark(directory, checksum_required=manifest is not None and manifest.format_version > 1),
+    )
+    if manifest is not None:
+        place = storage.base_name(storage.absolute(directory))
+        if is_version(place) and place != dataset.version:
             raise DataError(
-                f"{directory}: its files are {info['fileFormat']}; read it as tfds:NAME with TFDS_DATA_DIR"
+                f"{directory}: holds version {dataset.version}, moved here; restore it from a copy"
             )
-        fmt, label_key = read_features(features, info, directory)
-        splits = {
-            split["name"]: SplitInfo(
-                tuple(int(n) for n in split.get("shardLengths", [])), int(split.get("numBytes", 0))
-            )
-            for split in info["splits"]
-        }
-        templates = {split.get("filepathTemplate") or FILE_TEMPLATE for split in info["splits"]}
-        return Dataset(
-            directory=directory,
-            name=info["name"],
-            version=info["version"],
-            class_names=read_class_names(directory, features, label_key),
-            format=fmt,
-            splits=splits,
-            manifest=manifest,
-            encrypted=encrypted,
-            file_template=next(iter(templates), FILE_TEMPLATE),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        _check_shards(dataset, manifest)
+        _check_files(directory, manifest)
+    return dataset
+
+
+def _read(directory: str, name: str, manifest: Manifest | None) -> Fields:
+    path = storage.join(directory, name)
+    content = read_content(path, REMEDY)
+    _check_digest(path, hashlib.sha256(content).hexdigest(), manifest)
+    return parse_document(content, path, REMEDY)
+
+
+def _read_class_names(directory: str, features: Features, manifest: Manifest | None) -> tuple[str, ...]:
+    path = storage.join(directory, f"{features.label}.labels.txt")
+    content = read_content(path, REMEDY) if storage.exists(path) else None
+    if content is not None:
+        _check_digest(path, hashlib.sha256(content).hexdigest(), manifest)
+    return class_names_of(content, path, features.classes)
+
+
+def _read_splits(info: Fields, *, lengths_required: bool) -> tuple[dict[str, SplitInfo], str]:
+    """The splits, in order, and the template of their files' names."""
+    splits: dict[str, SplitInfo] = {}
+    templates = set()
+    for split in info.objects("splits"):
+        name = split.text("name", SPLIT_NAME)
+        if name in splits:
+            split.refuse(f"there are two splits {name}")
+        # Protocol buffers leave out what is empty.
+        lengths = split.decimals("shardLengths") if lengths_required or split.has("shardLengths") else ()
+        if len(lengths) > MOST_SHARDS:
+            split.refuse(f"{len(lengths)} shards, more than {MOST_SHARDS}")
+        size = split.decimal("numBytes") if lengths_required or split.has("numBytes") else 0
+        splits[name] = SplitInfo(lengths, size)
+        template = split.text("filepathTemplate") if split.has("filepathTemplate") else ""
+        templates.add(template or FILE_TEMPLATE)
+        if not is_file_template(template or FILE_TEMPLATE):
+            split.refuse(f"{ascii(template)[:60]} is no template of file names")
+    if len(templates) > 1:
+        info.refuse("its splits have several templates of file names")
+    return splits, next(iter(templates), FILE_TEMPLATE)
+
+
+def _check_shards(dataset: Dataset, manifest: Manifest) -> None:
+    """Compares what TFDS's metadata say of the shards with what the manifest says."""
+    info_path = storage.join(dataset.directory, INFO_FILE)
+    if list(dataset.splits) != list(manifest.shards):
         raise DataError(
-            f"{directory}: its metadata is damaged ({error!r}); write the dataset again"
-        ) from error
+            f"{info_path}: damaged (it has other splits than {storage.base_name(manifest.path)}); {REMEDY}"
+        )
+    for split, shards in manifest.shards.items():
+        expected = SplitInfo(tuple(shard.examples for shard in shards), sum(shard.bytes for shard in shards))
+        files = [storage.base_name(path) for path in dataset.shard_paths(split)]
+        if dataset.splits[split] != expected or files != [shard.file for shard in shards]:
+            raise DataError(
+                f"{info_path}: damaged (split {split} has other shards than in {storage.base_name(manifest.path)}); "
+                f"{REMEDY}"
+            )
+
+
+def _check_files(directory: str, manifest: Manifest) -> None:
+    """Checks the files that opening a dataset does not read."""
+    read = {INFO_FILE, FEATURES_FILE}
+    for name in manifest.files.keys() - read:
+        path = storage.join(directory, name)
+        try:
+            digest = file_sha256(path)
+        except FileNotFoundError:
+            raise DataError(f"{path}: missing; {REMEDY}") from None
+        _check_digest(path, digest, manifest)
+
+
+def _check_digest(path: str, digest: str, manifest: Manifest | None) -> None:
+    if manifest is None or manifest.format_version == 1:
+        return
+    recorded = manifest.files.get(storage.base_name(path), "")
+    if not hmac.compare_digest(digest, recorded):
+        raise DataError(f"{path}: damaged (it is not as it was written: its checksum is another); {REMEDY}")

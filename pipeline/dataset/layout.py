@@ -4,8 +4,8 @@ A version directory, `<root>/<name>/<version>/`:
 
     <name>-<split>.tfrecord-SSSSS-of-NNNNN    the shards
     features.json, label.labels.txt           what TFDS needs to decode them
-    manifest.json  (plain)  or                source, job, per shard: examples, bytes, crc32c;
-    encryption.json (encrypted)               for encrypted data also cipher, key id, check value
+    manifest.json  (plain)  or                source, job, digests of all other files, per shard: examples,
+    encryption.json (encrypted)               bytes, checksums; for encrypted data also cipher, key id, MAC
     ids.parquet                               plain data only: neutral id -> original name
     bad_records.jsonl                         what was skipped, if anything
     retired.json                              once a newer version has replaced this one
@@ -17,6 +17,7 @@ Beside the versions, `<root>/<name>/_work/` holds what running and killed jobs h
 from __future__ import annotations
 
 import re
+import string
 
 from lpe.transforms.errors import DataError
 
@@ -42,8 +43,15 @@ WORK_DIRECTORY = "_work"
 FILE_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 """TFDS's template of a shard's file name."""
 
-_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_TEMPLATE_FIELDS = frozenset(["DATASET", "SPLIT", "FILEFORMAT", "SHARD_INDEX", "NUM_SHARDS", "SHARD_X_OF_Y"])
+
+NAME = re.compile(r"[A-Za-z]\w{0,199}", re.ASCII)
+"""What a dataset can be called: TFDS's rule."""
+SPLIT_NAME = re.compile(r"\w[\w-]{0,199}", re.ASCII)
+"""What a split can be called: TFDS's rule, but that it does not begin with a dash."""
+VERSION = re.compile(r"(?:0|[1-9]\d{0,8})\.(?:0|[1-9]\d{0,8})\.(?:0|[1-9]\d{0,8})", re.ASCII)
+"""What a version can be called: three numbers."""
+_LITERAL = re.compile(r"[\w.=-]*", re.ASCII)
 
 
 def copy_split(split: str, copy: int) -> str:
@@ -53,9 +61,22 @@ def copy_split(split: str, copy: int) -> str:
 
 def check_name(name: str) -> str:
     """Returns `name` if TFDS accepts it as a dataset's name, else raises DataError."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise DataError(f"{name!r} cannot name a dataset: use letters, digits and underscores (TFDS's rule)")
     return name
+
+
+def is_file_template(template: str) -> bool:
+    """Whether shards can be named by a template: TFDS's fields as they are, and no directory."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError:
+        return False
+    return bool(parts) and all(
+        _LITERAL.fullmatch(literal)
+        and (field is None or (field in _TEMPLATE_FIELDS and not form and not conversion))
+        for literal, field, form, conversion in parts
+    )
 
 
 def shard_name(name: str, split: str, index: int, count: int, template: str = FILE_TEMPLATE) -> str:
@@ -72,7 +93,7 @@ def shard_name(name: str, split: str, index: int, count: int, template: str = FI
 
 def is_version(name: str) -> bool:
     """Whether a directory of this name can be a version: three numbers with dots between."""
-    return _VERSION.fullmatch(name) is not None
+    return VERSION.fullmatch(name) is not None
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -1,43 +1,35 @@
-"""The metadata files of a dataset, read and written."""
+"""The metadata files of a dataset that TFDS reads, read and written; a version's manifest is written with them."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.checksummed import to_bytes
 from lpe.pipeline.dataset.layout import (
+    BAD_RECORDS_FILE,
     ENCRYPTION_FILE,
     FEATURES_FILE,
     FILE_TEMPLATE,
+    IDS_FILE,
     INFO_FILE,
     LABELS_FILE,
     MANIFEST_FILE,
 )
+from lpe.pipeline.dataset.manifest import MOST_PIXEL_BYTES, REMEDY, ShardInfo, Sign, manifest_bytes
 from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.storage.documents import Fields, is_plain_text
 from lpe.transforms.errors import DataError
 
-FORMAT_VERSION = 1
-"""Of manifest.json and encryption.json; a change that old readers cannot take raises it."""
+MOST_CLASSES = 1_000_000
+"""The most classes of a dataset."""
 
-
-@dataclasses.dataclass(frozen=True)
-class ShardInfo:
-    """One shard as it was written.
-
-    Attributes:
-      file: its file name.
-      examples: how many it holds.
-      bytes: its size.
-      crc32c: CRC32C of the file, 8 hex digits.
-    """
-
-    file: str
-    examples: int
-    bytes: int
-    crc32c: str
+_FEATURE = re.compile(r"\w[\w.-]{0,199}", re.ASCII)
+_PIECE = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,83 +54,116 @@ class SplitInfo:
         return {"examples": self.examples, "shards": len(self.shard_lengths), "bytes": self.num_bytes}
 
 
-def read_features(
-    features: Mapping[str, Any], info: Mapping[str, Any], directory: str
-) -> tuple[RecordFormat, str]:
-    """The record format that TFDS's metadata describe, and the name of the label feature.
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The features of an example, as features.json has them.
+
+    Attributes:
+      format: how records are laid out.
+      label: the label feature's name.
+      classes: how many classes it has.
+    """
+
+    format: RecordFormat
+    label: str
+    classes: int
+
+
+def read_features(document: Fields, info: Fields) -> Features:
+    """The features that TFDS's metadata describe.
 
     Args:
-      features: content of features.json.
+      document: content of features.json.
       info: content of dataset_info.json.
-      directory: the version directory, for errors.
 
     Raises:
-      DataError: there are not one image and one label to be chosen, or the image is no uint8 of fixed shape.
-      KeyError, TypeError, ValueError: the metadata are damaged.
+      DataError: there are not one image and one label to be chosen, the image is no uint8 of fixed shape, or the
+        metadata are damaged.
     """
-    fields: Mapping[str, Any] = features["featuresDict"]["features"]
-    labels = [name for name, field in fields.items() if "classLabel" in field]
-    images = [name for name, field in fields.items() if "image" in field or _is_image(field.get("tensor"))]
-    supervised = [
-        part.get("featureKey") for part in info.get("supervisedKeys", {}).get("tuple", {}).get("items", [])
-    ]
+    fields = document.object("featuresDict").mapping("features")
+    labels = [name for name, field in fields.items() if field.has("classLabel")]
+    images = [name for name, field in fields.items() if field.has("image") or _is_image(field)]
+    supervised = _supervised(info)
     label = _choose(labels, ["label", *supervised])
     image = _choose(images, ["image", *supervised])
     if label is None or image is None:
-        raise DataError(f"{directory}: needs one image and one ClassLabel feature, has {', '.join(fields)}")
-    id_key = "id" if "text" in fields.get("id", {}) else None
-    if "image" in fields[image]:
-        shape = [int(size) for size in fields[image]["image"]["shape"]["dimensions"]]
-        fixed = None if min(shape) < 1 else (shape[0], shape[1], shape[2])
-        return RecordFormat(fixed, "png", shape[2], image, label, id_key), label
-    tensor = fields[image]["tensor"]
-    shape = [int(size) for size in tensor["shape"]["dimensions"]]
-    if tensor.get("encoding") != "bytes" or min(shape) < 1:
-        raise DataError(f"{directory}: feature {image!r} is not a tensor of fixed shape, stored as bytes")
-    return RecordFormat((shape[0], shape[1], shape[2]), "raw", shape[2], image, label, id_key), label
+        names = ", ".join(map(ascii, fields))[:200]
+        raise DataError(f"{document.where}: needs one image and one ClassLabel feature, has {names}")
+    if not _FEATURE.fullmatch(label):  # it is part of a file's name
+        document.refuse(f"a label cannot be called {ascii(label)[:60]}")
+    classes = fields[label].object("classLabel").decimal("numClasses", least=1, most=MOST_CLASSES)
+    id_key = "id" if "id" in fields and fields["id"].has("text") else None
+    return Features(_format(fields[image], image, label, id_key), label, classes)
 
 
-def _is_image(tensor: Mapping[str, Any] | None) -> bool:
-    if tensor is None or tensor["dtype"] != "uint8":
+def _format(field: Fields, image: str, label: str, id_key: str | None) -> RecordFormat:
+    encoded = field.has("image")
+    kind = field.object("image" if encoded else "tensor")
+    shape = kind.object("shape").decimals("dimensions", least=-1, most=MOST_PIXEL_BYTES)
+    if len(shape) != 3 or shape[2] < 1 or (encoded and shape[2] > 4):
+        kind.refuse("its shape is not that of an image")
+    height, width, channels = shape
+    known = min(height, width) >= 1
+    if known and height * width * channels > MOST_PIXEL_BYTES:
+        kind.refuse(f"an image of {height}x{width}x{channels} bytes")
+    if encoded:
+        fixed = (height, width, channels) if known else None
+        return RecordFormat(fixed, "png", channels, image, label, id_key)
+    if not known or not kind.has("encoding") or kind.text("encoding") != "bytes":
+        raise DataError(
+            f"{kind.where}: not a tensor of fixed shape, stored as bytes; ingest it as tfds:NAME instead"
+        )
+    return RecordFormat((height, width, channels), "raw", channels, image, label, id_key)
+
+
+def _is_image(field: Fields) -> bool:
+    if not field.has("tensor"):
         return False
-    return len(tensor["shape"].get("dimensions", [])) == 3
+    tensor = field.object("tensor")
+    if not tensor.has("dtype") or tensor.text("dtype") != "uint8" or not tensor.has("shape"):
+        return False
+    shape = tensor.object("shape")
+    return shape.has("dimensions") and len(shape.decimals("dimensions", least=-1)) == 3
 
 
-def _choose(candidates: list[str], preferred: Iterable[str | None]) -> str | None:
+def _supervised(info: Fields) -> list[str]:
+    if not info.has("supervisedKeys") or not info.object("supervisedKeys").has("tuple"):
+        return []
+    pair = info.object("supervisedKeys").object("tuple")
+    items = pair.objects("items") if pair.has("items") else ()
+    return [item.text("featureKey") for item in items if item.has("featureKey")]
+
+
+def _choose(candidates: list[str], preferred: Iterable[str]) -> str | None:
     for name in preferred:
         if name in candidates:
             return name
     return candidates[0] if len(candidates) == 1 else None
 
 
-def read_class_names(directory: str, features: Mapping[str, Any], label: str) -> tuple[str, ...]:
-    """The class names of the label feature `label`; numbers where no file names them.
+def class_names_of(content: bytes | None, path: str, classes: int) -> tuple[str, ...]:
+    """The class names in a file; numbers where there is none.
+
+    Args:
+      content: of the file, one name a line; None where it is missing.
+      path: the file, for messages.
+      classes: how many there must be.
 
     Raises:
-      DataError: there are more or fewer names than classes.
+      DataError: there are more or fewer names than classes, or they are no text.
     """
-    count = int(features["featuresDict"]["features"][label]["classLabel"]["numClasses"])
-    path = storage.join(directory, f"{label}.labels.txt")
-    if not storage.exists(path):
-        return tuple(str(i) for i in range(count))
-    names = tuple(storage.read_bytes(path).decode().splitlines())
-    if len(names) != count:
-        raise DataError(f"{path}: {len(names)} class names for {count} classes; write the dataset again")
-    return names
-
-
-def read_json(directory: str, name: str) -> dict[str, Any]:
-    """The JSON object in a metadata file. Raises DataError if it is missing or damaged."""
-    path = storage.join(directory, name)
+    if content is None:
+        return tuple(str(i) for i in range(classes))
     try:
-        value = json.loads(storage.read_bytes(path))
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing; restore it from a copy or write the dataset again") from None
-    except ValueError as error:
-        raise DataError(f"{path}: damaged ({error}); restore it or write the dataset again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: damaged (not a JSON object); restore it or write the dataset again")
-    return value
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: damaged (not UTF-8); {REMEDY}") from error
+    names = tuple(text.removesuffix("\n").split("\n"))
+    if len(names) != classes:
+        raise DataError(f"{path}: {len(names)} class names for {classes} classes; {REMEDY}")
+    if not all(map(is_plain_text, names)):
+        raise DataError(f"{path}: damaged (a class name holds a control character); {REMEDY}")
+    return names
 
 
 def write_metadata(
@@ -151,11 +176,12 @@ def write_metadata(
     shards: Mapping[str, list[ShardInfo]],
     manifest: Mapping[str, Any],
     encrypted: bool,
+    sign: Sign | None = None,
 ) -> None:
     """Writes all metadata of a dataset whose shards are complete; `dataset_info.json` comes last.
 
     Args:
-      directory: where the shards are.
+      directory: where the shards are and, where the dataset has them, ids.parquet and bad_records.jsonl.
       name: of the dataset.
       version: of the dataset, e.g. `1.0.0`.
       class_names: class i is called class_names[i].
@@ -163,23 +189,42 @@ def write_metadata(
       shards: of each split, in the order of splits and shards.
       manifest: what else manifest.json or encryption.json says; no secret.
       encrypted: whether the images are ciphertext.
+      sign: makes the MACs of the manifest; None for plain data.
 
     Raises:
-      DataError: a class name holds a line break.
+      DataError: a class name holds a line break or another control character.
     """
-    if any("\n" in class_name for class_name in class_names):
-        raise DataError("a class name holds a line break; rename that class")
-    record = {
-        "format_version": FORMAT_VERSION,
-        **manifest,
-        "shards": {split: [dataclasses.asdict(shard) for shard in part] for split, part in shards.items()},
+    if not all(map(is_plain_text, class_names)):
+        raise DataError("a class name holds a line break or another control character; rename that class")
+    written = {
+        LABELS_FILE: "".join(f"{name}\n" for name in class_names).encode(),
+        FEATURES_FILE: to_bytes(_features_json(fmt, len(class_names))),
+        INFO_FILE: to_bytes(_info_json(name, version, shards, encrypted=encrypted)),
     }
-    _write_json(directory, ENCRYPTION_FILE if encrypted else MANIFEST_FILE, record)
-    storage.write_atomic(
-        storage.join(directory, LABELS_FILE), "".join(f"{name}\n" for name in class_names).encode()
-    )
-    _write_json(directory, FEATURES_FILE, _features_json(fmt, len(class_names)))
-    info = {
+    files = {file: hashlib.sha256(content).hexdigest() for file, content in written.items()}
+    for file in (IDS_FILE, BAD_RECORDS_FILE):
+        path = storage.join(directory, file)
+        if storage.exists(path):
+            files[file] = file_sha256(path)
+    record = manifest_bytes(manifest, files, shards, sign)
+    storage.write_atomic(storage.join(directory, ENCRYPTION_FILE if encrypted else MANIFEST_FILE), record)
+    for file, content in written.items():
+        storage.write_atomic(storage.join(directory, file), content)
+
+
+def file_sha256(path: str) -> str:
+    """SHA-256 (hex) of a file's bytes. Raises FileNotFoundError."""
+    digest = hashlib.sha256()
+    with storage.open_read(path) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _info_json(
+    name: str, version: str, shards: Mapping[str, list[ShardInfo]], *, encrypted: bool
+) -> dict[str, Any]:
+    return {
         "description": "Images encrypted by lpe." if encrypted else "Images ingested by lpe.",
         "fileFormat": "tfrecord",
         "name": name,
@@ -195,7 +240,6 @@ def write_metadata(
         "supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}},
         "version": version,
     }
-    _write_json(directory, INFO_FILE, info)
 
 
 def _features_json(fmt: RecordFormat, classes: int) -> dict[str, Any]:
@@ -221,8 +265,3 @@ def _features_json(fmt: RecordFormat, classes: int) -> dict[str, Any]:
             }
         },
     }
-
-
-def _write_json(directory: str, name: str, value: Mapping[str, Any]) -> None:
-    text = json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n"
-    storage.write_atomic(storage.join(directory, name), text.encode())

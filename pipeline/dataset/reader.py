@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol, cast
 
 from lpe.pipeline import records, storage
-from lpe.pipeline.dataset.metadata import ShardInfo
+from lpe.pipeline.dataset.manifest import ShardInfo
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
@@ -15,6 +16,7 @@ from lpe.transforms.errors import DataError
 
 BATCH_SIZE = 1024
 """The most images in a batch."""
+_PIECE = 1 << 22
 
 
 class Reader(Protocol):
@@ -49,6 +51,7 @@ class ShardReader:
       examples: how many it must hold.
       classes: number of classes; labels must be below it.
       recorded: its size and checksum, where known.
+      authenticated: what is recorded is covered by a MAC: no damaged record can be left out.
     """
 
     path: str
@@ -56,6 +59,7 @@ class ShardReader:
     examples: int
     classes: int
     recorded: ShardInfo | None = None
+    authenticated: bool = False
 
     def expected(self) -> int:
         """See `Reader`."""
@@ -70,14 +74,8 @@ class ShardReader:
             bad += 1
             on_bad_record(record)
 
-        try:
-            opened = storage.open_read(self.path)
-        except FileNotFoundError:
-            raise DataError(
-                f"{self.path}: this shard is missing; restore it or write the dataset again"
-            ) from None
-        with opened as file:
-            summed = _Summed(file)
+        with self._open() as file:
+            summed = self._summed(file)
             batches = records.decode(
                 cast(BinaryIO, summed),
                 self.format,
@@ -99,10 +97,34 @@ class ShardReader:
                 "again"
             )
         # A record that was skipped as damaged explains another checksum; nothing else does.
-        if self.recorded is not None and not bad and summed.crc32c != self.recorded.crc32c:
+        if not bad or self.authenticated:
+            self._compare(summed)
+
+    def check(self) -> None:
+        """Compares the file with what was recorded of it, for who does not read all batches. Raises DataError."""
+        if self.recorded is not None:
+            with self._open() as file:
+                summed = self._summed(file)
+                while summed.read(_PIECE):
+                    pass
+            self._compare(summed)
+
+    def _open(self) -> BinaryIO:
+        try:
+            return storage.open_read(self.path)
+        except FileNotFoundError:
             raise DataError(
-                f"{self.path}: checksum {summed.crc32c}, {self.recorded.crc32c} was recorded: another file has taken "
-                "its place; restore it or write the dataset again"
+                f"{self.path}: this shard is missing; restore it or write the dataset again"
+            ) from None
+
+    def _summed(self, file: BinaryIO) -> _Summed:
+        return _Summed(file, sha256=self.recorded is not None and self.recorded.sha256 is not None)
+
+    def _compare(self, summed: _Summed) -> None:
+        if self.recorded is not None and summed.checksum != self.recorded.checksum:
+            raise DataError(
+                f"{self.path}: checksum {summed.checksum}, {self.recorded.checksum} was recorded: another file has "
+                "taken its place; restore it or write the dataset again"
             )
 
 
@@ -110,23 +132,27 @@ def file_crc32c(path: str) -> str:
     """CRC32C (8 hex digits) of a file's bytes. Raises FileNotFoundError."""
     crc = 0
     with storage.open_read(path) as file:
-        while piece := file.read(1 << 22):
+        while piece := file.read(_PIECE):
             crc = tfrecord.extend_crc32c(crc, piece)
     return f"{crc:08x}"
 
 
 class _Summed:
-    """A file whose bytes are summed as they are read."""
+    """A file whose bytes are summed as they are read: by SHA-256, or else by CRC32C."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, sha256: bool) -> None:
         self._file = file
+        self._sha256 = hashlib.sha256() if sha256 else None
         self._crc = 0
 
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(size)
-        self._crc = tfrecord.extend_crc32c(self._crc, piece)
+        if self._sha256 is not None:
+            self._sha256.update(piece)
+        else:
+            self._crc = tfrecord.extend_crc32c(self._crc, piece)
         return piece
 
     @property
-    def crc32c(self) -> str:
-        return f"{self._crc:08x}"
+    def checksum(self) -> str:
+        return self._sha256.hexdigest() if self._sha256 is not None else f"{self._crc:08x}"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from lpe.pipeline.dataset.metadata import ShardInfo
+from lpe.pipeline.dataset.manifest import ShardInfo
+from lpe.pipeline.storage.documents import Fields
+
+_FILE = re.compile(r"\w[\w.=-]*", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +28,7 @@ class ShardReceipt:
       images: how many were written, or checked.
       seconds: by phase, what it took in this run.
       kept: an earlier run had finished it.
+      ids: 8 bytes of a hash of each image's id, see `unique_ids`.
     """
 
     split: str
@@ -31,17 +39,40 @@ class ShardReceipt:
     images: int = 0
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     kept: bool = False
+    ids: bytes = b""
 
     def to_json(self) -> dict[str, Any]:
         """The content of the file beside a finished shard. Raises ValueError for a shard that is not finished."""
         if self.shard is None:
             raise ValueError(f"{self.split} shard {self.index}: only a finished shard has a receipt on disk")
-        shard = dataclasses.asdict(self.shard)
-        return {"split": self.split, "index": self.index, "shard": shard, "bad": list(self.bad)}
+        return {
+            "split": self.split,
+            "index": self.index,
+            "shard": dataclasses.asdict(self.shard),
+            "bad": list(self.bad),
+            "ids": base64.b64encode(self.ids).decode(),
+        }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> ShardReceipt:
-        """The receipt of a shard that an earlier run finished; the inverse of `to_json`."""
-        shard = ShardInfo(**value["shard"])
-        bad = tuple(value["bad"])
-        return cls(value["split"], value["index"], shard, bad, images=shard.examples, kept=True)
+    def from_fields(cls, fields: Fields) -> ShardReceipt:
+        """The receipt of a shard that an earlier run finished; the inverse of `to_json`. Raises DataError."""
+        shard = fields.object("shard")
+        info = ShardInfo(
+            shard.text("file", _FILE),
+            shard.integer("examples"),
+            shard.integer("bytes"),
+            shard.text("crc32c", _HEX),
+            shard.text("sha256", _HEX),
+        )
+        try:
+            ids = base64.b64decode(fields.text("ids"), validate=True)
+        except binascii.Error:
+            fields.refuse("'ids' is not base64")
+        if len(ids) != 8 * info.examples:
+            fields.refuse(f"{len(ids)} bytes of ids for {info.examples} examples")
+        bad = tuple(
+            {"where": bad.text("where"), "reason": bad.text("reason")} for bad in fields.objects("bad")
+        )
+        return cls(
+            fields.text("split"), fields.integer("index"), info, bad, images=info.examples, kept=True, ids=ids
+        )

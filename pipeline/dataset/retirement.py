@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.dataset.dataset import committed_versions, open_dataset
 from lpe.pipeline.dataset.layout import INFO_FILE, RETIRED_FILE, WORK_DIRECTORY
-from lpe.transforms.errors import DataError
+from lpe.pipeline.dataset.retired_mark import write_mark
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +40,14 @@ def old_versions(home: str) -> list[OldVersion]:
     versions = []
     for version in committed_versions(home)[:-1]:
         directory = storage.join(home, version)
-        versions.append(OldVersion(directory, open_dataset(directory).num_bytes, _retired(directory)))
+        dataset = open_dataset(directory)
+        versions.append(OldVersion(directory, dataset.num_bytes, dataset.retired))
     return versions
 
 
 def retire(old: OldVersion, replaced_by: str) -> None:
     """Marks a version as replaced by version `replaced_by`; readers that name it still find it."""
-    mark = {"retired": clock.stamp(), "replaced_by": replaced_by}
-    storage.write_atomic(storage.join(old.directory, RETIRED_FILE), (json.dumps(mark) + "\n").encode())
+    write_mark(old.directory, replaced_by)
 
 
 def delete(old: OldVersion) -> None:
@@ -69,13 +68,3 @@ def _withdraw(directory: str) -> None:
     # What a kill leaves half deleted lies where the next job at this home tidies it away.
     aside = storage.join(storage.parent(directory), WORK_DIRECTORY)
     storage.withdraw_directory(directory, last=INFO_FILE, aside=aside)
-
-
-def _retired(directory: str) -> datetime.datetime | None:
-    path = storage.join(directory, RETIRED_FILE)
-    if not storage.exists(path):
-        return None
-    try:
-        return clock.parse_stamp(json.loads(storage.read_bytes(path))["retired"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error!r}); delete it, and the time counts anew") from error

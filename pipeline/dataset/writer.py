@@ -26,10 +26,13 @@ from lpe.pipeline import storage
 from lpe.pipeline.dataset import layout
 from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.dataset.layout import WORK_DIRECTORY
-from lpe.pipeline.dataset.metadata import ShardInfo, write_metadata
+from lpe.pipeline.dataset.manifest import ShardInfo, Sign
+from lpe.pipeline.dataset.metadata import write_metadata
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.dataset.unique_ids import check_unique
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.storage import locks
+from lpe.pipeline.storage.documents import read_document
 from lpe.transforms.errors import DataError
 
 _FIRST_VERSION = "1.0.0"
@@ -42,8 +45,8 @@ class VersionIdentity:
     """What a job will make: two jobs with equal identities give the same bytes.
 
     Attributes:
-      job: fingerprint of the input and all settings (SHA-256, hex).
-      origin: digest of the source that the images came from in the beginning; versions of one home have one.
+      job: fingerprint of the input and all settings (hex), keyed for an encrypted version.
+      origin: stands for the source that the images came from in the beginning; versions of one home have one.
       encrypted: whether ciphertext is written.
       class_names: class i will be called class_names[i].
       format: how records will be laid out.
@@ -112,26 +115,36 @@ class NewVersion:
         return storage.exists(storage.join(self.directory, layout.INFO_FILE))
 
     def finished(self, split: str, index: int) -> ShardReceipt | None:
-        """The receipt of a shard that is complete; None if it is not."""
-        path = self.receipt_path(split, index)
-        if not storage.exists(path):
+        """The receipt of a shard that is complete; None if it is not, or the receipt is damaged."""
+        try:
+            receipt = ShardReceipt.from_fields(
+                read_document(self.receipt_path(split, index), "write the shard again")
+            )
+        except (FileNotFoundError, DataError):
             return None
-        return ShardReceipt.from_json(json.loads(storage.read_bytes(path)))
+        return receipt if (receipt.split, receipt.index) == (split, index) else None
 
-    def commit(self, receipts: list[ShardReceipt], manifest: Mapping[str, Any], splits: list[str]) -> None:
+    def commit(
+        self,
+        receipts: list[ShardReceipt],
+        manifest: Mapping[str, Any],
+        splits: list[str],
+        sign: Sign | None = None,
+    ) -> None:
         """Publishes the version; nothing happens if it was published before.
 
         Args:
           receipts: of all shards, in any order.
           manifest: goes into manifest.json or encryption.json.
           splits: their order in the metadata.
+          sign: makes the MACs of an encrypted version's manifest.
 
         Raises:
-          DataError: another job has published it meanwhile, or finished shards are gone.
+          DataError: another job has published it meanwhile, finished shards are gone, or an id occurs twice.
         """
         if self.is_committed():
-            manifest_of_committed = open_dataset(self.directory).manifest or {}
-            if manifest_of_committed.get("job") != self.identity.job:
+            committed = open_dataset(self.directory).manifest
+            if committed is None or committed.job != self.identity.job:
                 raise DataError(
                     f"{self.directory}: another job has written this version meanwhile; run the same command again"
                 )
@@ -141,6 +154,7 @@ class NewVersion:
             split: [r.shard for r in ordered if r.split == split and r.shard is not None] for split in splits
         }
         self._check_all_there(shards)
+        check_unique(receipt.ids for receipt in ordered)
         # Lost workers leave temporary files; the runner had others do their shards.
         storage.delete_temporary_files(self.data)
         if not self.identity.encrypted:
@@ -158,6 +172,7 @@ class NewVersion:
             shards=shards,
             manifest={**manifest, "bad_records": len(bad)},
             encrypted=self.identity.encrypted,
+            sign=sign,
         )
         storage.publish_directory(self.data, self.directory, last=layout.INFO_FILE)
 
@@ -238,7 +253,7 @@ def _begin(home: str, identity: VersionIdentity) -> NewVersion:
     versions = committed_versions(home)
     for version in reversed(versions):
         existing = open_dataset(storage.join(home, version))
-        if existing.manifest is not None and existing.manifest["job"] == identity.job:
+        if existing.manifest is not None and existing.manifest.job == identity.job:
             return NewVersion(home, version, identity, committed=existing)
         if existing.encrypted != identity.encrypted or existing.origin != identity.origin:
             raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
@@ -262,8 +277,8 @@ def _replace_unfinished(work: str, identity: VersionIdentity) -> None:
     """Deletes another job's work. Raises DataError unless both jobs are restartable."""
     path = storage.join(work, _IDENTITY_FILE)
     if storage.exists(path):
-        recorded = json.loads(storage.read_bytes(path))
-        if not (identity.restartable and recorded["restart"]):
+        remedy = f"delete {work} and run the same command again"
+        if not (identity.restartable and read_document(path, remedy).boolean("restart")):
             raise DataError(
                 f"{work}: an unfinished job with other settings or input; run that one again, or delete this folder"
             )

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import dataclasses
-import hashlib
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.layout import ENCRYPTION_FILE
+from lpe.pipeline.dataset.manifest import MOST_PIXEL_BYTES, is_salt
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry, SealSpec
+from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, LpeError
 from lpe.transforms.image_shape import ImageShape
-from lpe.transforms.keyed import CipherSpec
+from lpe.transforms.keyed import CipherSpec, Scope
+
+_CHECK_VALUE = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_KEYSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceDigests:
+    """The digests of what a dataset was made from, which are hidden: whoever guesses the images could confirm it.
+
+    Attributes:
+      digest: of the images that were encrypted.
+      origin: of the source that they came from in the beginning.
+    """
+
+    digest: str
+    origin: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +48,8 @@ class Encryption:
       check_value: tells the key from others (hex).
       hidden_class_names: with hidden labels, the true class names, encrypted under the key (base64).
       seal: how the encrypted images are sealed; None if they are not.
+      hidden_source: the digests of its source, encrypted under the key (base64); None in format 1.
+      unsealed: whether the images were sealed, and somebody with the data key took them out.
     """
 
     spec: CipherSpec
@@ -36,6 +58,8 @@ class Encryption:
     check_value: str
     hidden_class_names: str | None = None
     seal: SealSpec | None = None
+    hidden_source: str | None = None
+    unsealed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The part of encryption.json that describes the encryption."""
@@ -47,6 +71,8 @@ class Encryption:
             "key": {"name": self.key_name, "id": self.key_id, "check_value": self.check_value},
             "sealed_class_names": self.hidden_class_names,
             "seal": self.seal.to_json() if self.seal is not None else None,
+            "source": self.hidden_source,
+            "unsealed": self.unsealed,
         }
 
     @classmethod
@@ -77,18 +103,33 @@ class Encryption:
         Raises:
           DataError: something is missing or damaged.
         """
+        fields = Fields(value, where, f"restore {ENCRYPTION_FILE}")
+        # The first datasets do not mention a seal, those of format 1 neither of the last two.
+        key = fields.object("key")
+        seal = fields.optional_object("seal") if fields.has("seal") else None
+        hidden_source = fields.optional_text("source") if fields.has("source") else None
+        unsealed = fields.boolean("unsealed") if fields.has("unsealed") else False
+        names = {name: fields.text(name) for name in ("cipher", "salt", "scope")}
+        params = fields.object("params")
+        settings = {name: params.text(name) for name in params.names()}
         try:
-            key, seal = value["key"], value.get("seal")  # older datasets do not mention a seal
-            return cls(
-                spec=CipherSpec(value["cipher"], value["salt"], value["scope"], value["params"]),
-                key_name=key["name"],
-                key_id=int(key["id"]),
-                check_value=key["check_value"],
-                hidden_class_names=value["sealed_class_names"],
-                seal=SealSpec.from_json(seal) if seal is not None else None,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{where}: its encryption.json is damaged ({error!r}); restore it") from error
+            spec = CipherSpec(names["cipher"], names["salt"], cast(Scope, names["scope"]), settings)
+        except LpeError as error:
+            fields.refuse(str(error))
+        version = fields.integer("format_version", 1, 2) if fields.has("format_version") else 1
+        # What was unsealed has the salt that it was sealed with.
+        if not is_salt(spec.salt, version) and not (unsealed and is_salt(spec.salt, 1)):
+            fields.refuse("'salt' is not that of this format")
+        return cls(
+            spec=spec,
+            key_name=key.text("name", _KEYSET_NAME),
+            key_id=key.integer("id"),
+            check_value=key.text("check_value", _CHECK_VALUE),
+            hidden_class_names=fields.optional_text("sealed_class_names"),
+            seal=_seal(seal) if seal is not None else None,
+            hidden_source=hidden_source,
+            unsealed=unsealed,
+        )
 
     def key_ref(self, keystore: str) -> KeyRef:
         """A reference to the key, in the key store at this URI."""
@@ -116,8 +157,19 @@ class Encryption:
         """
         if self.hidden_class_names is None:
             return shown
-        names = json.loads(key.reveal(self.spec.salt, base64.b64decode(self.hidden_class_names)))
-        return tuple(names)
+        names = key.reveal(self.spec.salt, _decoded(self.hidden_class_names), labels.HIDDEN_CLASS_NAMES)
+        return tuple(json.loads(names))
+
+    def source(self, key: DatasetKey) -> SourceDigests | None:
+        """The digests of the dataset's source; None in format 1, where they stand in clear.
+
+        Raises:
+          KeyStoreError: they were changed.
+        """
+        if self.hidden_source is None:
+            return None
+        text = key.reveal(self.spec.salt, _decoded(self.hidden_source), labels.HIDDEN_SOURCE)
+        return SourceDigests(**json.loads(text))
 
     def label_order(self, key: DatasetKey, classes: int) -> list[int]:
         """The order of classes: class i of the owner is class label_order[i] of the dataset."""
@@ -131,6 +183,7 @@ def new_encryption(
     spec: CipherSpec,
     class_names: tuple[str, ...] | None,
     sealed_shape: ImageShape | None,
+    source: SourceDigests,
 ) -> Encryption:
     """Describes an encryption that is about to be made under a key.
 
@@ -139,15 +192,18 @@ def new_encryption(
       spec: cipher, public parameters, scope, salt.
       class_names: the true class names if they are to be hidden, else None.
       sealed_shape: (H, W, C) of the images if they are to be sealed, else None.
+      source: digests of what the images are made from.
     """
-    hidden = None
-    if class_names is not None:
-        text = json.dumps(list(class_names)).encode()
-        hidden = base64.b64encode(key.hide(spec.salt, text)).decode()
+
+    def hide(value: object, context: bytes) -> str:
+        return base64.b64encode(key.hide(spec.salt, json.dumps(value).encode(), context)).decode()
+
+    hidden = None if class_names is None else hide(list(class_names), labels.HIDDEN_CLASS_NAMES)
     seal = None
     if sealed_shape is not None:
         seal = SealSpec(sealed_shape, key.data_key(spec.salt).check_value())
-    return Encryption(spec, key.name, key.id, key.check_value(spec.salt), hidden, seal)
+    hidden_source = hide(dataclasses.asdict(source), labels.HIDDEN_SOURCE)
+    return Encryption(spec, key.name, key.id, key.check_value(spec.salt), hidden, seal, hidden_source)
 
 
 def register_run(keystore: str, directory: str, recorded: Mapping[str, Any]) -> Encryption:
@@ -171,12 +227,16 @@ def register_run(keystore: str, directory: str, recorded: Mapping[str, Any]) -> 
     return encryption
 
 
-def dataset_salt(name: str, version: str, source_digest: str) -> str:
-    """The salt of a dataset (32 hex digits), derived, so that the same job gives the same bytes anywhere.
+def _seal(fields: Fields) -> SealSpec:
+    shape = fields.integers("image_shape", least=1, most=MOST_PIXEL_BYTES)
+    if len(shape) != 3:
+        fields.refuse("'image_shape' is no shape of an image")
+    return SealSpec((shape[0], shape[1], shape[2]), fields.text("check_value", _CHECK_VALUE))
 
-    Args:
-      name: the dataset's, as TFDS has it.
-      version: the dataset's, e.g. `1.0.0`.
-      source_digest: of the plain images that it is made from.
-    """
-    return hashlib.sha256(labels.dataset_salt(name, version, source_digest)).hexdigest()[:32]
+
+def _decoded(text: str) -> bytes:
+    """What a base64 text holds; nothing, which no key reveals, if it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -9,7 +9,9 @@ import numpy as np
 
 from lpe.pipeline.dataset.reader import Reader
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.dataset.unique_ids import ShardIds, check_unique
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
+from lpe.pipeline.engine.failures import JobFailedError, fail_if_any
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records.bad_records import fail
 from lpe.pipeline.sources.task import ShardTask
@@ -25,7 +27,7 @@ class CheckShard:
 
     Attributes:
       restore: makes plain images of what is read.
-      counterparts: the plain shard of each (split, index); None to check ids alone.
+      counterparts: the plain shard of each (split, index); None for no such comparison.
     """
 
     restore: BatchTransform
@@ -39,25 +41,31 @@ class CheckShard:
         """Checks the shard. Raises DataError for what is wrong with it."""
         watch = Stopwatch()
         with watch.measuring("check"):
-            restored = self._restored(task.reader, watch)
+            where = f"{task.split} shard {task.index}"
+            ids = ShardIds(where)
+            restored = self._restored(task.reader, ids, watch)
             if self.counterparts is not None:
-                counterpart = self.counterparts[task.split, task.index]
-                examples = _compare(f"{task.split} shard {task.index}", restored, counterpart)
+                examples = _compare(where, restored, self.counterparts[task.split, task.index])
             else:
-                examples = 0
-                ids: set[str] = set()
-                for batch in restored:
-                    examples += len(batch)
-                    ids.update(batch.ids)
-                if len(ids) != examples:
-                    raise DataError(f"{task.split} shard {task.index}: {examples - len(ids)} ids occur twice")
-        return ShardReceipt(task.split, task.index, None, images=examples, seconds=watch.seconds)
+                examples = sum(len(batch) for batch in restored)
+            digests = ids.digests()
+        return ShardReceipt(task.split, task.index, None, images=examples, seconds=watch.seconds, ids=digests)
 
-    def _restored(self, reader: Reader, watch: Stopwatch) -> Iterator[ImageBatch]:
+    def _restored(self, reader: Reader, ids: ShardIds, watch: Stopwatch) -> Iterator[ImageBatch]:
         for batch in watch.measuring_each("read", reader.batches(fail(_REMEDY))):
             with watch.measuring("transform"):
                 restored = self._restore(batch)
+            ids.add(restored.ids)
             yield restored
+
+
+def check_all(receipts: list[ShardReceipt]) -> None:
+    """The last step of a check: raises JobFailedError if a shard is not right, or an id occurs in two of them."""
+    fail_if_any(receipts)
+    try:
+        check_unique(receipt.ids for receipt in receipts)
+    except DataError as error:
+        raise JobFailedError([str(error)], sum(receipt.images for receipt in receipts)) from error
 
 
 def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> int:

@@ -24,6 +24,7 @@ from apache_beam.transforms.window import GlobalWindows
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.writer import NewVersion
+from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.engine import metrics, runners
 from lpe.pipeline.engine.failures import JobFailedError, fail_if_any, failure_in
 from lpe.pipeline.engine.metrics import JobMetrics, ShardCounters
@@ -222,17 +223,20 @@ class Commit:
       version: what was written.
       manifest: goes into manifest.json or encryption.json.
       splits: their order.
+      signer: makes the MACs of an encrypted version; None for plain data.
     """
 
     version: NewVersion
     manifest: dict[str, object]
     splits: tuple[str, ...]
+    signer: Signer | None = None
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
         """Publishes. Raises JobFailedError, which passes through any runner."""
         fail_if_any(receipts)
         try:
-            self.version.commit(receipts, self.manifest, list(self.splits))
+            sign = self.signer.open() if self.signer is not None else None
+            self.version.commit(receipts, self.manifest, list(self.splits), sign)
         except LpeError as error:
             raise JobFailedError([str(error)], 0) from error
         except OSError as error:

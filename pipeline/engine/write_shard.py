@@ -14,6 +14,7 @@ from lpe.pipeline.dataset import ShardInfo
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion, write_ids
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
 from lpe.pipeline.engine.stopwatch import Stopwatch
@@ -58,16 +59,22 @@ class WriteShard:
             return finished
         bad: list[dict[str, str]] = []
         watch = Stopwatch()
-        shard, ids = self._write(task, self._on_bad_record(task, bad), watch)
+        shard, id_digests, names = self._write(task, self._on_bad_record(task, bad), watch)
         if shard.examples + len(bad) != task.reader.expected():
             raise DataError(
                 f"{task.split} shard {task.index}: {shard.examples} images written and {len(bad)} left out of "
                 f"{task.reader.expected()}; run the same command again"
             )
-        if ids is not None:
-            write_ids(self.version.ids_path(task.split, task.index), ids)
+        if names is not None:
+            write_ids(self.version.ids_path(task.split, task.index), names)
         receipt = ShardReceipt(
-            task.split, task.index, shard, tuple(bad), images=shard.examples, seconds=watch.seconds
+            task.split,
+            task.index,
+            shard,
+            tuple(bad),
+            images=shard.examples,
+            seconds=watch.seconds,
+            ids=id_digests,
         )
         storage.write_atomic(
             self.version.receipt_path(task.split, task.index), json.dumps(receipt.to_json()).encode()
@@ -89,11 +96,14 @@ class WriteShard:
 
     def _write(
         self, task: ShardTask, on_bad_record: OnBadRecord, watch: Stopwatch
-    ) -> tuple[ShardInfo, pa.Table | None]:
+    ) -> tuple[ShardInfo, bytes, pa.Table | None]:
+        """Writes the shard; also the digests of its ids and, for plain data, their original names."""
         identity = self.version.identity
         file_name = shard_name(self.version.name, task.split, task.index, task.count)
         path = storage.join(self.version.data, file_name)
         examples = size = crc = 0
+        sha256 = hashlib.sha256()
+        shard_ids = ShardIds(f"{task.split} shard {task.index}")
         ids: list[str] = []
         origins: list[str] = []
         digests: list[bytes] = []
@@ -106,14 +116,16 @@ class WriteShard:
                     with watch.measuring("check"):
                         digests += _digests(plain)
                 data = records.encode(concealed, identity.format)
+                shard_ids.add(concealed.ids)
                 file.write(data)
+                sha256.update(data)
                 examples += len(batch)
                 size += len(data)
                 crc = tfrecord.extend_crc32c(crc, data)
                 if batch.origins is not None and not identity.encrypted:
                     ids += batch.ids
                     origins += batch.origins
-        shard = ShardInfo(file_name, examples, size, f"{crc:08x}")
+        shard = ShardInfo(file_name, examples, size, f"{crc:08x}", sha256.hexdigest())
         if self._check is not None:
             reader = ShardReader(path, identity.format, examples, len(identity.class_names), shard)
             with watch.measuring("check"):
@@ -121,7 +133,7 @@ class WriteShard:
         table = None
         if origins:
             table = pa.table({"id": ids, "split": [task.split] * len(ids), "name": origins})
-        return shard, table
+        return shard, shard_ids.digests(), table
 
 
 def _read_back(reader: ShardReader, check: BatchFunction, expected: list[bytes]) -> None:

@@ -8,6 +8,7 @@ from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.jobs.write import read_settings
 from lpe.pipeline.keystore import DatasetKey, data_key
 from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.sources.imagefile import DECODER
 from lpe.pipeline.sources.plan import Plan, ReadSpec
 from lpe.transforms import ciphers
 from lpe.transforms.errors import UsageError
@@ -17,7 +18,10 @@ from lpe.transforms.keyed import CipherSpec
 
 def encryption_settings(choice: CipherChoice, key: DatasetKey, read: ReadSpec) -> dict[str, Any]:
     """The settings of an encryption that are part of a job's identity. Raises CipherError for unknown ones."""
+    # Another decoder may give other pixels, which must not meet the same image's key.
+    decoder = {"decoder": DECODER} if choice.scope == "image" else {}
     return {
+        **decoder,
         "cipher": choice.name,
         "params": ciphers.resolve_params(choice.name, choice.params),
         "scope": choice.scope,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
@@ -25,9 +26,16 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
     spec, keystore = spec.on_workers(), spec.path_on_workers(keystore)
     with open_plan(spec.read) as plan:
         encryption = Encryption.of(plan.dataset, "name one as dataset:DIR", spec.read.source)
-        class_names = encryption.class_names(encryption.open_key(keystore), plan.class_names)
+        assert plan.dataset is not None  # it has an encryption
+        key = open_dataset_key(plan.dataset, encryption, keystore)
+        class_names, source = encryption.class_names(key, plan.class_names), encryption.source(key)
         identity = version_identity(
-            spec, plan, {"command": "decrypt"}, class_names=class_names, encrypted=False
+            spec,
+            plan,
+            {"command": "decrypt"},
+            class_names=class_names,
+            encrypted=False,
+            origin=source.origin if source is not None else None,
         )
         with new_version(spec.home, identity) as version:
             return write_version(spec, plan, version, restore=Decrypt(keystore, encryption, len(class_names)))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset import committed_versions, open_dataset
 from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Encrypt
-from lpe.pipeline.encryption.metadata import dataset_salt, new_encryption
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.choice import cipher_spec, encryption_settings, published_class_names, stored_format
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
-from lpe.pipeline.keystore import KeyRef, Registry
+from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms.augment import Augmentation
@@ -36,28 +38,38 @@ def encrypt(
       BusyError: another job writes at the home.
     """
     spec, key = spec.on_workers(), dataclasses.replace(key, keystore=spec.path_on_workers(key.keystore))
-    with open_plan(spec.read) as opened:
+    primary = key.open()
+    with open_plan(spec.read, primary.order_secret) as opened:
         opened.require_plain("decrypt it first")
         runners.check_no_temporary(spec.options(), spec.read.source, opened.temporary)
         plan = augmented.with_copies(opened, augmentation)
         copies = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
         fmt, sealed_shape = stored_format(plan, choice)
-        primary = key.open()
         class_names = published_class_names(plan.class_names, choice)
         settings = {
             "command": "encrypt",
             **encryption_settings(choice, primary, spec.read),
             **copies,
         }
-        identity = version_identity(spec, plan, settings, class_names=class_names, encrypted=True, format=fmt)
+        identity = version_identity(
+            spec,
+            plan,
+            settings,
+            class_names=class_names,
+            encrypted=True,
+            origin=_origin(spec.home, plan.origin, primary, key.keystore),
+            key=primary,
+            format=fmt,
+        )
         registry = Registry(key.keystore)
         with new_version(spec.home, identity) as version:
-            salt = dataset_salt(version.name, version.version, plan.digest)
+            salt = primary.dataset_salt(version.version, identity.job)
             encryption = new_encryption(
                 primary,
                 cipher_spec(choice, salt),
                 plan.class_names if choice.hide_labels else None,
                 sealed_shape,
+                SourceDigests(plan.digest, plan.origin),
             )
             if version.committed is None:
                 registry.record_dataset(key.name, primary.id, version.directory)
@@ -67,7 +79,20 @@ def encrypt(
                 version,
                 conceal=Encrypt(key.keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies},
+                signer=OwnerSigner(key.keystore, encryption),
             )
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
+
+
+def _origin(home: str, digest: str, key: DatasetKey, keystore: str) -> str:
+    """What stands for the source with this digest: as in the newest version of the home, if that came from it too."""
+    if committed_versions(home):
+        existing = open_dataset(home)
+        if existing.encrypted:
+            encryption = Encryption.of(existing, "")
+            source = encryption.source(open_dataset_key(existing, encryption, keystore))
+            if digest == (existing.origin if source is None else source.origin):
+                return existing.origin
+    return key.public_origin(digest)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import Registry
 from lpe.pipeline.keystore.data_key import check_output
@@ -51,7 +52,7 @@ def export_data_key(dataset: str, keystore: str, name: str, output: str) -> Expo
     encryption = None if data.encryption is None else Encryption.from_json(data.encryption, data.directory)
     if encryption is None or encryption.seal is None or encryption.key_name != name:
         raise DataError(f"{data.directory}: not sealed under a key of {name!r}; name a dataset that is")
-    key = encryption.open_key(keystore).data_key(encryption.spec.salt)
+    key = open_dataset_key(data, encryption, keystore).data_key(encryption.spec.salt)
     check_output(output)
     # First the log: there must be no copy of which it says nothing.
     Registry(keystore).log(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
-from lpe.pipeline.encryption.metadata import Encryption, dataset_salt, new_encryption
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
 from lpe.pipeline.jobs.choice import cipher_spec, encryption_settings, published_class_names, stored_format
 from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
@@ -34,9 +35,11 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
         assert plan.dataset is not None  # it has an encryption
         choice = changed_cipher(old, change)
         primary = KeyRef(keystore, old.key_name).open()
+        # Before anything is concluded from what the dataset says of itself, such as the key that it needs.
+        old_key = open_dataset_key(plan.dataset, old, keystore)
         if old.key_id == primary.id and not changes_cipher(old, change):
             return JobResult(plan.dataset, skipped=True, seconds=0.0)
-        true_names = old.class_names(old.open_key(keystore), plan.class_names)
+        true_names = old.class_names(old_key, plan.class_names)
         fmt, sealed_shape = stored_format(plan, choice)
         copies = {} if plan.dataset.augmentation is None else {"augmentation": plan.dataset.augmentation}
         class_names = published_class_names(true_names, choice)
@@ -46,12 +49,24 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
             **copies,
         }
         identity = version_identity(
-            spec, plan, settings, class_names=class_names, encrypted=True, format=fmt, restartable=True
+            spec,
+            plan,
+            settings,
+            class_names=class_names,
+            encrypted=True,
+            key=primary,
+            format=fmt,
+            restartable=True,
         )
         with new_version(spec.home, identity, locked=True) as version:
-            salt = dataset_salt(version.name, version.version, plan.digest)
+            salt = primary.dataset_salt(version.version, identity.job)
+            source = old.source(old_key) or SourceDigests(plan.digest, plan.origin)
             encryption = new_encryption(
-                primary, cipher_spec(choice, salt), true_names if choice.hide_labels else None, sealed_shape
+                primary,
+                cipher_spec(choice, salt),
+                true_names if choice.hide_labels else None,
+                sealed_shape,
+                source,
             )
             if version.committed is None:
                 Registry(keystore).record_dataset(old.key_name, primary.id, version.directory)
@@ -64,6 +79,7 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
                 conceal=Encrypt(keystore, encryption, len(class_names)),
                 check=Decrypt(keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies, "reencrypted_from": origin},
+                signer=OwnerSigner(keystore, encryption),
             )
 
 

@@ -18,12 +18,13 @@ from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset, reti
 from lpe.pipeline.dataset.layout import INFO_FILE
 from lpe.pipeline.dataset.retirement import OldVersion
 from lpe.pipeline.dataset.writer import hold_home
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs.reencrypt import changes_cipher, write_reencrypted
 from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
 from lpe.pipeline.sources.plan import ReadSpec
-from lpe.transforms.errors import BusyError, DataError
+from lpe.transforms.errors import BusyError, DataError, KeyStoreError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,9 +191,9 @@ def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = N
         _log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
         lock.check()  # before anything is taken away
-        retired = _retire(registry, name, home)
+        retired = _retire(registry, name, home, keystore)
         deleted = _delete_expired(home, policy.retire_after)
-        registry.forget_versions(name, home, _keys_of_versions(home))
+        registry.forget_versions(name, home, _keys_of_versions(home, keystore))
     reason = due.reason if due.reason is not None else "under the primary key already"
     return Outcome(result, reason, rotated, retired, deleted, tuple(stale))
 
@@ -271,9 +272,9 @@ def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
         )
 
 
-def _retire(registry: Registry, name: str, home: str) -> tuple[str, ...]:
+def _retire(registry: Registry, name: str, home: str, keystore: str) -> tuple[str, ...]:
     newest = committed_versions(home)[-1]
-    keys = _keys_of_versions(home)
+    keys = _keys_of_versions(home, keystore)
     marked = []
     for old in retirement.old_versions(home):
         if old.retired is None:
@@ -298,11 +299,18 @@ def _delete_expired(home: str, after: datetime.timedelta | None) -> tuple[str, .
     return tuple(deleted)
 
 
-def _keys_of_versions(home: str) -> dict[str, int]:
-    """The key of every version that is there."""
-    keys = {}
+def _keys_of_versions(home: str, keystore: str) -> dict[str, int | None]:
+    """The key of every version that is there; None where its key is gone, so that nobody can tell.
+
+    Raises:
+      DataError: a version is not what its owner wrote: a key that it does not name would be destroyed.
+    """
+    keys: dict[str, int | None] = {}
     for version in committed_versions(home):
-        encryption = open_dataset(storage.join(home, version)).encryption
-        if encryption is not None:
-            keys[version] = int(encryption["key"]["id"])
+        dataset = open_dataset(storage.join(home, version))
+        if dataset.encryption is not None:
+            try:
+                keys[version] = open_dataset_key(dataset, Encryption.of(dataset, ""), keystore).id
+            except KeyStoreError:
+                keys[version] = None
     return keys

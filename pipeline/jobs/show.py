@@ -13,6 +13,7 @@ from PIL import Image
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs import grid
@@ -122,7 +123,7 @@ def _draw_decrypted(
     data: Dataset, encryption: Encryption, keystore: str, batches: list[ImageBatch]
 ) -> tuple[Image.Image, tuple[Column, ...]]:
     """Draws images and their ciphertexts, which are unsealed first, under their true class names."""
-    key = encryption.open_key(keystore)
+    key = open_dataset_key(data, encryption, keystore)
     if encryption.seal is not None:
         data_key = key.data_key(encryption.spec.salt)
         batches = [data_key.unseal(batch, encryption.seal.image_shape) for batch in batches]

@@ -114,8 +114,7 @@ class JobResult:
     @property
     def bad_records(self) -> int:
         """Images that were left out because they cannot be read."""
-        manifest = self.dataset.manifest or {}
-        return int(manifest.get("bad_records", 0))
+        return self.dataset.manifest.bad_records if self.dataset.manifest is not None else 0
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json` that jobs have in common; see DESIGN."""

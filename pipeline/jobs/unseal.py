@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from lpe.pipeline.dataset.writer import new_version
+from lpe.pipeline.encryption.authentication import DataKeySigner, check_under_data_key
 from lpe.pipeline.encryption.batch_transforms import Unseal
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
+from lpe.pipeline.keystore import load_data_key
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms.errors import DataError
 
@@ -27,15 +29,23 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
     """
     spec, data_key = spec.on_workers(), spec.path_on_workers(data_key)
     with open_plan(spec.read) as plan:
-        if plan.dataset is None or plan.dataset.encryption is None or plan.dataset.seal is None:
+        if plan.dataset is None or plan.dataset.encryption is None or not plan.dataset.sealed:
             raise DataError(f"{spec.read.source}: not a sealed dataset of lpe's; name one as dataset:DIR")
         sealed = Encryption.of(plan.dataset, "name a sealed one")
         assert sealed.seal is not None
         open_seal = Unseal(data_key, sealed.seal, plan.dataset.directory)
         open_seal.open()  # the wrong key is refused before anything is begun
-        unsealed = dataclasses.replace(sealed, seal=None)
+        check_under_data_key(plan.dataset, load_data_key(data_key))
+        unsealed = dataclasses.replace(sealed, seal=None, unsealed=True)
         identity = version_identity(
             spec, plan, {"command": "unseal"}, class_names=plan.class_names, encrypted=True
         )
         with new_version(spec.home, identity) as version:
-            return write_version(spec, plan, version, conceal=open_seal, manifest=unsealed.to_json())
+            return write_version(
+                spec,
+                plan,
+                version,
+                conceal=open_seal,
+                manifest=unsealed.to_json(),
+                signer=DataKeySigner(data_key),
+            )

@@ -9,12 +9,13 @@ from typing import Any
 
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import Reader
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.engine import runners, shard_pipeline
 from lpe.pipeline.engine.beam_options import beam_options
-from lpe.pipeline.engine.check_shard import CheckShard
-from lpe.pipeline.engine.failures import ShardsFailedError, fail_if_any
+from lpe.pipeline.engine.check_shard import CheckShard, check_all
+from lpe.pipeline.engine.failures import ShardsFailedError
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import plan_dataset
@@ -60,9 +61,9 @@ def verify(
 ) -> Verification:
     """Reads every record of a dataset and checks what can be checked.
 
-    Always: metadata, sizes, checksums, counts, labels, unique ids within a shard. With a key store:
-    that the key is the dataset's, and that every sealed image opens. With `against`: that every image,
-    decrypted if need be, equals the one of that plain dataset.
+    Always: metadata, sizes, checksums, counts, labels, unique ids. With a key store: that the key is the dataset's,
+    that its owner wrote every file, and that every sealed image opens. With `against`: that every image,
+    decrypted if need be, and every class name equals the one of that plain dataset.
 
     Args:
       path: a dataset home or version directory.
@@ -82,24 +83,34 @@ def verify(
     against = None if against is None else runners.on_workers(options, against)
     data = open_dataset(path)
     restore: BatchTransform = Identity()
+    class_names = data.class_names
     if data.encryption is not None:
         encryption = Encryption.of(data, "")
         if keystore is not None:
-            encryption.open_key(keystore)
+            key = open_dataset_key(data, encryption, keystore)
+            class_names = encryption.class_names(key, class_names)
             if against is not None or encryption.seal is not None:
                 restore = Decrypt(keystore, encryption, len(data.class_names))
         elif against is not None:
             raise DataError(
                 f"{data.directory}: comparing an encrypted dataset needs its key; pass --keystore"
             )
-    plain = None if against is None else _counterparts(data, open_dataset(against))
+    plain = None
+    if against is not None:
+        plain_data = open_dataset(against)
+        if plain_data.class_names != class_names:
+            raise DataError(
+                f"{data.directory} and {plain_data.directory} have other class names; name the dataset that was "
+                "encrypted"
+            )
+        plain = _counterparts(data, plain_data)
     plan = plan_dataset(data)
     problems: tuple[str, ...] = ()
     metrics = None
     # A shard without a failure was read to its end and held what it must.
     examples = plan.examples
     try:
-        metrics = shard_pipeline.run(plan.tasks, CheckShard(restore, plain), fail_if_any, options)
+        metrics = shard_pipeline.run(plan.tasks, CheckShard(restore, plain), check_all, options)
     except ShardsFailedError as error:
         problems, examples = tuple(error.reasons), error.images
         if error.count > len(problems):

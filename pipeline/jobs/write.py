@@ -11,11 +11,13 @@ from typing import Any
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
+from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
 from lpe.pipeline.engine import shard_pipeline
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.engine.write_shard import WriteShard
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
+from lpe.pipeline.keystore import DatasetKey
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.sources.plan import Plan, ReadSpec
 
@@ -30,21 +32,27 @@ def version_identity(
     *,
     class_names: tuple[str, ...],
     encrypted: bool,
+    origin: str | None = None,
+    key: DatasetKey | None = None,
     format: RecordFormat | None = None,
     restartable: bool = False,
 ) -> VersionIdentity:
-    """The identity of what a job makes of its input.
+    """The identity of what a job makes of its input: everything that decides which bytes come out.
 
     Args:
       settings: what, besides the input and the dataset's name, makes this job another than others; JSON values.
       class_names, encrypted: as the dataset will have them.
+      origin: what will stand for the first source of the images; None for what stands for it in the input.
+      key: the key that images are encrypted under: the published fingerprint is keyed, so that nobody can confirm a
+        guess at the input.
       format: how images are stored; None for how they are read.
       restartable: see `VersionIdentity`.
     """
     described = {"name": storage.base_name(spec.home.rstrip("/")), "source": plan.digest, **settings}
+    fingerprint = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return VersionIdentity(
-        job=hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest(),
-        origin=plan.origin,
+        job=fingerprint if key is None else key.public_fingerprint(fingerprint),
+        origin=origin or plan.origin,
         encrypted=encrypted,
         class_names=class_names,
         format=format or plan.output_format(),
@@ -70,6 +78,7 @@ def write_version(
     conceal: BatchTransform | None = None,
     check: BatchTransform | None = None,
     manifest: Mapping[str, Any] | None = None,
+    signer: Signer | None = None,
 ) -> JobResult:
     """Writes and commits a version, unless this very job has committed it before.
 
@@ -78,6 +87,7 @@ def write_version(
       version: from `new_version`, whose block is not left yet.
       restore, conceal, check: see `WriteShard`; by default images stay as they are.
       manifest: goes into manifest.json or encryption.json, besides what all jobs record.
+      signer: makes the MACs of an encrypted version.
 
     Raises:
       ShardsFailedError: shards could not be done.
@@ -87,18 +97,16 @@ def write_version(
     started = time.monotonic()
     if version.committed is not None:
         return JobResult(version.committed, skipped=True, seconds=time.monotonic() - started)
-    recorded: dict[str, Any] = {
-        "job": version.identity.job,
-        "source_digest": plan.digest,
-        "origin": plan.origin,
-        **(manifest or {}),
-    }
+    recorded: dict[str, Any] = {"job": version.identity.job, "origin": version.identity.origin}
+    if not version.identity.encrypted:
+        recorded["source_digest"] = plan.digest
+    recorded.update(manifest or {})
     if plan.dataset is not None and plan.dataset.augmentation is not None:
         recorded["augmentation"] = plan.dataset.augmentation  # its splits are copied like all others
     metrics = shard_pipeline.run(
         plan.tasks,
         WriteShard(restore or Identity(), conceal or Identity(), check, version, spec.skip_bad_records),
-        shard_pipeline.Commit(version, recorded, plan.splits),
+        shard_pipeline.Commit(version, recorded, plan.splits, signer),
         spec.options(),
         processes=spec.processes,
         watch=_watch(spec.progress, version, plan) if spec.progress is not None else None,

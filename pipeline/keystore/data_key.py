@@ -1,8 +1,8 @@
 """The seal: each image of a dataset under AES-256-GCM, with a data key of that dataset alone.
 
 This is the real cryptography around the learnable layer. A sealed image is nonce (12 bytes), ciphertext, tag (16
-bytes), with `lpe/v1/sealed|SALT|ID` as associated data: it opens only in its own dataset and under its own id.
-Labels and ids are not sealed. Nonces are random, so that two sealings of one image differ; what they open to
+bytes), with `lpe/v2/sealed|SALT|LABEL|ID` as associated data: it opens only in its own dataset, under its own id and
+label, which themselves are not hidden. Nonces are random, so that two sealings of one image differ; what they open to
 does not. The data key opens the seal, gives the learnable ciphertext, and is of no use against that.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tink import aead, proto_keyset_format, secret_key_access
 from tink.proto import aes_gcm_pb2, tink_pb2
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.manifest import is_salt
 from lpe.pipeline.keystore.reading import parse_fields, read_file
 from lpe.transforms import labels
 from lpe.transforms.batch import ImageBatch
@@ -52,12 +53,6 @@ class SealSpec:
         """The field `seal` of encryption.json."""
         return {"image_shape": list(self.image_shape), "check_value": self.check_value}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> SealSpec:
-        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if something is missing."""
-        height, width, channels = value["image_shape"]
-        return cls((int(height), int(width), int(channels)), str(value["check_value"]))
-
 
 def sealed_shape(image_shape: ImageShape) -> ImageShape:
     """The shape (1, 1, bytes) in which sealed images of this shape travel and are stored."""
@@ -87,6 +82,11 @@ class DataKey(NotPicklable):
         digest = hmac.digest(self._secret, labels.data_key_check(self.salt), "sha256")
         return digest[:_CHECK_BYTES].hex()
 
+    def mac(self, message: bytes) -> str:
+        """HMAC-SHA256 (hex) of a dataset's manifest, under a key made from this one for that alone."""
+        key = hmac.digest(self._secret, labels.data_key_mac(self.salt), "sha256")
+        return hmac.digest(key, message, "sha256").hex()
+
     def verify(self, seal: SealSpec, directory: str) -> None:
         """Checks that a dataset was sealed with this key.
 
@@ -105,8 +105,8 @@ class DataKey(NotPicklable):
     def seal(self, batch: ImageBatch) -> ImageBatch:
         """The batch with its images sealed, under fresh nonces: uint8 [N,H,W,C] -> uint8 [N,1,1,H·W·C + 28]."""
         sealed = np.empty((len(batch), *sealed_shape(image_shape_of(batch.images))), np.uint8)
-        for i, (image_id, image) in enumerate(zip(batch.ids, batch.images, strict=True)):
-            context = labels.sealed_image(self.salt, image_id)
+        for i, (image_id, label, image) in enumerate(_examples(batch)):
+            context = self._context(image_id, label)
             sealed[i, 0, 0] = np.frombuffer(self._aead.encrypt(image.tobytes(), context), np.uint8)
         return batch.replace_images(sealed)
 
@@ -117,9 +117,9 @@ class DataKey(NotPicklable):
           DataError: an image was changed, or is not in its place.
         """
         images = np.empty((len(batch), *image_shape), np.uint8)
-        for i, (image_id, sealed) in enumerate(zip(batch.ids, batch.images, strict=True)):
+        for i, (image_id, label, sealed) in enumerate(_examples(batch)):
             try:
-                data = self._aead.decrypt(sealed.tobytes(), labels.sealed_image(self.salt, image_id))
+                data = self._aead.decrypt(sealed.tobytes(), self._context(image_id, label))
                 images[i] = np.frombuffer(data, np.uint8).reshape(image_shape)
             except (tink.TinkError, ValueError) as error:
                 raise DataError(
@@ -127,6 +127,12 @@ class DataKey(NotPicklable):
                     "the dataset from a copy"
                 ) from error
         return batch.replace_images(images)
+
+    def _context(self, image_id: str, label: int) -> bytes:
+        """The associated data of a sealed image."""
+        if is_salt(self.salt, 1):
+            return labels.sealed_image_of_format_1(self.salt, image_id)
+        return labels.sealed_image(self.salt, image_id, label)
 
     def export(self, path: str, dataset: str) -> None:
         """Writes the key to a file of mode 0600, for whoever trains on the dataset.
@@ -180,6 +186,11 @@ def load_data_key(path: str) -> DataKey:
     except Exception:  # ours, Tink's, protobuf's and ValueError
         # Their words may quote the file, which is a secret: they are not repeated.
         raise KeyStoreError(f"{path}: not a data key of lpe's; ask the dataset's owner for it") from None
+
+
+def _examples(batch: ImageBatch) -> Iterator[tuple[str, int, np.ndarray]]:
+    """The id, label and image of each example."""
+    return zip(batch.ids, batch.labels.tolist(), batch.images, strict=True)
 
 
 def _handle(secret: bytes) -> tink.KeysetHandle:

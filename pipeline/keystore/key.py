@@ -16,6 +16,7 @@ from lpe.transforms.not_picklable import NotPicklable
 
 _CHECK_BYTES = 16
 _AES_SIV_BYTES = 64
+_DIGEST_BYTES = 32
 
 
 class DatasetKey(NotPicklable):
@@ -79,27 +80,48 @@ class DatasetKey(NotPicklable):
         """The key that seals the images of the dataset with this salt, and no other."""
         return DataKey(self.compute(labels.data_key(salt), KEY_BYTES), salt)
 
-    def hide(self, salt: str, text: bytes) -> bytes:
+    def public_fingerprint(self, fingerprint: str) -> str:
+        """What is published in place of a job's fingerprint (hex), so that nobody can confirm a guess at its input."""
+        return self.compute(labels.job(fingerprint), _DIGEST_BYTES).hex()
+
+    def dataset_salt(self, version: str, job: str) -> str:
+        """The salt (64 hex digits) of the version that a job writes; `job` is its public fingerprint."""
+        return self.compute(labels.dataset_salt(version, job), _DIGEST_BYTES).hex()
+
+    def public_origin(self, digest: str) -> str:
+        """What is published in place of the digest of the source that images came from (hex)."""
+        return self.compute(labels.origin(digest), _DIGEST_BYTES).hex()
+
+    def order_secret(self, digest: str) -> bytes:
+        """The secret by which the files of the folder with this digest are put in order, 32 bytes."""
+        return self.compute(labels.keyed_order(digest), _DIGEST_BYTES)
+
+    def mac(self, salt: str, message: bytes) -> str:
+        """HMAC-SHA256 (hex) of a dataset's manifest, under a key made from this one for that dataset alone."""
+        return hmac.digest(self.compute(labels.dataset_mac(salt), _DIGEST_BYTES), message, "sha256").hex()
+
+    def hide(self, salt: str, text: bytes, context: bytes) -> bytes:
         """Encrypts a small text, such as class names: AES-SIV (RFC 5297), deterministic and authenticated.
 
         Args:
           salt: the dataset's; the text is revealed under the same salt only.
           text: what to hide.
+          context: a label that says what it is.
         """
-        hidden: bytes = self._siv(salt).encrypt_deterministically(text, labels.HIDDEN_CLASS_NAMES)
+        hidden: bytes = self._siv(salt).encrypt_deterministically(text, context)
         return hidden
 
-    def reveal(self, salt: str, hidden: bytes) -> bytes:
+    def reveal(self, salt: str, hidden: bytes, context: bytes) -> bytes:
         """The inverse of `hide`.
 
         Raises:
-          KeyStoreError: the hidden text was changed, or is of another key or dataset.
+          KeyStoreError: the hidden text was changed, or is of another key, dataset or context.
         """
         try:
-            text: bytes = self._siv(salt).decrypt_deterministically(hidden, labels.HIDDEN_CLASS_NAMES)
+            text: bytes = self._siv(salt).decrypt_deterministically(hidden, context)
         except tink.TinkError as error:
             raise KeyStoreError(
-                "the sealed class names were damaged or changed; restore encryption.json from a copy"
+                "what encryption.json hides was damaged or changed; restore it from a copy"
             ) from error
         return text
 

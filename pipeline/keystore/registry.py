@@ -98,7 +98,7 @@ class Registry:
         Returns:
           By key id: what is recorded, then what was found below the roots besides.
         """
-        by_key = {key_id: uses(key_id, record) for key_id, record in self.metadata(name).keys.items()}
+        by_key = {key_id: uses(record) for key_id, record in self.metadata(name).keys.items()}
         for root in roots:
             for key_id, versions in versions_under(root, name).items():
                 known = {use.place for use in by_key.setdefault(key_id, [])}
@@ -109,8 +109,8 @@ class Registry:
         """The registered runs, still there, that learned from the dataset version with this salt."""
         return [
             use.place
-            for key_id, record in self.metadata(name).keys.items()
-            for use in uses(key_id, record)
+            for record in self.metadata(name).keys.values()
+            for use in uses(record)
             if use.kind == "run" and use.found and record.runs[use.place] == salt
         ]
 
@@ -128,13 +128,13 @@ class Registry:
             if not _is_logged(change.log, event, details):
                 self._files.log_event(change, event, **details)
 
-    def forget_versions(self, name: str, home: str, kept: dict[str, int]) -> None:
+    def forget_versions(self, name: str, home: str, kept: Mapping[str, int | None]) -> None:
         """Forgets, and logs as deleted, the versions of a dataset that are gone.
 
         Args:
           name: the keyset.
           home: the dataset's home; the caller holds its lock.
-          kept: the versions that are there, and the key that each is under.
+          kept: the versions that are there, and the key that each is under; None where that cannot be told.
         """
         absolute_home = storage.absolute(home)
         existing = {storage.join(absolute_home, version): key_id for version, key_id in kept.items()}
@@ -142,7 +142,8 @@ class Registry:
             key_id: [
                 version
                 for version in record.datasets
-                if storage.parent(version) == absolute_home and existing.get(version) != key_id
+                if storage.parent(version) == absolute_home
+                and (version not in existing or existing[version] not in (None, key_id))
             ]
             for key_id, record in self.metadata(name).keys.items()
         }

@@ -168,7 +168,7 @@ class KeyStore:
         Refuses a key that a recorded dataset or training run needs, unless `force`.
         """
         with self._files.changing(name) as change:
-            needed = uses(key_id, change.meta.key(key_id))
+            needed = uses(change.meta.key(key_id))
             if needed and not force:
                 remedy = (
                     "re-encrypt or delete that first" if any(use.found for use in needed) else "look for it"
@@ -270,5 +270,5 @@ def _unused(opened: OpenKeyset, without: Callable[[Use], bool]) -> list[int]:
         if key.status != tink_pb2.DESTROYED
         and key.key_id != opened.keyset.primary_key_id
         and opened.meta.key(key.key_id).used
-        and all(without(use) for use in uses(key.key_id, opened.meta.key(key.key_id)))
+        and all(without(use) for use in uses(opened.meta.key(key.key_id)))
     ]

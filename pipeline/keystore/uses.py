@@ -33,14 +33,12 @@ class Use:
         return f"{self.kind} {self.place}" + ("" if self.found else " (not found)")
 
 
-def uses(key_id: int, record: KeyRecord) -> list[Use]:
-    """What needs the key. A version that was encrypted under another one in the end is none of them."""
-    needed_by = []
-    for version in record.datasets:
-        committed = storage.exists(storage.join(version, INFO_FILE))
-        key = _key_of(version)
-        if not committed or key is None or key[1] == key_id:
-            needed_by.append(Use("dataset", version, committed))
+def uses(record: KeyRecord) -> list[Use]:
+    """What needs the key: all that is recorded. What a version says may be an adversary's, and frees no key."""
+    needed_by = [
+        Use("dataset", version, storage.exists(storage.join(version, INFO_FILE)))
+        for version in record.datasets
+    ]
     needed_by += [Use("run", run, storage.exists(storage.join(run, RUN_FILE))) for run in record.runs]
     return needed_by
 

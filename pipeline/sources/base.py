@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from lpe.pipeline.records.bad_records import OnBadRecord
+from lpe.pipeline.sources.limits import DEFAULT, Limits
 from lpe.pipeline.sources.splits import Positions
 from lpe.transforms.image_shape import ImageShape
 
@@ -23,16 +24,18 @@ ImageSize = tuple[int, int] | Literal["same", "any"]
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
-    """The size and channels in which image files are read.
+    """The size and channels in which image files are read, and the limits on what that may cost.
 
     Attributes:
       image_size: `"same"`: all images must have one size, another is a bad record;
         `"any"`: every image keeps its size; `(height, width)`: crop to that aspect and resize.
       grey: one channel instead of three.
+      limits: see `Limits`.
     """
 
     image_size: ImageSize = "same"
     grey: bool = False
+    limits: Limits = DEFAULT
 
     @property
     def channels(self) -> int:
@@ -124,6 +127,13 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def digest(self) -> str:
         """SHA-256 (hex) of the source's content: other bytes, another digest."""
+
+    def arrange(self, secret: bytes) -> None:  # noqa: B027  (most sources have an order of their own)
+        """Puts images that have no order of their own into one that only who knows `secret` can tell; before `slice`.
+
+        Args:
+          secret: 32 bytes.
+        """
 
     @abc.abstractmethod
     def slice(self, split: str, positions: AnyPositions) -> Slice:

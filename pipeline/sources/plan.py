@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import ShardReader
@@ -15,6 +16,7 @@ from lpe.pipeline.sources.splits import cut, shard_bounds
 from lpe.pipeline.sources.task import ShardTask, SliceReader
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.labels import unkeyed_order
 
 RECORD_BYTES = 100
 """Bytes of a record besides its image, at most, unless names are kept as ids."""
@@ -93,11 +95,15 @@ class Plan:
 
 
 @contextlib.contextmanager
-def open_plan(spec: ReadSpec, *, digest: bool = True) -> Iterator[Plan]:
+def open_plan(
+    spec: ReadSpec, order: Callable[[str], bytes] | None = None, *, digest: bool = True
+) -> Iterator[Plan]:
     """Opens and plans an input; its tasks can be read while the block lasts.
 
     Args:
       spec: what to read.
+      order: makes the secret by which images without an order of their own are put in order, from the source's digest;
+        None for an order that whoever has all images can tell.
       digest: whether to compute the digest of a source, which may take reading all that is there.
 
     Raises:
@@ -108,13 +114,17 @@ def open_plan(spec: ReadSpec, *, digest: bool = True) -> Iterator[Plan]:
     if kind == "dataset":
         if spec.options != ReadOptions() or spec.keep_ids or spec.validation_fraction is not None:
             raise UsageError(
-                f"{spec.source}: a dataset is read as it is; image size, ids and the validation split are "
+                f"{spec.source}: a dataset is read as it is; image size, limits, ids and the validation split are "
                 "decided when it is ingested"
             )
         yield dataclasses.replace(plan_dataset(open_dataset(place)), source=spec.source)
         return
     with open_source(spec.source, spec.options) as source:
-        yield _plan_source(source, spec, source.digest() if digest else "")
+        content = source.digest() if digest else ""
+        source.arrange(
+            order(content) if order is not None else hashlib.sha256(unkeyed_order(content)).digest()
+        )
+        yield _plan_source(source, spec, content)
 
 
 def plan_dataset(data: Dataset) -> Plan:
@@ -125,7 +135,12 @@ def plan_dataset(data: Dataset) -> Plan:
         paths = data.shard_paths(split)
         for i, (path, examples) in enumerate(zip(paths, info.shard_lengths, strict=True)):
             reader = ShardReader(
-                path, data.format, examples, len(data.class_names), recorded[i] if recorded else None
+                path,
+                data.format,
+                examples,
+                len(data.class_names),
+                recorded[i] if recorded else None,
+                authenticated=data.authenticated,
             )
             tasks.append(ShardTask(split, i, len(paths), reader))
     if not any(task.reader.expected() for task in tasks):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.sources.plan import Plan
 from lpe.transforms.batch import ImageBatch
@@ -24,6 +25,8 @@ def examples(plan: Plan, split: str | None) -> Iterator[ImageBatch]:
         raise DataError(f"no split {wanted!r}; there is {', '.join(plan.splits)}")
     for task in plan.tasks:
         if task.split == wanted:
+            if isinstance(task.reader, ShardReader):
+                task.reader.check()  # its last bytes may never be read
             for batch in task.reader.batches(fail(REPLACE_OR_SKIP)):
                 for i in range(len(batch)):
                     part = slice(i, i + 1)

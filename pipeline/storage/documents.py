@@ -174,6 +174,24 @@ def read_document(path: str, remedy: str, error: type[LpeError] = DataError) -> 
     return parse_document(content, path, remedy, error)
 
 
+def read_content(path: str, remedy: str, error: type[LpeError] = DataError) -> bytes:
+    """The bytes of a file of at most `MOST_BYTES`, which must be there.
+
+    Args:
+      path: the file.
+      remedy, error: see `Fields`.
+    """
+    fields = Fields({}, path, remedy, error)
+    try:
+        with open_read(path) as file:
+            content = file.read(MOST_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError):
+        raise error(f"{path}: missing; {remedy}") from None
+    if len(content) > MOST_BYTES:
+        fields.refuse(f"larger than {MOST_BYTES >> 20} MB")
+    return content
+
+
 def parse_document(content: bytes, where: str, remedy: str, error: type[LpeError] = DataError) -> Fields:
     """Parses one JSON object, of at most `MOST_BYTES`, in which no field has two values.
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 import os
 import shutil
@@ -129,9 +130,9 @@ class Bench:
             name = layout.shard_name("pictures", "train", index, len(bounds))
             storage.write_atomic(f"{directory}/{name}", data)
             crc = f"{tfrecord.extend_crc32c(0, data):08x}"
-            shards.append(ShardInfo(name, stop - start, len(data), crc))
+            shards.append(ShardInfo(name, stop - start, len(data), crc, hashlib.sha256(data).hexdigest()))
         names = {"name": "pictures", "version": "1.0.0", "class_names": tuple("0123456789")}
-        made = {"shards": {"train": shards}, "manifest": {"job": "", "origin": "random"}}
+        made = {"shards": {"train": shards}, "manifest": {"job": "", "origin": "random", "bad_records": 0}}
         write_metadata(str(directory), **names, fmt=fmt, **made, encrypted=False)
         return directory
 

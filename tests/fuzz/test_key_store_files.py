@@ -69,7 +69,11 @@ def secret(whole) -> list[bytes]:
     """What a message must not hold."""
     keystore = str(whole / "keys")
     data_key = json.loads((whole / "data-key.json").read_text())["keyset"]["key"][0]["keyData"]["value"]
-    keys = [*prf_keys(keystore, "patients").values(), kek_key(keystore)[-32:], base64.b64decode(data_key)[-32:]]
+    keys = [
+        *prf_keys(keystore, "patients").values(),
+        kek_key(keystore)[-32:],
+        base64.b64decode(data_key)[-32:],
+    ]
     return [needle for key in keys for needle in needles(key)]
 
 
@@ -246,7 +250,13 @@ def test_a_damaged_lease_ends_in_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", [*(text for text in HOSTILE_TEXTS if not re.fullmatch(r"\w{1,100}", text, re.ASCII)), "kek", "KEK", "a\n"]
+    "text",
+    [
+        *(text for text in HOSTILE_TEXTS if not re.fullmatch(r"\w{1,100}", text, re.ASCII)),
+        "kek",
+        "KEK",
+        "a\n",
+    ],
 )
 def test_no_name_of_a_keyset_leads_out_of_the_store(root, text):
     before = sorted(path for path in root.rglob("*"))

@@ -7,7 +7,7 @@ import numpy as np
 from lpe.pipeline import records
 from lpe.pipeline.dataset import ShardInfo
 from lpe.pipeline.dataset.layout import shard_name
-from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.metadata import file_sha256, write_metadata
 from lpe.pipeline.dataset.reader import file_crc32c
 from lpe.transforms.batch import ImageBatch
 
@@ -16,7 +16,7 @@ ENCRYPTION = {
     "cipher": "lpe-100",
     "params": {"chain": "raster", "channels": "shared"},
     "scope": "dataset",
-    "salt": "00" * 16,
+    "salt": "00" * 32,
     "key": {"name": "patients", "id": 17, "check_value": "ab" * 16},
     "sealed_class_names": None,
 }
@@ -45,8 +45,8 @@ def write_dataset(home, splits=None, *, encryption=None, class_names=CLASSES, sh
             path = directory / shard_name("toy", split, i, shards)
             batch = ImageBatch([f"{split}-{j:07d}" for j in part], images[part], labels[part])
             path.write_bytes(records.encode(batch, fmt))
-            size, crc = path.stat().st_size, file_crc32c(str(path))
-            written[split].append(ShardInfo(path.name, len(part), size, crc))
+            size, crc, sha256 = path.stat().st_size, file_crc32c(str(path)), file_sha256(str(path))
+            written[split].append(ShardInfo(path.name, len(part), size, crc, sha256))
     write_metadata(
         str(directory),
         name="toy",
@@ -54,7 +54,8 @@ def write_dataset(home, splits=None, *, encryption=None, class_names=CLASSES, sh
         class_names=class_names,
         fmt=fmt,
         shards=written,
-        manifest={"origin": "0" * 64, **(encryption or {})},
+        manifest={"job": "0" * 64, "origin": "0" * 64, "bad_records": 0, **(encryption or {})},
         encrypted=encryption is not None,
+        sign=(lambda message: {"key": "00" * 32, "data_key": None}) if encryption is not None else None,
     )
     return str(home)

@@ -36,8 +36,13 @@ KNOWN = [
     ("lpe/v1/seal", labels.HIDDEN_CLASS_NAMES, b"lpe/v1/seal"),
     (
         "lpe/v1/sealed|SALT|IMAGE-ID",
-        labels.sealed_image("5a17", "Zoë"),
+        labels.sealed_image_of_format_1("5a17", "Zoë"),
         b"lpe/v1/sealed|5a17|Zo\xc3\xab",
+    ),
+    (
+        "lpe/v2/sealed|SALT|LABEL|IMAGE-ID",
+        labels.sealed_image("5a17", "Zoë", 3),
+        b"lpe/v2/sealed|5a17|3|Zo\xc3\xab",
     ),
     (
         "lpe/v2/keyset/NAME|KEK-URI",
@@ -46,11 +51,14 @@ KNOWN = [
     ),
     ("lpe/v1/keyset/NAME", labels.unbound_keyset("patients"), b"lpe/v1/keyset/patients"),
     ("lpe/v1/log/NAME", labels.audit_log("patients"), b"lpe/v1/log/patients"),
-    (
-        "lpe/v1/salt|NAME|VERSION|SOURCE-DIGEST",
-        labels.dataset_salt("cifar10", "1.0.0", "d19e57"),
-        b"lpe/v1/salt|cifar10|1.0.0|d19e57",
-    ),
+    ("lpe/v2|job|FINGERPRINT", labels.job("f1"), b"lpe/v2|job|f1"),
+    ("lpe/v2|salt|VERSION|JOB", labels.dataset_salt("1.0.0", "a0b"), b"lpe/v2|salt|1.0.0|a0b"),
+    ("lpe/v2|origin|DIGEST", labels.origin("d19e57"), b"lpe/v2|origin|d19e57"),
+    ("lpe/v2|order|DIGEST", labels.keyed_order("d19e57"), b"lpe/v2|order|d19e57"),
+    ("lpe/v2/order|DIGEST", labels.unkeyed_order("d19e57"), b"lpe/v2/order|d19e57"),
+    ("lpe/v2/source", labels.HIDDEN_SOURCE, b"lpe/v2/source"),
+    ("lpe/v2|mac|SALT", labels.dataset_mac("5a17"), b"lpe/v2|mac|5a17"),
+    ("lpe/v2|data-key-mac|SALT", labels.data_key_mac("5a17"), b"lpe/v2|data-key-mac|5a17"),
     (
         "lpe/v1/augment|SEED|COPY|IMAGE-ID",
         labels.augmented_copy(7, 2, "train-0000042"),

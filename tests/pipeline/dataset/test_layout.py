@@ -12,8 +12,28 @@ from lpe.transforms.errors import DataError
 
 def test_shards_are_named_as_tfds_names_them():
     assert layout.shard_name("cifar10", "train", 3, 8) == "cifar10-train.tfrecord-00003-of-00008"
-    template = "{SPLIT}/{DATASET}.{FILEFORMAT}-{SHARD_INDEX}-of-{NUM_SHARDS}"
-    assert layout.shard_name("a", "test", 0, 1, template) == "test/a.tfrecord-00000-of-00001"
+    template = "{SPLIT}.{DATASET}.{FILEFORMAT}-{SHARD_INDEX}-of-{NUM_SHARDS}"
+    assert layout.is_file_template(template)
+    assert layout.shard_name("a", "test", 0, 1, template) == "test.a.tfrecord-00000-of-00001"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "../{SPLIT}",
+        "{SPLIT}/a",
+        "{SPLIT:>2000000000}",
+        "{SPLIT!r}",
+        "{SPLIT.__class__}",
+        "{}",
+        "{0}",
+        "{X}",
+        "{",
+    ],
+)
+def test_templates_that_could_name_another_file_are_refused(template):
+    assert not layout.is_file_template(template)
 
 
 @given(st.integers(1, 10_000), st.data())

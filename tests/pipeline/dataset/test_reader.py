@@ -89,7 +89,7 @@ def test_a_whole_shard_of_another_dataset_is_refused(reader):
     other = batch("train", 0, 50)
     Path(reader.path).write_bytes(records.encode(other.replace_images(other.images + 1), reader.format))
     with pytest.raises(
-        DataError, match=r"checksum \w{8}, \w{8} was recorded: another file has taken its place"
+        DataError, match=r"checksum \w{64}, \w{64} was recorded: another file has taken its place"
     ):
         ids(reader)
     assert len(ids(dataclasses.replace(reader, recorded=None))) == 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo, committed_versions, open_dataset
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity, hold_home, new_version, write_ids
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.transforms.batch import ImageBatch
@@ -25,18 +27,21 @@ FORMAT = RecordFormat((2, 2, 3), "raw", 3)
 IDENTITY = VersionIdentity("a" * 64, "origin", False, ("cat", "dog"), FORMAT)
 
 
-def write(version: NewVersion, split: str, index: int, count: int, *, ids: bool = True) -> ShardReceipt:
+def write(version: NewVersion, split: str, index: int, count: int) -> ShardReceipt:
     """One shard of three images, with its receipt."""
     names = [f"{split}-{3 * index + i:07d}" for i in range(3)]
     pixels = np.full((3, 2, 2, 3), index, np.uint8)
     data = records.encode(ImageBatch(names, pixels, np.arange(3) % 2), FORMAT)
     file = shard_name(version.name, split, index, count)
     storage.write_atomic(storage.join(version.data, file), data)
-    if ids:
-        table = pa.table({"id": names, "split": [split] * 3, "name": [f"{name}.png" for name in names]})
-        write_ids(version.ids_path(split, index), table)
-    shard = ShardInfo(file, 3, len(data), f"{tfrecord.extend_crc32c(0, data):08x}")
-    receipt = ShardReceipt(split, index, shard, images=3)
+    table = pa.table({"id": names, "split": [split] * 3, "name": [f"{name}.png" for name in names]})
+    write_ids(version.ids_path(split, index), table)
+    crc, sha256 = f"{tfrecord.extend_crc32c(0, data):08x}", hashlib.sha256(data).hexdigest()
+    ids = ShardIds(split)
+    ids.add(names)
+    receipt = ShardReceipt(
+        split, index, ShardInfo(file, 3, len(data), crc, sha256), images=3, ids=ids.digests()
+    )
     storage.write_atomic(version.receipt_path(split, index), json.dumps(receipt.to_json()).encode())
     return receipt
 
@@ -111,6 +116,27 @@ def test_finished_shards_are_found_again(home):
         assert again.finished("train", 1) is None
 
 
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"split": "train", "index": 0}', '{"split": "test", "index": 0}']
+)
+def test_a_damaged_receipt_counts_as_none(home, content):
+    version = killed(home)
+    Path(version.receipt_path("train", 0)).write_text(content)
+    with new_version(home, IDENTITY) as again:
+        assert again.finished("train", 0) is None
+        make_receipts = [write(again, "train", index, 2) for index in range(2)]
+        commit(again, make_receipts, ["train"])
+
+
+def test_an_id_in_two_shards_is_not_published(home):
+    with new_version(home, IDENTITY) as version:
+        receipts = [write(version, "train", index, 2) for index in range(2)]
+        receipts[1] = dataclasses.replace(receipts[1], ids=receipts[1].ids[:-8] + receipts[0].ids[:8])
+        with pytest.raises(DataError, match="1 ids occur in more than one shard"):
+            commit(version, receipts, ["train"])
+        assert not version.is_committed()
+
+
 def test_work_without_a_finished_shard_goes(home):
     killed(home, shards=0)
     assert not Path(home).exists()
@@ -162,7 +188,7 @@ def test_skipped_records_are_listed(home):
         commit(version, [receipt], ["train"])
     lines = Path(home, "1.0.0", "bad_records.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"where": "a.png", "reason": "cut off"}]
-    assert open_dataset(home).manifest["bad_records"] == 1
+    assert open_dataset(home).manifest.bad_records == 1
 
 
 @pytest.mark.parametrize("place", ["file", "version", "junk"])

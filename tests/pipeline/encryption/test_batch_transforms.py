@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt, Identity
-from lpe.pipeline.encryption.metadata import Encryption, new_encryption
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
 from lpe.pipeline.keystore import KeyStore
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, KeyStoreError
@@ -25,7 +26,8 @@ BATCH = ImageBatch(
 def encryption(keystore: str, scope: str, *, hide: bool, seal: bool) -> Encryption:
     key = KeyStore(keystore).open("patients")
     names = ("cat", "dog", "eel") if hide else None
-    return new_encryption(key, CipherSpec("lpe-100", "salt", scope), names, (4, 4, 3) if seal else None)
+    spec = CipherSpec("lpe-100", "5a" * 32, scope)
+    return new_encryption(key, spec, names, (4, 4, 3) if seal else None, SourceDigests("d1", "d2"))
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image"])
@@ -62,6 +64,14 @@ def test_another_key_is_refused_when_it_is_opened(keystore, tmp_path):
 def test_a_changed_sealed_image_does_not_open(keystore):
     described = encryption(keystore, "dataset", hide=False, seal=True)
     sealed = Encrypt(keystore, described, 3).open()(BATCH)
-    sealed.images[2, 0, 0, 20] ^= 1
-    with pytest.raises(DataError, match="sealed image train-0000002 does not open"):
-        Decrypt(keystore, described, 3).open()(sealed)
+    decrypt = Decrypt(keystore, described, 3).open()
+    changed = sealed.images.copy()
+    changed[2, 0, 0, 20] ^= 1
+    others = {
+        "images": changed,
+        "labels": np.where(np.arange(6) == 2, 0, sealed.labels),
+        "ids": [*sealed.ids[:2], "train-0000009", *sealed.ids[3:]],
+    }
+    for field, value in others.items():
+        with pytest.raises(DataError, match=r"sealed image train-000000[29] does not open"):
+            decrypt(dataclasses.replace(sealed, **{field: value}))

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from typing import Any
 
 import pytest
 
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.encryption.metadata import Encryption, dataset_salt, new_encryption, register_run
+from lpe.pipeline.dataset.manifest import Manifest
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption, register_run
 from lpe.pipeline.keystore import KeyStore, Registry, Use
 from lpe.pipeline.records import RecordFormat
 from lpe.transforms.errors import DataError, KeyStoreError
 from lpe.transforms.keyed import CipherSpec
 
-SPEC = CipherSpec("lpe-100", salt="ab")
+SALT = "ab" * 32
+SPEC = CipherSpec("lpe-100", salt=SALT)
+SOURCE = SourceDigests("d1", "d2")
 NAMES = ("cat", "dog")
 
 
 @pytest.fixture
 def encryption(keystore) -> Encryption:
     """Of a sealed dataset with hidden class names."""
-    return new_encryption(KeyStore(keystore).open("patients"), SPEC, NAMES, (8, 8, 3))
+    return new_encryption(KeyStore(keystore).open("patients"), SPEC, NAMES, (8, 8, 3), SOURCE)
 
 
-def dataset(manifest: dict[str, Any] | None) -> Dataset:
+def dataset(content: dict[str, Any] | None) -> Dataset:
+    manifest = None
+    if content is not None:
+        content = {"format_version": 2, **content}
+        manifest = Manifest("encryption.json", 2, "j", "o", 0, {}, {}, (8, 8, 3), None, content, {})
     return Dataset(
         "/enc/a/1.0.0",
         "a",
@@ -41,9 +47,10 @@ def dataset(manifest: dict[str, Any] | None) -> Dataset:
 
 def test_the_description_is_read_as_it_was_written(encryption):
     written = json.loads(json.dumps(encryption.to_json()))
-    assert list(written) == ["cipher", "params", "scope", "salt", "key", "sealed_class_names", "seal"]
-    assert Encryption.from_json(written, "here") == encryption
-    assert Encryption.of(dataset({**written, "shards": {}}), "encrypt it") == encryption
+    assert list(written)[:7] == ["cipher", "params", "scope", "salt", "key", "sealed_class_names", "seal"]
+    assert list(written)[7:] == ["source", "unsealed"]
+    assert Encryption.from_json({"format_version": 2, **written}, "here") == encryption
+    assert Encryption.of(dataset(written), "encrypt it") == encryption
 
 
 def test_plain_data_has_no_encryption():
@@ -53,10 +60,13 @@ def test_plain_data_has_no_encryption():
 
 @pytest.mark.parametrize("missing", ["cipher", "salt", "scope", "params", "key", "sealed_class_names"])
 def test_a_damaged_description_is_refused(encryption, missing):
-    value = encryption.to_json()
-    del value[missing]
-    with pytest.raises(DataError, match=r"^/enc/a/1\.0\.0: its encryption\.json is damaged .*; restore it"):
-        Encryption.of(dataset(value), "encrypt it")
+    described = dataset(encryption.to_json())
+    assert described.manifest is not None
+    del described.manifest.content[missing]  # type: ignore[attr-defined]
+    with pytest.raises(
+        DataError, match=rf"^/enc/a/1\.0\.0: damaged \(no field '{missing}'\); restore encryption\.json"
+    ):
+        Encryption.of(described, "encrypt it")
 
 
 def test_class_names_are_hidden_under_the_key(keystore, encryption):
@@ -64,7 +74,7 @@ def test_class_names_are_hidden_under_the_key(keystore, encryption):
     assert encryption.hidden_class_names is not None
     assert "cat" not in json.dumps(encryption.to_json())
     assert encryption.class_names(key, ("0", "1")) == NAMES
-    assert encryption.label_order(key, 2) == key.label_order("ab", 2)
+    assert encryption.label_order(key, 2) == key.label_order(SALT, 2)
     shown = dataclasses.replace(encryption, hidden_class_names=None)
     assert (shown.class_names(key, NAMES), shown.label_order(key, 2)) == (NAMES, [0, 1])
 
@@ -77,7 +87,7 @@ def test_another_key_of_the_same_id_is_refused(keystore, encryption):
 
 
 def test_a_run_is_registered_under_the_key_that_it_recorded(keystore, encryption, tmp_path):
-    recorded = encryption.to_json()
+    recorded = {"format_version": 2, **encryption.to_json()}
     assert register_run(keystore, str(tmp_path / "run"), recorded) == encryption
     uses = Registry(keystore).uses("patients", [])
     assert uses == {encryption.key_id: [Use("run", str(tmp_path / "run"), False)]}
@@ -87,5 +97,16 @@ def test_a_run_is_registered_under_the_key_that_it_recorded(keystore, encryption
     assert Registry(keystore).uses("patients", []) == uses
 
 
-def test_the_salt_depends_on_name_version_and_source():
-    assert dataset_salt("a", "1.0.0", "d") == hashlib.sha256(b"lpe/v1/salt|a|1.0.0|d").hexdigest()[:32]
+def test_the_digests_of_the_source_are_hidden_under_the_key(keystore, encryption):
+    key = encryption.open_key(keystore)
+    assert encryption.source(key) == SOURCE
+    assert "d1" not in json.dumps(encryption.to_json()["source"])
+    swapped = dataclasses.replace(encryption, hidden_source=encryption.hidden_class_names)
+    with pytest.raises(KeyStoreError, match="was damaged or changed"):
+        swapped.source(key)
+
+
+@pytest.mark.parametrize("salt", ["ab", "AB" * 32, "ab" * 16, "ab" * 33])
+def test_a_salt_of_another_format_is_refused(encryption, salt):
+    with pytest.raises(DataError, match="'salt' is not that of this format"):
+        Encryption.of(dataset({**encryption.to_json(), "salt": salt}), "encrypt it")

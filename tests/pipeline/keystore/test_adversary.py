@@ -41,7 +41,9 @@ def test_a_keyset_and_its_metadata_contradict_the_log(lpe, keystore, evil, tmp_p
         lambda: KeyStore(keystore).accept("patients"),
         lambda: Registry(keystore).record_dataset("patients", key, "/enc/s/1.0.0"),
     ):
-        with pytest.raises(KeyStoreError, match=r"log\.jsonl: the keyset was made under .* kek\.json, and its"):
+        with pytest.raises(
+            KeyStoreError, match=r"log\.jsonl: the keyset was made under .* kek\.json, and its"
+        ):
             change()
     words = ("encrypt", "--source", "synthetic:70", "--output", tmp_path / "enc" / "s", "--key", "patients")
     refused = lpe(*words, "--keystore", keystore)
@@ -60,7 +62,9 @@ def test_a_key_that_came_without_an_entry_is_a_problem_and_is_not_made_good(lpe,
     key = KeyStore(keystore).keys("patients")[0].id
     shown = lpe("keys", "log", "patients", "--keystore", keystore, "--json")
     assert f"key {key} is enabled and the log says nothing" in shown.json["problems"]
-    with pytest.raises(KeyStoreError, match=f"key {key} is enabled and the log says nothing; restore .*--accept"):
+    with pytest.raises(
+        KeyStoreError, match=f"key {key} is enabled and the log says nothing; restore .*--accept"
+    ):
         KeyStore(keystore).rotate("patients")
     assert b"late" not in log.read_bytes()
 
@@ -87,7 +91,7 @@ def test_all_files_of_a_keyset_under_another_key_are_refused_where_the_owner_nam
     monkeypatch.setenv("LPE_KEK", f"{keystore}/kek.json")
     KeyStore(keystore).open("patients")
     substitute(evil, keystore, *SUFFIXES)
-    with pytest.raises(KeyStoreError, match=rf"evil/kek\.json: not the key-encryption key that LPE_KEK names"):
+    with pytest.raises(KeyStoreError, match=r"evil/kek\.json: not the key-encryption key that LPE_KEK names"):
         KeyStore(keystore).open("patients")
     refused = lpe("keys", "list", "patients", "--keystore", keystore)
     assert (refused.code, len(refused.err.splitlines())) == (1, 1)

@@ -42,11 +42,29 @@ def test_label_order_is_a_permutation_and_hiding_is_authenticated(keystore):
     key = KeyStore(keystore).open("patients")
     assert sorted(key.label_order("ab", 100)) == list(range(100))
     assert key.label_order("ab", 100) != key.label_order("cd", 100)
-    hidden = key.hide("ab", b"cats and dogs")
-    assert key.reveal("ab", hidden) == b"cats and dogs"
-    assert hidden == key.hide("ab", b"cats and dogs")
+    hidden = key.hide("ab", b"cats and dogs", b"names")
+    assert key.reveal("ab", hidden, b"names") == b"cats and dogs"
+    assert hidden == key.hide("ab", b"cats and dogs", b"names")
     for damaged in (hidden[:-1], bytes([hidden[0] ^ 1]) + hidden[1:], b""):
-        with pytest.raises(KeyStoreError, match="sealed"):
-            key.reveal("ab", damaged)
-    with pytest.raises(KeyStoreError, match="sealed"):
-        key.reveal("cd", hidden)
+        with pytest.raises(KeyStoreError, match="hides was damaged"):
+            key.reveal("ab", damaged, b"names")
+    for salt, context in (("cd", b"names"), ("ab", b"source")):
+        with pytest.raises(KeyStoreError, match="hides was damaged"):
+            key.reveal(salt, hidden, context)
+
+
+def test_what_is_published_of_a_job_is_keyed_and_kept_apart(keystore, tmp_path):
+    key = KeyStore(keystore).open("patients")
+    values = [
+        key.public_fingerprint("f"),
+        key.public_origin("f"),
+        key.dataset_salt("1.0.0", "f"),
+        key.mac("f", b""),
+    ]
+    values.append(key.order_secret("f").hex())
+    assert len({*values}) == 5
+    assert all(len(value) == 64 for value in values)
+    KeyStore(str(tmp_path / "other")).create("patients")
+    other = KeyStore(str(tmp_path / "other")).open("patients")
+    assert other.public_fingerprint("f") not in values
+    assert key.dataset_salt("1.0.1", "f") != key.dataset_salt("1.0.0", "f")

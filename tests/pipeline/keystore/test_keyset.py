@@ -44,7 +44,9 @@ def test_a_keyset_cannot_be_passed_off_under_another_name_or_kek(keystore, tmp_p
 def test_a_keyset_is_bound_to_the_uri_of_its_kek(keystore):
     meta = Path(keystore) / "patients.meta.json"
     meta.write_text(meta.read_text().replace('"kek.json"', f'"{keystore}/kek.json"'))
-    with pytest.raises(KeyStoreError, match=r"patients\.json: cannot be opened .*the URI of that was changed"):
+    with pytest.raises(
+        KeyStoreError, match=r"patients\.json: cannot be opened .*the URI of that was changed"
+    ):
         KeyStore(keystore).open("patients")
 
 

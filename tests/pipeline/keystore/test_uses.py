@@ -17,11 +17,12 @@ def commit(version: Path, name: str, key_id: int) -> str:
     return str(version)
 
 
-def test_a_version_under_another_key_in_the_end_is_no_use(tmp_path):
+def test_a_version_that_is_recorded_is_a_use_whatever_it_says_of_its_key(tmp_path):
     mine, other = commit(tmp_path / "a" / "1.0.0", "k", 1), commit(tmp_path / "a" / "1.0.1", "k", 2)
     record = KeyRecord(datasets=[mine, other, str(tmp_path / "gone")], runs={str(tmp_path / "run"): "salt"})
-    assert uses(1, record) == [
+    assert uses(record) == [
         Use("dataset", mine, True),
+        Use("dataset", other, True),
         Use("dataset", str(tmp_path / "gone"), False),
         Use("run", str(tmp_path / "run"), False),
     ]
@@ -30,7 +31,7 @@ def test_a_version_under_another_key_in_the_end_is_no_use(tmp_path):
 def test_a_version_whose_key_cannot_be_read_counts_as_a_use(tmp_path):
     version = commit(tmp_path / "a" / "1.0.0", "k", 2)
     (Path(version) / ENCRYPTION_FILE).write_text("{")
-    assert uses(1, KeyRecord(datasets=[version])) == [Use("dataset", version, True)]
+    assert uses(KeyRecord(datasets=[version])) == [Use("dataset", version, True)]
 
 
 def test_versions_below_a_root_are_found_by_their_keyset(tmp_path):
