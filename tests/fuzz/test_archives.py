@@ -22,10 +22,9 @@ from tests.fuzz.trial import check_line, trial
 from tests.pipeline.sources import images
 from tests.pipeline.sources.hostile import tar_header
 
-FILES = {
-    f"{'ab'[i % 2]}/{'long' * 40 * (i == 3)}é{i}.png": images.encoded(images.pixels(i, (2, 2, 3)))
-    for i in range(4)
-}
+NAMES = ["a/é0.png", "b/1.png", "a/2.png", f"b/{'long' * 40}.png"]
+FILES = {name: images.encoded(images.pixels(i, (2, 2, 3))) for i, name in enumerate(NAMES)}
+KINDS = [b"0", b"\0", b"1", b"5", b"7", b"L", b"K", b"x", b"g", b"X", b"S", b"D"]
 LIMITS = Limits(pixels=10_000, members=1000, unpacked_bytes=1 << 24)
 
 

@@ -254,10 +254,10 @@ PICKLES = {
 @pytest.mark.parametrize("data", PICKLES.values(), ids=PICKLES)
 def test_what_costs_too_much_is_refused_soon(tmp_path, data):
     files = folder(tmp_path / "c", data)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DataError, match=r"data_batch_1: .*; get the archive again") as refusal:
         CifarSource(str(files))
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
     assert len(str(refusal.value)) < 500
 
 

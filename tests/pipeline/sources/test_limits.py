@@ -178,3 +178,16 @@ def test_many_members_take_little_memory(tmp_path):
     megabytes, seconds, _ = cost_of(f"folder:{tmp_path / 'd.tar'}")
     assert megabytes < 50
     assert seconds < 20
+
+
+def test_limits_are_raised_on_the_command_line_and_change_nothing_else(tmp_path, lpe):
+    files = {f"{'ab'[i % 2]}/{i}.png": images.encoded(images.pixels(i)) for i in range(10)}
+    archive = images.pack(files, tmp_path / "d.tar.gz")
+    command = ("ingest", "--source", f"folder:{archive}", "--output", tmp_path / "plain" / "d")
+    for option, limit in (("--max-pixels", 63), ("--max-members", 9), ("--max-unpacked-bytes", 1000)):
+        refused = lpe(*command, option, limit)
+        assert refused.code == 1
+        assert f"raise that with lpe ingest {option}" in " ".join(refused.err.split())
+    assert lpe(*command, "--json").json["status"] == "ok"
+    raised = lpe(*command, "--max-pixels", 64, "--max-members", 10, "--max-unpacked-bytes", 100_000, "--json")
+    assert raised.json["status"] == "skipped"  # it is the same job
