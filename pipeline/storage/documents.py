@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from lpe.transforms.errors import DataError, LpeError
 MOST_BYTES = 256 << 20
 """The largest document that is read: the manifest of a dataset of a million shards."""
 _MOST_INTEGER = 2**63 - 1
+_MOST_NUMBER = sys.float_info.max
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
@@ -89,10 +91,11 @@ class Fields:
         )
 
     def number(self, name: str) -> float:
-        """A number, whole or not."""
+        """A finite number, whole or not."""
         value = self._get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.refuse(f"{_shown(name)} must be a number, not {_shown(value)}")
+        # 1e999 is read as infinity, and a whole number may be too large for a float.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST_NUMBER:
+            self.refuse(f"{_shown(name)} must be a finite number, not {_shown(value)}")
         return float(value)
 
     def boolean(self, name: str) -> bool:

@@ -19,7 +19,7 @@ from tests.train.datasets import toy_images, write_dataset
     [
         (lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:], "damaged"),
         (lambda data: data[:-7], "cut off"),
-        (lambda data: b"", "0 records, .* were written"),
+        (lambda data: b"", "0 bytes cannot hold the (67|20) records"),
     ],
     ids=["flipped bit", "torn", "empty"],
 )
