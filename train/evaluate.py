@@ -15,6 +15,7 @@ from lpe.transforms.errors import DataError
 
 # What decides how images are encrypted: where one of these differs, the network sees noise.
 _BINDING = ("cipher", "params", "scope", "salt")
+_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +100,15 @@ def check_fits(run: Run, dataset: Dataset) -> None:
         )
     if run.class_names != dataset.class_names:
         raise DataError(
-            f"this model's classes are {', '.join(run.class_names)}; those of {where} are "
-            f"{', '.join(dataset.class_names)}; evaluate on a dataset with the same classes in the same order"
+            f"this model's classes are {_listed(run.class_names)}; those of {where} are "
+            f"{_listed(dataset.class_names)}; evaluate on a dataset with the same classes in the same order"
         )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """The first names, for a message."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(name[:40] for name in names[:_SHOWN]) + more
 
 
 def _binding(encryption: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from lpe.pipeline.dataset.layout import NAME, VERSION
 from lpe.pipeline.dataset.metadata import MOST_CLASSES
 from lpe.pipeline.records.batches import MOST_IMAGE_BYTES
 from lpe.pipeline.storage.documents import Fields, read_document
@@ -23,6 +25,8 @@ FORMAT_VERSION = 1
 RUN_FILE = "run.json"  # written last: a run without it is not finished
 MODEL_FILE = "model.keras"
 SPEC_FILE = "spec.json"  # written first
+_WORDS = re.compile(r"[a-z0-9+-]{1,100}", re.ASCII)
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,9 +142,9 @@ def load_run(path: str) -> Run:
     _check_spec(spec)
     return Run(
         directory=path,
-        model=record.text("model"),
+        model=record.text("model", _WORDS),
         spec=spec.raw(),
-        dataset={name: dataset.text(name) for name in ("name", "version")},
+        dataset={"name": dataset.text("name", NAME), "version": dataset.text("version", VERSION)},
         class_names=_class_names(record),
         image_shape=_image_shape(record),
         encryption=_encryption(record),
@@ -174,7 +178,7 @@ def _remedy(directory: str) -> str:
 
 def _check_spec(spec: Fields) -> None:
     """Refuses a spec without what loading the network needs."""
-    spec.text("front_end")
+    spec.text("front_end", _WORDS)
     if spec.text("precision") not in get_args(backend.Precision):
         spec.refuse("an unknown precision")
 
@@ -199,11 +203,11 @@ def _encryption(record: Fields) -> Mapping[str, Any] | None:
     if encryption is None:
         return None
     for name in ("cipher", "scope", "salt"):
-        encryption.text(name)
+        encryption.text(name, _WORDS)
     params, key = encryption.object("params"), encryption.object("key")
     if params.has("chain"):
-        params.text("chain")
-    key.text("name")
+        params.text("chain", _WORDS)
+    key.text("name", _KEY_NAME)
     key.integer("id")
-    key.text("check_value")
+    key.text("check_value", _WORDS)
     return encryption.raw()

@@ -54,7 +54,7 @@ class BestAttack:
         """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
         attack = value.optional_text("attack")
         if attack is not None and attack not in {known.name for known in attacks.all_attacks()}:
-            value.refuse(f"there is no attack {attack!a}")
+            value.refuse("there is no such attack")
         figures = {name: value.number(name) for name in ("psnr", "ssim", "exact", "floor")}
         return cls(attack, value.integer("images"), **figures)
 

@@ -48,12 +48,12 @@ class TrialResult:
         """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
         kind = line.text("kind")
         if kind not in KINDS:
-            line.refuse(f"there is no kind {kind!a}")
+            line.refuse("there is no such kind of network")
         trial = Trial(
             line.text("cipher"), cast(Kind, kind), line.text("front_end"), line.integer("seed", 0, 2**32 - 1)
         )
         if line.text("run") != trial.directory:
-            line.refuse(f"'run' must be {trial.directory!a}")
+            line.refuse("'run' is not the directory of such a network")
         return cls(
             trial,
             share(line, "accuracy"),
