@@ -227,6 +227,7 @@ def training_input(
     """
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
+    shards.check_lengths(dataset, "train")
     lengths = dataset.splits["train"].shard_lengths
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
@@ -269,6 +270,6 @@ def evaluation_input(
     Raises:
       DataError: no such split, or images that are sealed, on another machine or of several shapes.
     """
-    dataset.shard_paths(split)
+    shards.check_lengths(dataset, split)
     everything = Selection(dataset.splits[split].shard_lengths)
     return Examples(dataset, (split,), everything, batch_size, cache_bytes=cache_bytes)

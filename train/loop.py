@@ -160,13 +160,6 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     if origin is not None:
         check_origin(origin, dataset, model=spec.model, front_end=spec.front_end)
     settings = _settings(spec, dataset, origin)
-    directory = Path(spec.output)
-    if _claim(directory, settings):
-        return TrainResult.of(load_run(spec.output), skipped=True)
-    backend.prepare(spec.seed, spec.precision)
-    from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
-
-    model = _fresh_model(spec, dataset, origin)
     inputs = training_input(
         dataset,
         batch_size=spec.recipe.batch_size,
@@ -174,6 +167,13 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
         validation_fraction=spec.validation_fraction,
         images=spec.images,
     )
+    directory = Path(spec.output)
+    if _claim(directory, settings):
+        return TrainResult.of(load_run(spec.output), skipped=True)
+    backend.prepare(spec.seed, spec.precision)
+    from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
+
+    model = _fresh_model(spec, dataset, origin)
     state = RunState(directory)
     finished = state.recover()
     if not finished and spec.front_end != front_ends.NONE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -16,6 +17,11 @@ from lpe.pipeline.records.bad_records import BadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
+
+_MOST_EXAMPLES_A_BYTE = 65
+"""A record has 16 bytes at least, which gzip makes up to 1,032 times smaller."""
+_SMALL = 1 << 16
+"""Bytes of a file so small that reading it to the end says what is wrong with it."""
 
 
 def image_shape(dataset: Dataset) -> ImageShape:
@@ -34,6 +40,22 @@ def image_shape(dataset: Dataset) -> ImageShape:
             f"{dataset.directory}: its images differ in shape; ingest them with --image-size to train on them"
         )
     return dataset.image_shape
+
+
+def check_lengths(dataset: Dataset, split: str) -> None:
+    """Checks, before memory is taken for them, that a split's shards can hold as many examples as metadata say.
+
+    Raises:
+      DataError: a shard is far too small, or as `image_shape` does.
+    """
+    image_shape(dataset)
+    paths = dataset.shard_paths(split)
+    for path, examples in zip(paths, dataset.splits[split].shard_lengths, strict=True):
+        size = Path(path).stat().st_size if Path(path).exists() else 0
+        if examples > max(size, _SMALL) * _MOST_EXAMPLES_A_BYTE:
+            raise DataError(
+                f"{path}: too small for {examples} examples; restore it or write the dataset again"
+            )
 
 
 def is_held_out(position: np.ndarray, fraction: float) -> np.ndarray:
