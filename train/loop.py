@@ -167,6 +167,13 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     if origin is not None:
         check_origin(origin, dataset, model=spec.model, front_end=spec.front_end)
     settings = _settings(spec, dataset, origin)
+    inputs = training_input(
+        dataset,
+        batch_size=spec.recipe.batch_size,
+        seed=spec.seed,
+        validation_fraction=spec.validation_fraction,
+        images=spec.images,
+    )
     directory = Path(spec.output)
     if _claim(directory, settings):
         run = load_run(spec.output)
@@ -176,13 +183,6 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
 
     model = _fresh_model(spec, dataset, origin)
-    inputs = training_input(
-        dataset,
-        batch_size=spec.recipe.batch_size,
-        seed=spec.seed,
-        validation_fraction=spec.validation_fraction,
-        images=spec.images,
-    )
     state = RunState(directory)
     finished = state.recover()
     if not finished and spec.front_end != front_ends.NONE:

@@ -137,13 +137,13 @@ class Dataset:
         as many other files as an adversary likes.
 
         Raises:
-          FileNotFoundError: such a shard is missing.
+          DataError: such a shard is missing.
         """
         lines = []
         for split in sorted(self.splits):
             recorded = self.shards(split)
             for i, path in enumerate(self.shard_paths(split)):
-                checksum = (recorded[i].sha256 if recorded is not None else None) or file_sha256(path)
+                checksum = (recorded[i].sha256 if recorded is not None else None) or _sha256(path)
                 lines.append(f"{split} {i} {self.splits[split].shard_lengths[i]} {checksum}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -232,10 +232,11 @@ def _read_splits(info: Fields, *, lengths_required: bool) -> tuple[dict[str, Spl
         name = split.text("name", SPLIT_NAME)
         if name in splits:
             split.refuse(f"there are two splits {name}")
+        listed = split.raw().get("shardLengths")
+        if isinstance(listed, list) and len(listed) > MOST_SHARDS:
+            split.refuse(f"{len(listed)} shards, more than {MOST_SHARDS}")
         # Protocol buffers leave out what is empty.
         lengths = split.decimals("shardLengths") if lengths_required or split.has("shardLengths") else ()
-        if len(lengths) > MOST_SHARDS:
-            split.refuse(f"{len(lengths)} shards, more than {MOST_SHARDS}")
         size = split.decimal("numBytes") if lengths_required or split.has("numBytes") else 0
         splits[name] = SplitInfo(lengths, size)
         template = split.text("filepathTemplate") if split.has("filepathTemplate") else ""
@@ -269,11 +270,14 @@ def _check_files(directory: str, manifest: Manifest) -> None:
     read = {INFO_FILE, FEATURES_FILE}
     for name in manifest.files.keys() - read:
         path = storage.join(directory, name)
-        try:
-            digest = file_sha256(path)
-        except FileNotFoundError:
-            raise DataError(f"{path}: missing; {REMEDY}") from None
-        _check_digest(path, digest, manifest)
+        _check_digest(path, _sha256(path), manifest)
+
+
+def _sha256(path: str) -> str:
+    try:
+        return file_sha256(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; {REMEDY}") from None
 
 
 def _check_digest(path: str, digest: str, manifest: Manifest | None) -> None:

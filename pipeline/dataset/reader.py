@@ -90,12 +90,11 @@ class ShardReader:
                         "not belong to this dataset: restore it or write the dataset again"
                     )
                 seen += len(batch)
+                if seen + bad > self.examples:
+                    raise self._miscounted(f"{seen + bad} or more")
                 yield batch
         if seen + bad != self.examples:
-            raise DataError(
-                f"{self.path}: {seen + bad} records, {self.examples} were written; restore it or write the dataset "
-                "again"
-            )
+            raise self._miscounted(str(seen + bad))
         # A record that was skipped as damaged explains another checksum; nothing else does.
         if not bad or self.authenticated:
             self._compare(summed)
@@ -108,6 +107,11 @@ class ShardReader:
                 while summed.read(_PIECE):
                     pass
             self._compare(summed)
+
+    def _miscounted(self, found: str) -> DataError:
+        return DataError(
+            f"{self.path}: {found} records, {self.examples} were written; restore it or write the dataset again"
+        )
 
     def _open(self) -> BinaryIO:
         try:

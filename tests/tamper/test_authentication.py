@@ -256,12 +256,6 @@ def forget_names(version: Version, owner: Owner) -> None:
     del version.features["featuresDict"]["features"]["id"]
 
 
-def another_template(version: Version, owner: Owner) -> None:
-    """The first shard for the second one, by a name that says no number."""
-    data = version.shards["train"]
-    version.shards["train"] = [data[0]]
-
-
 EDITS: dict[str, Edit] = {
     change.__name__: change
     for change in (
