@@ -5,8 +5,8 @@
     <home>/_work/<version>-<job>/receipts/*.json  one per finished shard
     <home>/_work/<version>-<job>/ids/*.parquet    one per finished shard of plain data
 
-A job that is killed and run again finds its fingerprint, keeps the shards that have receipts, and writes
-the rest. Each job has a folder of its own: workers on other machines may go on for a while after their job was
+A job that is killed and run again finds its fingerprint, keeps the shards that have receipts and are as these say,
+and writes the rest. An encrypted version's receipts have a MAC, so that nobody else can finish its shards. Each job has a folder of its own: workers on other machines may go on for a while after their job was
 given up, and what they write must not get into another job's version.
 """
 
@@ -27,7 +27,7 @@ from lpe.pipeline.dataset import layout
 from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.dataset.layout import WORK_DIRECTORY
 from lpe.pipeline.dataset.manifest import ShardInfo, Sign
-from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.metadata import file_sha256, write_metadata
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import check_unique
 from lpe.pipeline.records import RecordFormat
@@ -114,15 +114,23 @@ class NewVersion:
         """Whether the version is there for readers."""
         return storage.exists(storage.join(self.directory, layout.INFO_FILE))
 
-    def finished(self, split: str, index: int) -> ShardReceipt | None:
-        """The receipt of a shard that is complete; None if it is not, or the receipt is damaged."""
+    def finished(self, split: str, index: int, count: int, sign: Sign | None) -> ShardReceipt | None:
+        """The receipt of a shard that is complete; None if it is not, or shard or receipt is not as it was written.
+
+        Args:
+          split, index, count: which shard of how many.
+          sign: makes the MACs of an encrypted version; None for plain data.
+        """
+        file = layout.shard_name(self.name, split, index, count)
         try:
-            receipt = ShardReceipt.from_fields(
-                read_document(self.receipt_path(split, index), "write the shard again")
-            )
+            fields = read_document(self.receipt_path(split, index), "write the shard again")
+            receipt = ShardReceipt.from_fields(fields, sign)
+            shard = receipt.shard
+            if shard is None or (receipt.split, receipt.index, shard.file) != (split, index, file):
+                return None
+            return receipt if file_sha256(storage.join(self.data, file)) == shard.sha256 else None
         except (FileNotFoundError, DataError):
             return None
-        return receipt if (receipt.split, receipt.index) == (split, index) else None
 
     def commit(
         self,
