@@ -61,7 +61,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def open_read(path: str) -> BinaryIO:
-    """Opens `path` for sequential reading. Raises FileNotFoundError."""
+    """Opens `path` for sequential reading. Raises FileNotFoundError, or OSError for what is no regular file."""
     if not is_remote(path):
         return cast(BinaryIO, io.BufferedReader(_NamedFile(path)))
     return objects.read(path)
@@ -110,7 +110,7 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
 
 
 class _NamedFile(io.FileIO):
-    """A file whose failed reads and writes name it, as a failed open does.
+    """A regular file whose failed reads and writes name it, as a failed open does.
 
     Args:
       file: a path, or the descriptor of an open file.
@@ -119,7 +119,7 @@ class _NamedFile(io.FileIO):
     """
 
     def __init__(self, file: str | int, mode: str = "rb", *, name: str | None = None) -> None:
-        super().__init__(file, mode)
+        super().__init__(file, mode, opener=_open_regular if isinstance(file, str) else None)
         self._path = name or str(file)
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
@@ -133,6 +133,15 @@ class _NamedFile(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         with _named(self._path):
             return super().write(data)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens a file: a named pipe, which another user may have put in its place, would have us wait for ever."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode) and not stat.S_ISDIR(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
 
 
 @contextlib.contextmanager
@@ -340,6 +349,7 @@ def explain(error: OSError) -> DataError:
         errno.EEXIST: "a file stands where a directory is needed: choose another place",
         errno.ENOTDIR: "a file stands where a directory is needed: choose another place",
         errno.EISDIR: "this is a directory: name a file",
+        errno.ELOOP: "a link stands where lpe makes a file of its own: remove it or choose another place",
     }
     reason = error.strerror or str(error)
     where = f"{error.filename}: " if error.filename else ""

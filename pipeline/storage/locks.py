@@ -95,7 +95,8 @@ def _acquire(path: Path, what: str, end: float) -> _FileLock:
     while True:
         try:
             files.make_directory(str(path.parent))
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            # A link that another user put there is not followed.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except (FileNotFoundError, FileExistsError):
             if path.parent.is_file() or path.parent.is_symlink():
                 raise
