@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from lpe.transforms.errors import DataError
 _FIRST_VERSION = "1.0.0"
 _LOCK_FILE = "lock"
 _IDENTITY_FILE = "plan.json"
+_JOB = re.compile(rf"{layout.VERSION.pattern}-[0-9a-f]{{8,12}}", re.ASCII)
+"""The folder of a job, or of a version that is being deleted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,11 +236,18 @@ def new_version(home: str, identity: VersionIdentity, *, locked: bool = False) -
 
 @contextlib.contextmanager
 def hold_home(home: str) -> Iterator[locks.Lock]:
-    """Holds a home for one job; tidies up when the job ends. Raises BusyError if another one has it."""
+    """Holds a home for one job; tidies up when the job ends.
+
+    Raises:
+      BusyError: another job has it.
+      DataError: another user could have this one write elsewhere.
+    """
     lock = storage.join(home, WORK_DIRECTORY, _LOCK_FILE)
+    _check_own(home)
     try:
         with locks.held(lock, home, remove=True) as held:
             try:
+                _check_own(home)  # which may have been made meanwhile
                 yield held
             except BaseException:
                 with contextlib.suppress(OSError):  # the error before says what is wrong
@@ -250,6 +260,12 @@ def hold_home(home: str) -> Iterator[locks.Lock]:
             for folder in (Path(home, WORK_DIRECTORY), Path(home)):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+
+
+def _check_own(home: str) -> None:
+    if not storage.is_remote(home) and not Path(home).is_file():
+        storage.check_own_directory(home, link=True)
+        storage.check_own_directory(storage.join(home, WORK_DIRECTORY))
 
 
 def _begin(home: str, identity: VersionIdentity) -> NewVersion:
@@ -265,7 +281,7 @@ def _begin(home: str, identity: VersionIdentity) -> NewVersion:
             return NewVersion(home, version, identity, committed=existing)
         if existing.encrypted != identity.encrypted or existing.origin != identity.origin:
             raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
-    unfinished = storage.list_names(storage.join(home, WORK_DIRECTORY))
+    unfinished = _jobs(home)
     # A publication may have been cut in the middle.
     started = {_version_of(job) for job in unfinished}
     if not versions and not {*storage.list_names(home)} <= {WORK_DIRECTORY, *started}:
@@ -293,6 +309,11 @@ def _replace_unfinished(work: str, identity: VersionIdentity) -> None:
     storage.delete(work)
 
 
+def _jobs(home: str) -> list[str]:
+    """The folders of unfinished jobs; what else lies there is not ours to delete."""
+    return [name for name in storage.list_names(storage.join(home, WORK_DIRECTORY)) if _JOB.fullmatch(name)]
+
+
 def _version_of(job: str) -> str:
     return job.partition("-")[0]
 
@@ -305,9 +326,7 @@ def _next(version: str) -> str:
 def _tidy(home: str) -> None:
     """Removes the work of committed versions, and work without a finished shard."""
     folder = storage.join(home, WORK_DIRECTORY)
-    for job in storage.list_names(folder):
-        if job == _LOCK_FILE:
-            continue
+    for job in _jobs(home):
         committed = storage.exists(storage.join(home, _version_of(job), layout.INFO_FILE))
         if committed or not storage.list_names(storage.join(folder, job, "receipts")):
             storage.delete(storage.join(folder, job))

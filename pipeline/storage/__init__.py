@@ -3,6 +3,7 @@
 from lpe.pipeline.storage.files import (
     absolute,
     base_name,
+    check_own_directory,
     check_private,
     delete,
     delete_temporary_files,
@@ -23,6 +24,7 @@ from lpe.pipeline.storage.files import (
 __all__ = [
     "absolute",
     "base_name",
+    "check_own_directory",
     "check_private",
     "delete",
     "delete_temporary_files",

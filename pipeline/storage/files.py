@@ -248,6 +248,29 @@ def check_private(path: str) -> None:
         raise KeyStoreError(f"{path}: others than its owner may access this key file; run chmod 600 {path}")
 
 
+def check_own_directory(path: str, *, link: bool = False) -> None:
+    """Checks that no other user decides what a local directory leads to; one that is not there is no matter.
+
+    Args:
+      path: the directory.
+      link: it may be a link, if that leads to a directory of this user's.
+
+    Raises:
+      DataError: it is a link or a file, or belongs to another user.
+    """
+    try:
+        status = Path(path).stat() if link else Path(path).lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        raise DataError(f"{path}: not a directory but a link or a file; delete it or choose another --output")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise DataError(
+            f"{path}: belongs to another user (uid {status.st_uid}), who could have this job write and delete elsewhere; "
+            "choose another --output, or check it and make it yours with chown"
+        )
+
+
 def exists(path: str) -> bool:
     """Whether a file (or, locally, a directory) of this name exists."""
     return objects.exists(path) if is_remote(path) else Path(path).exists()
