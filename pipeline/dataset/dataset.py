@@ -34,7 +34,6 @@ from lpe.pipeline.dataset.metadata import (
     file_sha256,
     read_features,
 )
-from lpe.pipeline.dataset.reader import file_crc32c
 from lpe.pipeline.dataset.retired_mark import read_mark
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.storage.documents import Fields, parse_document, read_content
@@ -132,9 +131,10 @@ class Dataset:
         return self.manifest.shards[split] if self.manifest is not None else None
 
     def digest(self) -> str:
-        """SHA-256 (hex) over split, number, examples and checksum of all shards.
+        """SHA-256 (hex) over split, number, examples and SHA-256 of all shards.
 
-        Reads the shards of a directory of TFDS's own, whose checksums nobody recorded.
+        Reads the shards where nobody recorded that: of a directory of TFDS's own, and in format 1, whose CRC32C fits
+        as many other files as an adversary likes.
 
         Raises:
           FileNotFoundError: such a shard is missing.
@@ -143,7 +143,7 @@ class Dataset:
         for split in sorted(self.splits):
             recorded = self.shards(split)
             for i, path in enumerate(self.shard_paths(split)):
-                checksum = recorded[i].checksum if recorded is not None else file_crc32c(path)
+                checksum = (recorded[i].sha256 if recorded is not None else None) or file_sha256(path)
                 lines.append(f"{split} {i} {self.splits[split].shard_lengths[i]} {checksum}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -174,12 +174,13 @@ def run(
 def _pipeline(
     tasks: Iterable[ShardTask], work: ShardFn, finish: Finish, options: PipelineOptions
 ) -> beam.Pipeline:
-    # Beam makes a directory for other languages' transforms; a killed job would leave it behind.
     try:
         pipeline = beam.Pipeline(options=options)
-        Path(pipeline.local_tempdir).rmdir()
     except OSError as error:
         raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
+    # What Beam made there is for other languages' transforms; a killed job would leave it behind.
+    with contextlib.suppress(OSError):
+        Path(pipeline.local_tempdir).rmdir()
     _ = (
         pipeline
         | "Shards" >> beam.Create(list(tasks))

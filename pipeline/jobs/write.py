@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -48,7 +49,15 @@ def version_identity(
       format: how images are stored; None for how they are read.
       restartable: see `VersionIdentity`.
     """
-    described = {"name": storage.base_name(spec.home.rstrip("/")), "source": plan.digest, **settings}
+    described = {
+        "name": storage.base_name(spec.home.rstrip("/")),
+        "source": plan.digest,
+        "class_names": plan.class_names,
+        **settings,
+    }
+    if plan.dataset is not None:
+        # The same shards read in another way are other images, which must not meet the same keys.
+        described["read"] = dataclasses.asdict(plan.dataset.format)
     fingerprint = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return VersionIdentity(
         job=fingerprint if key is None else key.public_fingerprint(fingerprint),

@@ -106,7 +106,6 @@ class FileTree:
             self._unpack(counted, self._spool)
             self._spool.finish()
         self._sha256 = hasher.hexdigest()
-        self._spool.file.seek(0)
         spool = self._spool
         return [
             (name, spool.range(offset, size))

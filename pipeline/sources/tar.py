@@ -34,6 +34,9 @@ class TarStream:
     def __init__(self, file: BinaryIO, hasher: Any = None) -> None:
         self._file = file
         self._hasher = hasher
+        self._size = file.seek(0, os.SEEK_END) if hasher is None else None
+        if self._size is not None:
+            file.seek(0)
         self.position = 0
 
     def read(self, size: int) -> bytes:
@@ -46,11 +49,11 @@ class TarStream:
 
     def skip(self, size: int) -> None:
         """Passes over bytes; past the end it is the next `read` that finds none."""
-        if self._hasher is None:
-            self._file.seek(size, os.SEEK_CUR)
-            self.position += size
-            return
         end = self.position + size
+        if self._size is not None:
+            # No file system lets one go as far as a header may say.
+            self.position = self._file.seek(min(end, self._size))
+            return
         while self.position < end and self.read(min(PIECE, end - self.position)):
             pass
 

@@ -243,8 +243,12 @@ def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
 
 
 def check_private(path: str) -> None:
-    """Raises KeyStoreError if a local file that holds a secret can be read by others than its owner."""
-    if not is_remote(path) and Path(path).exists() and stat.S_IMODE(Path(path).stat().st_mode) & 0o077:
+    """Raises KeyStoreError if others than this user and root can read or change a local file that holds a secret."""
+    status = _status(path)
+    if status is None:
+        return
+    _check_owner(path, status)
+    if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyStoreError(f"{path}: others than its owner may access this key file; run chmod 600 {path}")
 
 
@@ -266,8 +270,43 @@ def check_own_directory(path: str, *, link: bool = False) -> None:
         raise DataError(f"{path}: not a directory but a link or a file; delete it or choose another --output")
     if status.st_uid not in (os.geteuid(), 0):
         raise DataError(
-            f"{path}: belongs to another user (uid {status.st_uid}), who could have this job write and delete elsewhere; "
-            "choose another --output, or check it and make it yours with chown"
+            f"{path}: belongs to another user (uid {status.st_uid}), who could have this job write elsewhere; choose "
+            "another --output, or check it and make it yours with chown"
+        )
+
+
+def check_unchangeable(path: str) -> None:
+    """Raises KeyStoreError if others than this user and root can change a local file or what is in a directory.
+
+    In a directory with the sticky bit, others can add files; so what is read there must be checked too.
+    """
+    status = _status(path)
+    if status is None:
+        return
+    _check_owner(path, status)
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & 0o022 and not sticky:
+        raise KeyStoreError(
+            f"{path}: others than its owner may change it, and so which keys are used; check what is there and run "
+            f"chmod go-w {path}"
+        )
+
+
+def _status(path: str) -> os.stat_result | None:
+    """What the file system says of a local file, or of what a link leads to; None where there is none."""
+    if is_remote(path):
+        return None
+    try:
+        return Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _check_owner(path: str, status: os.stat_result) -> None:
+    if status.st_uid not in (os.geteuid(), 0):
+        raise KeyStoreError(
+            f"{path}: belongs to another user (uid {status.st_uid}), who can change which keys are used; run lpe as "
+            "that user, or check it and make it yours with chown"
         )
 
 
@@ -351,12 +390,17 @@ def _move(source: str, target: str) -> None:
     _sync_directory(Path(source).parent)
 
 
-def delete_temporary_files(directory: str) -> None:
-    """Removes what killed writers left in a local `directory`; elsewhere they leave nothing."""
+def delete_temporary_files(directory: str, target: str | None = None) -> None:
+    """Removes what killed writers left in a local `directory`; elsewhere they leave nothing.
+
+    Args:
+      directory: nobody may be writing what is removed.
+      target: remove only what was to become the file of this name.
+    """
     if is_remote(directory):
         return
     for name in list_names(directory):
-        if name.startswith(_TEMPORARY):
+        if name.startswith(_TEMPORARY) and target in (None, name.removeprefix(_TEMPORARY).partition("-")[2]):
             delete(join(directory, name))
 
 

@@ -161,7 +161,9 @@ def _change_field(draw: st.DrawFn, container: Any, key: Any, *, at_root: bool) -
     elif kind == "rename" and isinstance(container, dict):
         container[_renamed(draw, str(key))] = container.pop(key)
     elif kind == "add" and isinstance(container, dict):
-        container[draw(st.sampled_from(("x", *HOSTILE_TEXTS)))] = draw(st.sampled_from(HOSTILE_VALUES))
+        container[draw(st.sampled_from(("x", *HOSTILE_TEXTS)))] = copy.deepcopy(
+            draw(st.sampled_from(HOSTILE_VALUES))
+        )
     elif kind == "add":
         container.insert(key, copy.deepcopy(value))
     elif kind == "nudge" and isinstance(value, int | float) and not isinstance(value, bool):
@@ -169,7 +171,8 @@ def _change_field(draw: st.DrawFn, container: Any, key: Any, *, at_root: bool) -
     elif kind == "nudge" and isinstance(value, str):
         container[key] = _renamed(draw, value)
     else:
-        container[key] = draw(st.sampled_from((*HOSTILE_VALUES, str(value)[:100], [value], {"x": value})))
+        new = draw(st.sampled_from((*HOSTILE_VALUES, str(value)[:100], [value], {"x": value})))
+        container[key] = copy.deepcopy(new)  # it may be changed in its turn
 
 
 def _renamed(draw: st.DrawFn, text: str) -> str:

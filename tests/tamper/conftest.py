@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,14 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Owner:
 def owner(pristine: Owner, tmp_path: Path) -> Owner:
     """A copy of it, to be attacked. Its key store remembers datasets by where they were."""
     return pristine.copied(tmp_path / "tree")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Owner:
+    """An owner whose datasets are of format 1: `plain`, `enc`, `sealed`."""
+    root = tmp_path / "old"
+    shutil.copytree(Path(__file__).parents[1] / "pipeline" / "dataset" / "format_1", root)
+    (root / "keys").chmod(0o700)
+    for path in (root / "keys").iterdir():
+        path.chmod(0o600)
+    return Owner(root)

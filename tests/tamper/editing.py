@@ -62,7 +62,7 @@ class Version:
             shards[split] = []
             for index, examples in enumerate(part):
                 file = f"{name}-{split}.tfrecord-{index:05d}-of-{len(part):05d}"
-                data = self.encoded(examples)
+                data = encoded(examples, self.format)
                 (self.directory / file).write_bytes(data)
                 entry = {
                     "file": file,
@@ -108,13 +108,6 @@ class Version:
         if version_one:
             del value["files"]
         write_manifest(self.directory / self.manifest_file, value)
-
-    def encoded(self, examples: list[Example]) -> bytes:
-        """The bytes of a shard."""
-        return b"".join(
-            records.encode(ImageBatch([e.id], e.image[None], np.array([e.label], np.int64)), self.format)
-            for e in examples
-        )
 
 
 def read(directory: Path) -> Version:
@@ -191,6 +184,14 @@ def examples_of(path: Path, fmt: RecordFormat) -> list[Example]:
         for batch in records.decode(io.BytesIO(path.read_bytes()), fmt, where=path.name, on_bad_record=refuse)
         for image_id, image, label in zip(batch.ids, batch.images, batch.labels, strict=True)
     ]
+
+
+def encoded(examples: list[Example], fmt: RecordFormat) -> bytes:
+    """The bytes of a shard."""
+    return b"".join(
+        records.encode(ImageBatch([e.id], e.image[None], np.array([e.label], np.int64)), fmt)
+        for e in examples
+    )
 
 
 def _to_bytes(value: dict[str, Any]) -> bytes:

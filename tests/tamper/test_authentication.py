@@ -461,7 +461,7 @@ def test_a_shard_that_is_another_than_the_manifest_says_is_refused(owner, kind, 
     (path,) = owner.version(kind).glob(f"*-{split}.tfrecord-00000*")
     version = editing.read(owner.version(kind))
     version.shards[split][0][-2:] = reversed(version.shards[split][0][-2:])
-    path.write_bytes(version.encoded(version.shards[split][0]))
+    path.write_bytes(editing.encoded(version.shards[split][0], version.format))
     for name, read in reading_with_key(owner, kind).items():
         if name in ("export", "reencrypt when due") or (name == "show" and split == "train"):
             continue  # which read no shard, or none of this split

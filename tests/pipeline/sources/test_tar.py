@@ -87,3 +87,10 @@ def test_what_asks_for_too_much_is_refused(data):
 def test_an_archive_without_an_end_is_cut_off(data):
     with pytest.raises(DataError, match="no end mark"):
         found(data)
+
+
+def test_a_size_beyond_what_a_file_system_has_is_cut_off(tmp_path):
+    path = tmp_path / "d.tar"
+    path.write_bytes(tar_header(b"x", b"\x80" + (1 << 53).to_bytes(11, "big")) + bytes(1024))
+    with path.open("rb") as file, pytest.raises(DataError, match="no end mark"):
+        list(members(TarStream(file)))

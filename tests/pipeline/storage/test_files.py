@@ -208,6 +208,42 @@ def test_a_secret_elsewhere_or_nowhere_has_no_mode(tmp_path):
     storage.check_private("s3://bucket/kek.json")
 
 
+@pytest.mark.parametrize(
+    ("mode", "allowed"), [(0o755, True), (0o500, True), (0o1777, True), (0o775, False), (0o702, False)]
+)
+def test_a_directory_of_keys_is_changed_by_its_owner_alone(tmp_path, mode, allowed):
+    path = tmp_path / "keys"
+    path.mkdir()
+    path.chmod(mode)
+    if allowed:
+        storage.check_unchangeable(str(path))
+    else:
+        with pytest.raises(KeyStoreError, match=f"run chmod go-w {path}"):
+            storage.check_unchangeable(str(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+@pytest.mark.parametrize("check", [storage.check_private, storage.check_unchangeable])
+def test_a_file_of_another_user_is_none_to_rely_on(tmp_path, check):
+    path = tmp_path / "kek.json"
+    path.touch(mode=0o600)
+    check(str(path))
+    os.chown(path, 12345, 12345)
+    with pytest.raises(KeyStoreError, match=rf"{path}: belongs to another user \(uid 12345\)"):
+        check(str(path))
+
+
+def test_what_root_owns_can_be_relied_on(tmp_path, monkeypatch):
+    path = tmp_path / "kek.json"
+    path.touch(mode=0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if os.getuid() == 0:
+        storage.check_private(str(path))
+    else:
+        with pytest.raises(KeyStoreError, match="belongs to another user"):
+            storage.check_private(str(path))
+
+
 # ---------------------------------------------------------------- reading and deleting
 
 
