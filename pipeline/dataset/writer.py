@@ -6,7 +6,8 @@
     <home>/_work/<version>-<job>/ids/*.parquet    one per finished shard of plain data
 
 A job that is killed and run again finds its fingerprint, keeps the shards that have receipts and are as these say,
-and writes the rest. An encrypted version's receipts have a MAC, so that nobody else can finish its shards. Each job has a folder of its own: workers on other machines may go on for a while after their job was
+and writes the rest. An encrypted version's receipts have a MAC, so that nobody else can finish its shards. Each job
+has a folder of its own: workers on other machines may go on for a while after their job was
 given up, and what they write must not get into another job's version.
 """
 
