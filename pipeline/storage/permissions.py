@@ -25,20 +25,22 @@ def check_own_directory(path: str, *, link: bool = False) -> None:
 
     Args:
       path: the directory.
-      link: it may be a link, if that leads to a directory of this user's.
+      link: it may be a link of this user's to such a directory.
 
     Raises:
       DataError: it is a link or a file, or belongs to another user.
     """
     try:
-        status = Path(path).stat() if link else Path(path).lstat()
+        own = Path(path).lstat()
+        status = Path(path).stat() if link else own
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(status.st_mode):
         raise DataError(f"{path}: not a directory but a link or a file; delete it or choose another --output")
-    if status.st_uid not in (os.geteuid(), 0):
+    others = {own.st_uid, status.st_uid} - {os.geteuid(), 0}
+    if others:
         raise DataError(
-            f"{path}: belongs to another user (uid {status.st_uid}), who could have this job write elsewhere; choose "
+            f"{path}: belongs to another user (uid {others.pop()}), who could have this job write elsewhere; choose "
             "another --output, or check it and make it yours with chown"
         )
 
