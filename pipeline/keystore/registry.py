@@ -127,11 +127,15 @@ class Registry:
           event: what happened.
           **details: to what; JSON values.
         """
-        if _is_logged(self._files.audit_log(name), event, details):
+        log = self._files.audit_log(name)
+        if _is_logged(log, event, details) and self._files.metadata(name).log == log.head:
             return
         with self._files.changing(name) as change:
             if not _is_logged(change.log, event, details):
                 self._files.log_event(change, event, **details)
+            elif change.meta.log != change.log.head:  # a kill came between the two
+                change.meta.log = change.log.head
+                self._files.write_metadata(change)
 
     def retired(self, name: str) -> dict[str, datetime.datetime]:
         """When each dataset version, by its directory, was retired: what the log says, and not the version itself."""
