@@ -225,15 +225,16 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
             directory.is_dir() and all(path.match(".tmp-*") for path in directory.iterdir())
         ):
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
+        storage.delete_temporary_files(str(directory))
         storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
         return False
-    storage.delete_temporary_files(str(directory))
     if recorded != settings:
         differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
         raise DataError(
             f"{directory}: holds a run with another {', '.join(sorted(differing))}; choose another --output, "
             "or delete the directory"
         )
+    storage.delete_temporary_files(str(directory))
     return (directory / RUN_FILE).exists()
 
 

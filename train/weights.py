@@ -113,7 +113,8 @@ def _links(file: h5py.File) -> Iterator[tuple[h5py.Group, str]]:
 
 
 def _bytes(variable: Any) -> int:
-    return math.prod(variable.shape) * _MOST_BYTES_OF_VALUE + 64  # an optimiser has scalars of its own
+    values: int = math.prod(variable.shape)
+    return values * _MOST_BYTES_OF_VALUE + 64  # an optimiser has scalars of its own
 
 
 def _most_bytes(model: keras.Model) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.compare.trials import KINDS, Kind, Trial
+from lpe.pipeline.compare.trials import KINDS, Trial
 from lpe.pipeline.storage.documents import MOST_BYTES, Fields, parse_document
 from lpe.train.runs import finite, share
 
@@ -49,9 +49,7 @@ class TrialResult:
         kind = line.text("kind")
         if kind not in KINDS:
             line.refuse("there is no such kind of network")
-        trial = Trial(
-            line.text("cipher"), cast(Kind, kind), line.text("front_end"), line.integer("seed", 0, 2**32 - 1)
-        )
+        trial = Trial(line.text("cipher"), kind, line.text("front_end"), line.integer("seed", 0, 2**32 - 1))
         if line.text("run") != trial.directory:
             line.refuse("'run' is not the directory of such a network")
         return cls(

@@ -1,6 +1,8 @@
-"""The strategies and limits of the tests in this folder do what they say."""
+"""The tests in this folder try as many inputs as they should; strategies and limits do what they say."""
 
 import json
+import re
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -9,6 +11,15 @@ from lpe.transforms.errors import DataError
 from tests.fuzz.budget import fuzz
 from tests.fuzz.mutations import mutated, mutated_json
 from tests.fuzz.trial import HangError, trial
+
+
+def test_the_shares_of_all_tests_make_a_whole():
+    shares = [
+        int(share)
+        for path in Path(__file__).parent.glob("test_*.py")
+        for share in re.findall(r"^@fuzz\((\d+)\)", path.read_text(), re.MULTILINE)
+    ]
+    assert sum(shares) >= 1000
 
 
 @fuzz(1)

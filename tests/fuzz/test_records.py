@@ -69,7 +69,7 @@ def picture(kind: str) -> bytes:
 PICTURES = [picture(kind) for kind in ("png", "jpeg", "bmp", "gif")]
 
 
-@fuzz(150)
+@fuzz(210)
 @given(mutated(FILE))
 def test_nothing_comes_out_of_a_damaged_shard_that_was_not_written(data):
     for batch in trial(lambda: read(data, on_bad_record=note)) or []:
@@ -91,7 +91,7 @@ def test_a_length_that_lies_takes_no_memory(length, rest, compressed):
     trial(lambda: read(data, on_bad_record=note), memory=64 << 20)
 
 
-@fuzz(150)
+@fuzz(250)
 @given(mutated(ONE))
 @example(ONE.replace(b"\x1a\x03\x0a\x01", b"\x1a\x0c\x0a\x0a" + b"\xff" * 9))
 def test_a_hostile_example_is_read_as_protobuf_does_or_refused(data):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,26 @@ def test_a_finished_run_is_skipped_and_another_spec_refused(spec):
     assert {path: path.stat().st_mtime_ns for path in Path(spec.output).rglob("*")} == before
     with pytest.raises(DataError, match="another epochs, seed; choose another --output, or delete"):
         fit(dataclasses.replace(spec, epochs=9, seed=1))
+
+
+def test_what_a_kill_left_is_removed_at_the_next_start(spec, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(spec.output, run)
+    before = {path.name for path in run.iterdir()}
+    (run / "checkpoints").mkdir()
+    for stray in ("checkpoints/epoch-0002.weights.h5", ".tmp-0123abcd-run.json", ".tmp-model.keras"):
+        (run / stray).touch()
+    assert fit(dataclasses.replace(spec, output=str(run))).skipped
+    assert {path.name for path in run.iterdir()} == before
+
+
+def test_metrics_that_are_no_text_are_made_again(spec, tmp_path):
+    killed = dataclasses.replace(spec, output=str(tmp_path / "killed"))
+    with pytest.raises(KilledError):
+        fit(killed, progress=kill_after(1))
+    Path(killed.output, "metrics.jsonl").write_bytes(b"\xff[]\n")
+    fit(killed)
+    assert metrics(killed.output) == metrics(spec.output)
 
 
 def test_a_directory_with_other_things_is_refused(toy, tmp_path):
