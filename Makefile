@@ -1,6 +1,7 @@
 # make run          set everything up and run the whole job on the embedded synthetic dataset
 # make test         set everything up and run all tests but the slow ones
 # make test-slow    the slow tests
+# make test-exhaustive  300 kills, 100,000 hostile inputs and every tampering: an hour or more
 # make lint         ruff and mypy
 # make constraints  write the newest versions that fit into constraints.txt; CI's Python is 3.11
 # make setup        the environment of the tests and tools, and no more
@@ -9,9 +10,11 @@ PYTHON ?= python3
 VENV ?= .venv
 OUTPUT ?= lpe-run
 PYTEST_OPTIONS ?=
+# What the hostile inputs of `make test-exhaustive` follow from: another number each time, shown by make.
+FUZZ_SEED ?= $(shell date +%s)
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow lint constraints setup
+.PHONY: run test test-slow test-exhaustive lint constraints setup
 
 run: $(VENV)/.train
 	$(BIN)/lpe run --output $(OUTPUT)
@@ -21,6 +24,10 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS)
+
+test-exhaustive: $(VENV)/.dev
+	LPE_FUZZ_INPUTS=100000 LPE_FUZZ_SEED=$(FUZZ_SEED) LPE_FAULT_KILLS=300 \
+	$(BIN)/python -m pytest -m '' $(PYTEST_OPTIONS) tests/faults tests/fuzz tests/tamper
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.verify import Verification, verify
     from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
     from lpe.pipeline.sources.base import ReadOptions
+    from lpe.pipeline.sources.limits import Limits
     from lpe.pipeline.sources.plan import ReadSpec
     from lpe.train.evaluate import Evaluation, evaluate
     from lpe.train.loop import TrainResult, TrainSpec, fit
@@ -111,6 +112,7 @@ _MODULES = {
     "KeyRef": "lpe.pipeline.keystore",
     "KeyStore": "lpe.pipeline.keystore",
     "KeyStoreError": "lpe.transforms.errors",
+    "Limits": "lpe.pipeline.sources.limits",
     "LpeError": "lpe.transforms.errors",
     "Outcome": "lpe.pipeline.jobs.rotation",
     "Policy": "lpe.pipeline.jobs.rotation",
@@ -179,6 +181,7 @@ __all__ = [
     "KeyRef",
     "KeyStore",
     "KeyStoreError",
+    "Limits",
     "LpeError",
     "Outcome",
     "Policy",

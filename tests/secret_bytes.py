@@ -33,7 +33,9 @@ def prf_keys(keystore: str, name: str) -> dict[int, bytes]:
     prf.register()
     kek = cleartext_keyset_handle.read(tink.JsonKeysetReader((directory / "kek.json").read_text()))
     handle = json_proto_keyset_format.parse_encrypted(
-        (directory / f"{name}.json").read_text(), kek.primitive(aead.Aead), f"lpe/v1/keyset/{name}".encode()
+        (directory / f"{name}.json").read_text(),
+        kek.primitive(aead.Aead),
+        f"lpe/v2/keyset/{name}|kek.json".encode(),
     )
     clear = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
     return {

@@ -76,6 +76,21 @@ def prepare(seed: int, precision: Precision) -> ModuleType:
 
 
 @contextlib.contextmanager
+def precision_of(precision: Precision) -> Iterator[None]:
+    """A context in which networks are built for a precision.
+
+    It changes a setting of the whole process: for one thread at a time.
+    """
+    keras = load()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
 def one_device() -> Iterator[None]:
     """A context in which networks are loaded and used on one device, whatever they were trained on.
 

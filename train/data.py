@@ -229,6 +229,13 @@ def training_input(
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
     shards.check_lengths(dataset, "train")
     lengths = dataset.splits["train"].shard_lengths
+    for copy in dataset.copies("train"):
+        shards.check_lengths(dataset, copy)
+        if dataset.splits[copy].shard_lengths != lengths:
+            raise DataError(
+                f"{dataset.directory}: split {copy} has shards of other lengths than 'train', which it is a copy of; "
+                "write the dataset again"
+            )
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
     selection = Selection(lengths, fraction, limit=images)

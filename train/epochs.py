@@ -12,6 +12,7 @@ from lpe.train.data import EpochClock, TrainingInput
 from lpe.train.progress import Progress
 from lpe.train.recipes import Recipe
 from lpe.train.run_state import RunState
+from lpe.train.weights import load_checkpoint
 from lpe.transforms.errors import DataError
 
 
@@ -79,8 +80,10 @@ def restore(model: keras.Model, weights: Path) -> None:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)  # else its part of the file is passed over
     try:
-        model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
+        load_checkpoint(model, weights)
+    except FileNotFoundError:
+        raise DataError(f"{weights}: missing; run the same `lpe train` again") from None
+    except DataError as error:
         raise DataError(f"{weights}: damaged ({error}); delete it and train again") from error
 
 
@@ -99,6 +102,6 @@ def save_best(model: keras.Model, weights: Path, path: Path, *, averaged: bool) 
     restore(model, weights)
     if averaged:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    partial = path.with_name(f"partial-{path.name}")
+    partial = path.with_name(f".tmp-{path.name}")  # removed at the next start if this one is killed
     model.save(partial, include_optimizer=False)
     partial.replace(path)

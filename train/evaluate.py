@@ -6,14 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.dataset import Dataset
 from lpe.train import backend
 from lpe.train.data import EpochClock, evaluation_input
 from lpe.train.runs import Run
+from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError
 
 # What decides how images are encrypted: where one of these differs, the network sees noise.
 _BINDING = ("cipher", "params", "scope", "salt")
+_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,18 +23,21 @@ class Evaluation:
     """A network measured on a split.
 
     Attributes:
+      data: what it was measured on.
       accuracy: share of the images whose most probable class is the right one, 0..1.
       loss: mean cross-entropy, in nats.
       examples: how many images it was measured on.
     """
 
+    data: DataUsed
     accuracy: float
     loss: float
     examples: int
 
     def to_json(self) -> dict[str, Any]:
         """What `lpe evaluate --json` prints of it."""
-        return dataclasses.asdict(self)
+        figures = {"accuracy": self.accuracy, "loss": self.loss, "examples": self.examples}
+        return {**self.data.to_json(), **figures}
 
 
 def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> Evaluation:
@@ -47,9 +52,9 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
         split or an empty one, or is damaged.
-      UsageError: Keras is not installed.
+      UsageError: the home holds plain and encrypted versions, or Keras is not installed.
     """
-    dataset = open_dataset(dataset_path)
+    dataset = open_version(dataset_path)
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
@@ -61,7 +66,12 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
         batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
         with batches.failing_clearly():
             metrics = model.evaluate(batches, verbose=0, return_dict=True)
-    return Evaluation(float(metrics["accuracy"]), float(metrics["loss"]), dataset.splits[split].examples)
+    return Evaluation(
+        data=DataUsed(dataset.name, dataset.version, dataset.encryption),
+        accuracy=float(metrics["accuracy"]),
+        loss=float(metrics["loss"]),
+        examples=dataset.splits[split].examples,
+    )
 
 
 def check_fits(run: Run, dataset: Dataset) -> None:
@@ -90,9 +100,15 @@ def check_fits(run: Run, dataset: Dataset) -> None:
         )
     if run.class_names != dataset.class_names:
         raise DataError(
-            f"this model's classes are {', '.join(run.class_names)}; those of {where} are "
-            f"{', '.join(dataset.class_names)}; evaluate on a dataset with the same classes in the same order"
+            f"this model's classes are {_listed(run.class_names)}; those of {where} are "
+            f"{_listed(dataset.class_names)}; evaluate on a dataset with the same classes in the same order"
         )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """The first names, for a message."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(name[:40] for name in names[:_SHOWN]) + more
 
 
 def _binding(encryption: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def origin_record(origin: Run) -> dict[str, str]:
       DataError: the model file cannot be read.
     """
     try:
-        digest = hashlib.sha256(Path(origin.model_path).read_bytes()).hexdigest()
+        with Path(origin.model_path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{origin.model_path}: cannot be read ({error.strerror}); restore it") from error
     return {"run": storage.absolute(origin.directory), "model_sha256": digest}

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
 from lpe.train.data import training_input
@@ -31,6 +32,7 @@ from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
 from lpe.train.shards import image_shape, sample
+from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class TrainSpec:
     """A training run: what to train, on what, and where to put it.
 
     Attributes:
-      data: a dataset's home or one of its versions.
+      data: a dataset's version, or a home without both plain and encrypted versions: the newest one.
       output: the run directory, local. One with an unfinished run of the same spec is resumed, one
         with a finished run of the same spec is left as it is, any other is refused.
       model: a name of `lpe.train.models.names()`, or another size of one.
@@ -93,6 +95,7 @@ class TrainResult:
 
     Attributes:
       run: the run directory.
+      data: what it was trained on.
       model: the `.keras` file, with the weights of the best epoch.
       front_end: the front end's name, `auto` resolved.
       epochs: how many there were.
@@ -102,6 +105,7 @@ class TrainResult:
     """
 
     run: str
+    data: DataUsed
     model: str
     front_end: str
     epochs: int
@@ -114,6 +118,7 @@ class TrainResult:
         """The result of a finished run."""
         return cls(
             run=run.directory,
+            data=DataUsed(run.dataset["name"], run.dataset["version"], run.encryption),
             model=run.model_path,
             front_end=run.spec["front_end"],
             epochs=run.epochs,
@@ -127,6 +132,7 @@ class TrainResult:
         return {
             "status": "skipped" if self.skipped else "ok",
             "run": self.run,
+            **self.data.to_json(),
             "model": self.model,
             "front_end": self.front_end,
             "epochs": self.epochs,
@@ -151,10 +157,11 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     Raises:
       DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
         `init_from` is missing, damaged or does not fit.
-      UsageError: model or front end do not take such images, or Keras is not installed.
+      UsageError: `data` is a home with plain and encrypted versions, model or front end do not take such images, or
+        Keras is not installed.
       LpeError: the loss diverged.
     """
-    dataset = open_dataset(spec.data)
+    dataset = open_version(spec.data)
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
@@ -169,7 +176,9 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     )
     directory = Path(spec.output)
     if _claim(directory, settings):
-        return TrainResult.of(load_run(spec.output), skipped=True)
+        run = load_run(spec.output)
+        _tidy(directory)
+        return TrainResult.of(run, skipped=True)
     backend.prepare(spec.seed, spec.precision)
     from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
 
@@ -207,10 +216,9 @@ def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str
 def _claim(directory: Path, settings: dict[str, Any]) -> bool:
     """Makes `directory` the place of a run with `settings`; returns whether that run is finished already."""
     file = directory / SPEC_FILE
-    try:
-        recorded = json.loads(file.read_bytes()) if file.exists() else None
-    except ValueError as error:
-        raise DataError(f"{file}: damaged ({error}); delete {directory} and train again") from error
+    recorded = None
+    if file.exists():
+        recorded = read_document(str(file), f"delete {directory} and train again").raw()
     if recorded is None:
         # The temporary file of a run that was killed at its very start does not matter.
         if directory.exists() and not (
@@ -219,8 +227,9 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
         return False
+    storage.delete_temporary_files(str(directory))
     if recorded != settings:
-        differing = [key for key in {*recorded, *settings} if recorded.get(key) != settings.get(key)]
+        differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
         raise DataError(
             f"{directory}: holds a run with another {', '.join(sorted(differing))}; choose another --output, "
             "or delete the directory"
@@ -234,7 +243,7 @@ def _fresh_model(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> keras
         spec.model, image_shape(dataset), len(dataset.class_names), spec.front_end, dataset.encryption
     )
     if origin is not None:
-        model.set_weights(origin.load_model().get_weights())
+        origin.load_weights(model)
     return model
 
 
@@ -259,5 +268,11 @@ def _commit(state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[s
         seed=spec.seed,
     )
     storage.write_atomic(str(directory / RUN_FILE), (json.dumps(run.to_json(), indent=2) + "\n").encode())
-    shutil.rmtree(directory / CHECKPOINTS)
+    _tidy(directory)
     return run
+
+
+def _tidy(directory: Path) -> None:
+    """Removes what a finished run no longer needs, unless that was done before."""
+    if (directory / CHECKPOINTS).exists():
+        shutil.rmtree(directory / CHECKPOINTS)

@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lpe.pipeline import storage
+from lpe.pipeline.storage.documents import parse_document
+from lpe.train.runs import finite, share
+from lpe.transforms.errors import DataError
 
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 _SUFFIX = ".weights.h5"
+_MOST_LINE = 1 << 16
 
 History = list[dict[str, Any]]
 """The metrics of each epoch, from the first: `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `seconds`, …"""
@@ -93,15 +97,23 @@ class RunState:
         return all(self.weights_path(epoch).exists() for epoch in epochs)
 
     def _read_lines(self) -> History:
-        """The lines of epochs 1, 2, …, up to the first that is torn or missing."""
+        """The lines of epochs 1, 2, …, up to the first that is torn, damaged or missing."""
         lines: History = []
         if self._metrics.exists():
-            for text in self._metrics.read_text(encoding="utf-8").splitlines():
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    break
-                if line.get("epoch") != len(lines) + 1:
-                    break
-                lines.append(line)
+            with self._metrics.open("rb") as file:
+                while text := file.readline(_MOST_LINE):
+                    try:
+                        lines.append(self._read_line(text, len(lines) + 1))
+                    except DataError:
+                        break
         return lines
+
+    def _read_line(self, text: bytes, epoch: int) -> dict[str, Any]:
+        """A line of the metrics. Raises DataError unless it is this epoch's and whole."""
+        line = parse_document(text, str(self._metrics), "delete it and train again")
+        line.integer("epoch", epoch, epoch)
+        for name in ("accuracy", "val_accuracy"):
+            share(line, name)
+        for name in ("loss", "val_loss", "seconds"):
+            finite(line, name)
+        return dict(line.raw())

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import importlib
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from lpe.pipeline.dataset.layout import NAME, VERSION
+from lpe.pipeline.dataset.metadata import MOST_CLASSES
+from lpe.pipeline.records.batches import MOST_IMAGE_BYTES
+from lpe.pipeline.storage.documents import Fields, read_document
 from lpe.train import backend, models
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import ImageShape
 
 if TYPE_CHECKING:
@@ -19,6 +25,8 @@ FORMAT_VERSION = 1
 RUN_FILE = "run.json"  # written last: a run without it is not finished
 MODEL_FILE = "model.keras"
 SPEC_FILE = "spec.json"  # written first
+_WORDS = re.compile(r"[a-z0-9+-]{1,100}", re.ASCII)
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,19 +75,43 @@ class Run:
     def load_model(self) -> keras.Model:
         """The network, for prediction: uint8 [N, H, W, C] -> probabilities float32 [N, classes].
 
+        It is built from what run.json says; the model file gives its weights and nothing else, so that whoever can
+        write that file cannot run code here.
+
         Raises:
-          DataError: the model file is missing or damaged.
+          DataError: the run's record is damaged, or its model file is missing or damaged.
           UsageError: Keras is not installed.
         """
-        keras = backend.load()
-        models.register()
+        backend.load()
         try:
-            return keras.models.load_model(self.model_path, compile=False)
-        except (OSError, ValueError, KeyError) as error:
+            with backend.precision_of(self.spec["precision"]):
+                model = models.build(
+                    self.model,
+                    self.image_shape,
+                    len(self.class_names),
+                    self.spec["front_end"],
+                    self.encryption,
+                )
+        except UsageError as error:
             raise DataError(
-                f"{self.model_path}: missing or damaged ({error}); restore it, "
-                f"or delete {self.directory} and train again"
+                f"{self.directory}/{RUN_FILE}: damaged ({error}); {_remedy(self.directory)}"
             ) from error
+        self.load_weights(model)
+        return model
+
+    def load_weights(self, model: keras.Model) -> None:
+        """Gives a network of the same structure the weights of this run's.
+
+        Raises:
+          DataError: the model file is missing or damaged.
+        """
+        weights = importlib.import_module("lpe.train.weights")  # imports Keras
+        try:
+            weights.load_archive(model, Path(self.model_path))
+        except FileNotFoundError:
+            raise DataError(f"{self.model_path}: missing; {_remedy(self.directory)}") from None
+        except DataError as error:
+            raise DataError(f"{self.model_path}: damaged ({error}); {_remedy(self.directory)}") from error
 
 
 def load_run(path: str) -> Run:
@@ -91,9 +123,8 @@ def load_run(path: str) -> Run:
     Raises:
       DataError: no run there, one that is not finished, or damaged metadata.
     """
-    file = Path(path, RUN_FILE)
     try:
-        value = json.loads(file.read_bytes())
+        record = read_document(str(Path(path, RUN_FILE)), _remedy(path))
     except (FileNotFoundError, NotADirectoryError):
         if Path(path, SPEC_FILE).exists():
             raise DataError(
@@ -102,24 +133,81 @@ def load_run(path: str) -> Run:
         raise DataError(
             f"{path}: no training run here (no {RUN_FILE}); check the path or run `lpe train`"
         ) from None
-    except ValueError as error:
-        raise DataError(f"{file}: damaged ({error}); delete {path} and train again") from error
-    return _from_json(path, value)
+    version = record.integer("format_version")
+    if version != FORMAT_VERSION:
+        raise DataError(
+            f"{path}: run format {version}, this `lpe` reads {FORMAT_VERSION}; use the version of `lpe` that trained it"
+        )
+    dataset, accuracy, spec = record.object("dataset"), record.object("accuracy"), record.object("spec")
+    _check_spec(spec)
+    return Run(
+        directory=path,
+        model=record.text("model", _WORDS),
+        spec=spec.raw(),
+        dataset={"name": dataset.text("name", NAME), "version": dataset.text("version", VERSION)},
+        class_names=_class_names(record),
+        image_shape=_image_shape(record),
+        encryption=_encryption(record),
+        accuracy={name: share(accuracy, name) for name in ("train", "validation")},
+        best_epoch=record.integer("best_epoch", 1),
+        epochs=record.integer("epochs", 1),
+        seconds=finite(record, "seconds"),
+        seed=record.integer("seed", 0, 2**32 - 1),
+    )
 
 
-def _from_json(path: str, value: Any) -> Run:
-    try:
-        if value["format_version"] != FORMAT_VERSION:
-            raise DataError(
-                f"{path}: run format {value['format_version']!r}, this `lpe` reads {FORMAT_VERSION}; "
-                "use the version of `lpe` that trained it"
-            )
-        fields = {
-            field.name: value[field.name] for field in dataclasses.fields(Run) if field.name != "directory"
-        }
-        fields["class_names"] = tuple(fields["class_names"])
-        height, width, channels = fields["image_shape"]
-        fields["image_shape"] = (height, width, channels)
-        return Run(directory=path, **fields)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}/{RUN_FILE}: damaged ({error!r}); delete {path} and train again") from error
+def finite(record: Fields, name: str) -> float:
+    """A field that is a number, neither negative nor infinite."""
+    value = record.number(name)
+    if not 0 <= value < math.inf:
+        record.refuse(f"{name!r} cannot be {value}")
+    return value
+
+
+def share(record: Fields, name: str) -> float:
+    """A field that is a number from 0 to 1."""
+    value = record.number(name)
+    if not 0 <= value <= 1:
+        record.refuse(f"{name!r} must be from 0 to 1, not {value}")
+    return value
+
+
+def _remedy(directory: str) -> str:
+    return f"restore it, or delete {directory} and train again"
+
+
+def _check_spec(spec: Fields) -> None:
+    """Refuses a spec without what loading the network needs."""
+    spec.text("front_end", _WORDS)
+    if spec.text("precision") not in get_args(backend.Precision):
+        spec.refuse("an unknown precision")
+
+
+def _class_names(record: Fields) -> tuple[str, ...]:
+    names = record.texts("class_names")
+    if not 1 <= len(names) <= MOST_CLASSES:
+        record.refuse(f"{len(names)} class names; there are 1 to {MOST_CLASSES}")
+    return names
+
+
+def _image_shape(record: Fields) -> ImageShape:
+    shape = record.integers("image_shape", 1, MOST_IMAGE_BYTES)
+    if len(shape) != 3 or math.prod(shape) > MOST_IMAGE_BYTES:
+        record.refuse(f"an image shape is height, width, channels, of at most {MOST_IMAGE_BYTES} bytes")
+    return shape[0], shape[1], shape[2]
+
+
+def _encryption(record: Fields) -> Mapping[str, Any] | None:
+    """The dataset's encryption.json as it was recorded, once all that training looks at is there."""
+    encryption = record.optional_object("encryption")
+    if encryption is None:
+        return None
+    for name in ("cipher", "scope", "salt"):
+        encryption.text(name, _WORDS)
+    params, key = encryption.object("params"), encryption.object("key")
+    if params.has("chain"):
+        params.text("chain", _WORDS)
+    key.text("name", _KEY_NAME)
+    key.integer("id")
+    key.text("check_value", _WORDS)
+    return encryption.raw()

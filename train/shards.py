@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -13,15 +15,14 @@ import numpy as np
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.reader import ShardReader
+from lpe.pipeline.records import tfrecord
 from lpe.pipeline.records.bad_records import BadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
 
-_MOST_EXAMPLES_A_BYTE = 65
-"""A record has 16 bytes at least, which gzip makes up to 1,032 times smaller."""
-_SMALL = 1 << 16
-"""Bytes of a file so small that reading it to the end says what is wrong with it."""
+_GZIP = b"\x1f\x8b"
+_MOST_EXPANSION = 1032  # of gzip
 
 
 def image_shape(dataset: Dataset) -> ImageShape:
@@ -43,18 +44,23 @@ def image_shape(dataset: Dataset) -> ImageShape:
 
 
 def check_lengths(dataset: Dataset, split: str) -> None:
-    """Checks, before memory is taken for them, that a split's shards can hold as many examples as metadata say.
+    """Checks that a split's files can hold as many images as its metadata claim, before memory is asked for.
 
     Raises:
-      DataError: a shard is far too small, or as `image_shape` does.
+      DataError: one cannot, or is missing.
     """
-    image_shape(dataset)
-    paths = dataset.shard_paths(split)
-    for path, examples in zip(paths, dataset.splits[split].shard_lengths, strict=True):
-        size = Path(path).stat().st_size if Path(path).exists() else 0
-        if examples > max(size, _SMALL) * _MOST_EXAMPLES_A_BYTE:
+    least = math.prod(image_shape(dataset)) if dataset.format.encoding == "raw" else 1
+    for path, examples in zip(dataset.shard_paths(split), dataset.splits[split].shard_lengths, strict=True):
+        try:
+            with Path(path).open("rb") as file:
+                room = _MOST_EXPANSION if file.read(2) == _GZIP else 1
+                size = file.seek(0, os.SEEK_END)
+        except FileNotFoundError:
+            raise DataError(f"{path}: this shard is missing; restore it or write the dataset again") from None
+        if examples * (least + tfrecord.HEADER + tfrecord.FOOTER) > size * room:
             raise DataError(
-                f"{path}: too small for {examples} examples; restore it or write the dataset again"
+                f"{path}: its {size} bytes cannot hold the {examples} records that were written; restore it or write "
+                "the dataset again"
             )
 
 
@@ -147,13 +153,23 @@ def read_shards(
     """
     order = list(shards)
     count = int(selection.counts()[order].sum())
-    images = np.empty((count, *image_shape(dataset)), np.uint8)
+    try:
+        images = np.empty((count, *image_shape(dataset)), np.uint8)
+    except MemoryError:
+        raise DataError(
+            f"{dataset.directory}: {count} images of split {split} do not fit into memory; write it in more shards"
+        ) from None
     labels = np.empty(count, np.int64)
     start = 0
     for shard in order:
         mask, seen = selection.mask(shard), 0
         for batch in _batches(dataset, split, shard):
             chosen = mask[seen : seen + len(batch)]
+            if len(chosen) < len(batch):
+                raise DataError(
+                    f"{dataset.shard_paths(split)[shard]}: more than the {len(mask)} records that were written; "
+                    "restore it or write the dataset again"
+                )
             part = slice(start, start + int(chosen.sum()))
             images[part], labels[part] = batch.images[chosen], batch.labels[chosen]
             seen += len(batch)
@@ -163,7 +179,7 @@ def read_shards(
 
 def shard_bytes(dataset: Dataset, split: str) -> np.ndarray:
     """Bytes of the decoded images of each shard, int64 [shards]. Raises DataError as `image_shape` does."""
-    return np.array(dataset.splits[split].shard_lengths, np.int64) * int(np.prod(image_shape(dataset)))
+    return np.array(dataset.splits[split].shard_lengths, np.int64) * math.prod(image_shape(dataset))
 
 
 def windows(sizes: np.ndarray, order: np.ndarray, limit: int) -> list[list[int]]:
@@ -175,11 +191,14 @@ def windows(sizes: np.ndarray, order: np.ndarray, limit: int) -> list[list[int]]
       limit: bytes that a group may have; a larger shard is a group of its own.
     """
     groups: list[list[int]] = []
-    for shard in order.tolist():
-        if groups and sizes[[*groups[-1], shard]].sum() <= limit:
+    room = 0
+    for shard, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+        if groups and size <= room:
             groups[-1].append(shard)
+            room -= size
         else:
             groups.append([shard])
+            room = limit - size
     return groups
 
 

@@ -14,7 +14,8 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v1/seal                                        associated data of hidden class names
     lpe/v1/sealed|SALT|IMAGE-ID                        associated data of a sealed image, format 1
     lpe/v2/sealed|SALT|LABEL|IMAGE-ID                  associated data of a sealed image
-    lpe/v1/keyset/NAME                                 associated data of a wrapped keyset
+    lpe/v2/keyset/NAME|KEK-URI                         associated data of a wrapped keyset
+    lpe/v1/keyset/NAME                                 the same, where the metadata is of format version 1
     lpe/v1/log/NAME                                    SHA-256 preimage that starts a keyset's audit log
     lpe/v2|job|FINGERPRINT                             PRF context of an encrypting job's public fingerprint
     lpe/v2|salt|VERSION|JOB                            PRF context of a dataset's salt
@@ -106,8 +107,18 @@ def sealed_image_of_format_1(salt: str, image_id: str) -> bytes:
     return f"lpe/v1/sealed|{salt}|{image_id}".encode()
 
 
-def keyset(name: str) -> bytes:
-    """The associated data of a wrapped keyset."""
+def keyset(name: str, kek: str) -> bytes:
+    """The associated data of a wrapped keyset.
+
+    Args:
+      name: the keyset's, without `|`.
+      kek: the URI of its key-encryption key, as its metadata records it.
+    """
+    return f"lpe/v2/keyset/{name}|{kek}".encode()
+
+
+def unbound_keyset(name: str) -> bytes:
+    """The associated data of a wrapped keyset whose metadata is of format version 1."""
     return f"lpe/v1/keyset/{name}".encode()
 
 

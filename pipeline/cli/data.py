@@ -23,6 +23,9 @@ from lpe.pipeline.cli.options import (
     JSON,
     KEEP_IDS,
     KEYSTORE,
+    MAX_MEMBERS,
+    MAX_PIXELS,
+    MAX_UNPACKED_BYTES,
     PARAM,
     SCOPE,
     SEAL,
@@ -36,6 +39,7 @@ from lpe.pipeline.cli.options import (
     cipher_names,
     cipher_params,
     dataset_path,
+    read_limits,
     read_spec,
     run_job,
 )
@@ -51,14 +55,18 @@ def ingest(
     grey: GREY = False,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    max_pixels: MAX_PIXELS = None,
+    max_members: MAX_MEMBERS = None,
+    max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
     workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
+    limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
     run_job(
         "ingest",
         lpe.ingest,
-        read_spec(source, image_size, grey, validation_fraction, keep_ids),
+        read_spec(source, image_size, grey, validation_fraction, keep_ids, limits),
         output,
         ctx.args,
         on_bad_record=on_bad_record,
@@ -89,6 +97,9 @@ def encrypt(
     grey: GREY = False,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    max_pixels: MAX_PIXELS = None,
+    max_members: MAX_MEMBERS = None,
+    max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
     workers: WORKERS = 1,
     dry_run: Annotated[
         bool,
@@ -102,7 +113,8 @@ def encrypt(
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
     choice = lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
     augmentation = augmentation_of(augment, copies, augment_seed)
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+    limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
+    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
     if dry_run:
         check_beam_options(ctx.args)
         _print_forecast(lpe.forecast(read, choice, augmentation), as_json)

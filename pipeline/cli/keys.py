@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lpe
-from lpe.pipeline import clock
+from lpe.pipeline import clock, storage
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.options import JSON, KEYSTORE
 from lpe.transforms.errors import KeyStoreError
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from lpe.pipeline.keystore import AuditTrail, KeyInfo
 
 app = typer.Typer(help="Make and rotate the keys that datasets are encrypted under.", no_args_is_help=True)
+
+_VERSIONED = (
+    "If the bucket keeps old versions of objects, the keyset's still hold the key, wrapped: delete them."
+)
 
 NAME = Annotated[str, typer.Argument(help="The keyset's name.")]
 KEY_ID = Annotated[int, typer.Argument(help="The key's id.")]
@@ -40,8 +44,8 @@ def create(
     kek: Annotated[
         str | None,
         typer.Option(
-            help="The key-encryption key: a file (default: KEYSTORE/kek.json, made if absent), aws-kms://ARN, "
-            "gcp-kms://projects/…, or hcvault://HOST/transit/keys/NAME."
+            help="The key-encryption key: a file (made if absent), aws-kms://ARN, gcp-kms://projects/…, or "
+            "hcvault://HOST/transit/keys/NAME. Default: LPE_KEK, else KEYSTORE/kek.json."
         ),
     ] = None,
     rotation_period: PERIOD = None,
@@ -121,7 +125,9 @@ def destroy(
     as_json: JSON = False,
 ) -> None:
     """Erase a key for good; what is encrypted under it can never be read again."""
-    _print_keys("destroy", name, lpe.KeyStore(keystore).destroy(name, key_id, force=force), as_json=as_json)
+    keys = lpe.KeyStore(keystore).destroy(name, key_id, force=force)
+    lines = (_VERSIONED,) if storage.is_remote(keystore) else ()
+    _print_keys("destroy", name, keys, as_json=as_json, lines=lines)
 
 
 @app.command()
@@ -167,8 +173,18 @@ def export(
 
 
 @app.command()
-def log(name: NAME, keystore: KEYSTORE, as_json: JSON = False) -> None:
+def log(
+    name: NAME,
+    keystore: KEYSTORE,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Log the keys, of which the trail says something else, as they are."),
+    ] = False,
+    as_json: JSON = False,
+) -> None:
     """Check and print a keyset's audit trail."""
+    if accept:
+        lpe.KeyStore(keystore).accept(name)
     trail = lpe.KeyStore(keystore).audit_log(name)
     value = {
         "name": name,
@@ -201,10 +217,12 @@ def _trail_table(name: str, trail: AuditTrail) -> Table:
     return rows_table(f"audit trail of {name}", ["", "time (UTC)", "user", "event", "details"], rows)
 
 
-def _print_keys(command: str, name: str, keys: Sequence[KeyInfo], *, as_json: bool) -> None:
+def _print_keys(
+    command: str, name: str, keys: Sequence[KeyInfo], *, as_json: bool, lines: tuple[str, ...] = ()
+) -> None:
     rows = [
         [str(key.id), key.state, "primary" if key.primary else "", key.created or "unknown"] for key in keys
     ]
     value = {"name": name, "keys": [dataclasses.asdict(key) for key in keys]}
     report = Report(f"keys {command}", as_json=as_json)
-    report.result(value, rows_table(f"keyset {name}", ["key id", "state", "", "created"], rows))
+    report.result(value, rows_table(f"keyset {name}", ["key id", "state", "", "created"], rows), lines=lines)

@@ -60,6 +60,20 @@ VALIDATION = Annotated[
 KEEP_IDS = Annotated[
     bool, typer.Option("--keep-ids", help="Use original file names as ids (they may tell much).")
 ]
+MAX_PIXELS = Annotated[
+    int | None,
+    typer.Option(min=1, help="Read images of at most so many pixels, height × width. [default: 67108864]"),
+]
+MAX_MEMBERS = Annotated[
+    int | None, typer.Option(min=1, help="Read archives of at most so many files. [default: 2000000]")
+]
+MAX_UNPACKED_BYTES = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Unpack an archive to at most so many bytes. [default: 50 times its size, and 256 MiB in any case]",
+    ),
+]
 DATA = Annotated[str, typer.Option(help="A dataset's home or version directory.")]
 MODEL = Annotated[str, typer.Option(help="The network: cnn, resnet18, pyramidnet-DEPTH-ALPHA (110-270).")]
 EPOCHS = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
@@ -97,7 +111,12 @@ HIDE_LABELS = Annotated[bool, typer.Option("--hide-labels", help="Replace class 
 
 
 def read_spec(
-    source: str, image_size: str, grey: bool, validation_fraction: str | None, keep_ids: bool
+    source: str,
+    image_size: str,
+    grey: bool,
+    validation_fraction: str | None,
+    keep_ids: bool,
+    limits: lpe.Limits | None = None,
 ) -> lpe.ReadSpec:
     """The input that the options name. Raises UsageError for an image size that is none."""
     size: ImageSize
@@ -109,7 +128,15 @@ def read_spec(
         raise UsageError(f"--image-size {image_size}: give same, any, or HEIGHTxWIDTH such as 224x224")
     if isinstance(size, tuple) and min(size) < 1:
         raise UsageError(f"--image-size {image_size}: at least 1x1")
-    return lpe.ReadSpec(source, lpe.ReadOptions(size, grey), validation_fraction, keep_ids)
+    return lpe.ReadSpec(
+        source, lpe.ReadOptions(size, grey, limits or lpe.Limits()), validation_fraction, keep_ids
+    )
+
+
+def read_limits(pixels: int | None, members: int | None, unpacked_bytes: int | None) -> lpe.Limits:
+    """The limits that the options ask for, the default ones for None. Raises UsageError for more than Pillow reads."""
+    asked = {"pixels": pixels, "members": members, "unpacked_bytes": unpacked_bytes}
+    return lpe.Limits(**{name: limit for name, limit in asked.items() if limit is not None})
 
 
 def run_job(

@@ -94,6 +94,7 @@ def train(
     result = lpe.fit(spec, progress=report.epoch)
     accuracy = result.accuracy
     properties = {
+        **result.data.properties(),
         "run": result.run,
         "model": result.model,
         "front end": result.front_end,
@@ -115,6 +116,7 @@ def evaluate(
     report = Report("evaluate", as_json=as_json)
     evaluation = lpe.evaluate(lpe.load_run(run), data, split=split, batch_size=batch_size)
     properties = {
+        **evaluation.data.properties(),
         "images": f"{evaluation.examples:,} ({split})",
         "accuracy": f"{evaluation.accuracy:.1%}",
         "loss": f"{evaluation.loss:.3f}",

@@ -21,6 +21,7 @@ from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.evaluate import evaluate
 from lpe.train.loop import TrainSpec, fit
 from lpe.train.runs import load_run
+from lpe.train.versions import open_version
 from lpe.transforms.errors import DataError
 
 RESULTS_FILE = "results.jsonl"
@@ -89,7 +90,7 @@ def _ingest(spec: CompareSpec, progress: Progress) -> str:
     """The plain dataset's directory."""
     kind, place = split_uri(spec.read.source)
     if kind == "dataset":
-        return open_dataset(place).directory
+        return open_version(place).directory
     root = storage.join(spec.work, "plain")
     return ingest_with_validation(spec.read, root, spec.beam, progress).dataset.directory
 

@@ -17,8 +17,10 @@ from lpe.pipeline.encryption.batch_transforms import BatchFunction
 from lpe.pipeline.jobs.spec import JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
+from lpe.pipeline.storage.documents import Fields, read_document
 from lpe.transforms import attacks
 from lpe.transforms.attacks import Adversary
+from lpe.transforms.errors import DataError
 
 _ADVERSARY: Adversary = "ciphertext-only"
 
@@ -47,6 +49,15 @@ class BestAttack:
         """The content of the scheme's file in `attacks/`."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_json(cls, value: Fields) -> BestAttack:
+        """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
+        attack = value.optional_text("attack")
+        if attack is not None and attack not in {known.name for known in attacks.all_attacks()}:
+            value.refuse("there is no such attack")
+        figures = {name: value.number(name) for name in ("psnr", "ssim", "exact", "floor")}
+        return cls(attack, value.integer("images"), **figures)
+
 
 def attack(dataset: Dataset, keystore: str, images: int, path: str) -> BestAttack:
     """Attacks a dataset in every way that needs ciphertexts alone; the result is kept at `path`.
@@ -56,9 +67,12 @@ def attack(dataset: Dataset, keystore: str, images: int, path: str) -> BestAttac
       keystore: where its key is, to measure by; no attack is given it.
       images: ciphertexts sampled.
       path: a file that holds the result of an attack before, or will.
+
+    Raises:
+      DataError: that file is damaged.
     """
     if storage.exists(path):
-        return BestAttack(**json.loads(storage.read_bytes(path)))
+        return BestAttack.from_json(read_document(path, "delete it: the attack is made again"))
     setup = experiment.experiment_on_dataset(dataset.directory, keystore, images)
     scheme = attacking.run_attacks(setup, (_ADVERSARY,))
     best = scheme.best(_ADVERSARY)
@@ -87,7 +101,14 @@ def restore(spec: JobSpec, keystore: str, images: int, best: BestAttack) -> Data
     with open_plan(spec.read) as plan:
         assert plan.dataset is not None
         setup = experiment.experiment_on_dataset(plan.dataset.directory, keystore, images)
-        chosen = next(attack for attack in attacks.against(setup.target) if attack.name == best.attack)
+        chosen = next(
+            (attack for attack in attacks.against(setup.target) if attack.name == best.attack), None
+        )
+        if chosen is None:
+            raise DataError(
+                f"{plan.dataset.directory}: no attack {best.attack} on it, as the work directory says; delete its "
+                "attacks/ and run the same command again"
+            )
         recovery = chosen.learn(setup.evidence(_ADVERSARY, best.images))
         settings = {"command": "restore", "attack": best.attack, "images": best.images}
         identity = version_identity(spec, plan, settings, class_names=plan.class_names, encrypted=False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from lpe.pipeline import storage
-from lpe.pipeline.compare.trials import Trial
-from lpe.transforms.errors import DataError
+from lpe.pipeline.compare.trials import KINDS, Kind, Trial
+from lpe.pipeline.storage.documents import MOST_BYTES, Fields, parse_document
+from lpe.train.runs import finite, share
+
+_REMEDY = "delete the file: finished networks are only measured again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,23 +44,35 @@ class TrialResult:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> TrialResult:
-        """The inverse of `to_json`. Raises KeyError or TypeError if something is missing."""
-        trial = Trial(value["cipher"], value["kind"], value["front_end"], value["seed"])
-        return cls(trial, value["accuracy"], value["epochs"], value["seconds"], value["run"])
+    def from_json(cls, line: Fields) -> TrialResult:
+        """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
+        kind = line.text("kind")
+        if kind not in KINDS:
+            line.refuse("there is no such kind of network")
+        trial = Trial(
+            line.text("cipher"), cast(Kind, kind), line.text("front_end"), line.integer("seed", 0, 2**32 - 1)
+        )
+        if line.text("run") != trial.directory:
+            line.refuse("'run' is not the directory of such a network")
+        return cls(
+            trial,
+            share(line, "accuracy"),
+            line.integer("epochs", 1),
+            finite(line, "seconds"),
+            trial.directory,
+        )
 
 
 def read(path: str) -> list[TrialResult]:
     """Reads results.jsonl; empty if it is not there. Raises DataError if it is damaged."""
     if not storage.exists(path):
         return []
-    try:
-        lines = storage.read_bytes(path).decode().splitlines()
-        return [TrialResult.from_json(json.loads(line)) for line in lines]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: damaged ({error}); delete it: finished networks are only measured again"
-        ) from error
+    with storage.open_read(path) as file:
+        lines = file.read(MOST_BYTES).splitlines()
+    return [
+        TrialResult.from_json(parse_document(line, f"{path}: line {number}", _REMEDY))
+        for number, line in enumerate(lines, 1)
+    ]
 
 
 def write(path: str, results: Sequence[TrialResult]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lpe.pipeline import storage
 from lpe.pipeline.sources.plan import ReadSpec
+from lpe.pipeline.storage.documents import read_document
 from lpe.train import front_ends
 from lpe.train.recipes import RECIPES, Recipe
 from lpe.transforms import ciphers
@@ -103,12 +104,9 @@ class CompareSpec:
         """
         path = storage.join(self.work, SPEC_FILE)
         wanted = json.loads(json.dumps(self.settings()))
-        recorded = {**wanted, "digest": None}
-        try:
-            if storage.exists(path):
-                recorded = json.loads(storage.read_bytes(path))
-        except ValueError as error:
-            raise DataError(f"{path}: damaged ({error}); choose another --output") from error
+        recorded: Mapping[str, Any] = {**wanted, "digest": None}
+        if storage.exists(path):
+            recorded = read_document(path, "choose another --output").raw()
         recorded_digest = recorded.get("digest")
         differing = [key for key in wanted if recorded.get(key) != wanted[key]]
         if digest is not None and recorded_digest not in (None, digest):

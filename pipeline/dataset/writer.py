@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import layout
 from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
+from lpe.pipeline.dataset.id_map import read_id_map, write_id_map
 from lpe.pipeline.dataset.layout import WORK_DIRECTORY
 from lpe.pipeline.dataset.manifest import ShardInfo, Sign
 from lpe.pipeline.dataset.metadata import write_metadata
@@ -188,18 +188,19 @@ class NewVersion:
 
     def _merge_ids(self, receipts: list[ShardReceipt]) -> None:
         """Writes one map from neutral id to original name, where the source had names."""
-        parts = [self.ids_path(receipt.split, receipt.index) for receipt in receipts]
-        tables = [
-            pq.read_table(pa.BufferReader(storage.read_bytes(part))) for part in parts if storage.exists(part)
-        ]
+        remedy = f"delete {self.work} and run the same command again"
+        parts = {
+            self.ids_path(receipt.split, receipt.index): receipt.images
+            for receipt in receipts
+            if receipt.images
+        }
+        there = [part for part in parts if storage.exists(part)]
+        if there and len(there) < len(parts):
+            missing = next(part for part in parts if part not in there)
+            raise DataError(f"{missing}: missing; {remedy}")
+        tables = [read_id_map(part, parts[part], remedy) for part in there]
         if tables:
-            write_ids(storage.join(self.data, layout.IDS_FILE), pa.concat_tables(tables))
-
-
-def write_ids(path: str, table: pa.Table) -> None:
-    """Writes a map of ids to original names (columns id, split, name) as a Parquet file."""
-    with storage.open_atomic(path) as file:
-        pq.write_table(table, file)
+            write_id_map(storage.join(self.data, layout.IDS_FILE), pa.concat_tables(tables))
 
 
 @contextlib.contextmanager
@@ -231,8 +232,11 @@ def hold_home(home: str) -> Iterator[locks.Lock]:
         with locks.held(lock, home, remove=True) as held:
             try:
                 yield held
-            finally:
-                _tidy(home)
+            except BaseException:
+                with contextlib.suppress(OSError):  # the error before says what is wrong
+                    _tidy(home)
+                raise
+            _tidy(home)
     finally:
         if not storage.is_remote(home):
             # Empty folders go; another job may have begun meanwhile.

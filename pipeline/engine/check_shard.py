@@ -53,9 +53,9 @@ class CheckShard:
 
     def _restored(self, reader: Reader, ids: ShardIds, watch: Stopwatch) -> Iterator[ImageBatch]:
         for batch in watch.measuring_each("read", reader.batches(fail(_REMEDY))):
-            ids.add(batch.ids)
             with watch.measuring("transform"):
                 restored = self._restore(batch)
+            ids.add(restored.ids)
             yield restored
 
 

@@ -16,10 +16,17 @@ import signal
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.engine.failures import JobFailedError
 from lpe.pipeline.engine.worker import ShardWork, Worker
 from lpe.pipeline.sources.task import ShardTask
+
+_LOST = (
+    "a worker process was killed, perhaps for lack of memory; run the same command again, with fewer --workers if it "
+    "was that: finished shards are kept"
+)
 
 
 class WorkerPool:
@@ -39,19 +46,24 @@ class WorkerPool:
             self._executor.submit(os.getpid)
 
     def submit(self, task: ShardTask) -> None:
-        """Hands out a shard."""
-        self._pending.append(self._executor.submit(_run, task))
+        """Hands out a shard. Raises JobFailedError as `receipts` does."""
+        try:
+            self._pending.append(self._executor.submit(_run, task))
+        except BrokenProcessPool as error:
+            raise JobFailedError([_LOST], 0) from error
 
     def receipts(self) -> Iterator[ShardReceipt]:
         """The receipts of all shards handed out, in that order; waits for them.
 
         Raises:
-          BrokenProcessPool: a process died, e.g. for lack of memory.
+          JobFailedError: a process died.
         """
         pending, self._pending = self._pending, []
         try:
             for future in pending:
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise JobFailedError([_LOST], 0) from error
         except BaseException:
             # Ctrl-C: what has not begun does not begin.
             self._executor.shutdown(wait=False, cancel_futures=True)

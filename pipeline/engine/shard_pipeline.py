@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -172,7 +174,13 @@ def run(
 def _pipeline(
     tasks: Iterable[ShardTask], work: ShardFn, finish: Finish, options: PipelineOptions
 ) -> beam.Pipeline:
-    pipeline = beam.Pipeline(options=options)
+    try:
+        pipeline = beam.Pipeline(options=options)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
+    # What Beam made there is for other languages' transforms; a killed job would leave it behind.
+    with contextlib.suppress(OSError):
+        Path(pipeline.local_tempdir).rmdir()
     _ = (
         pipeline
         | "Shards" >> beam.Create(list(tasks))

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo
+from lpe.pipeline.dataset.id_map import id_map, write_id_map
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds
-from lpe.pipeline.dataset.writer import NewVersion, write_ids
+from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records import tfrecord
@@ -66,7 +67,7 @@ class WriteShard:
                 f"{task.reader.expected()}; run the same command again"
             )
         if names is not None:
-            write_ids(self.version.ids_path(task.split, task.index), names)
+            write_id_map(self.version.ids_path(task.split, task.index), names)
         receipt = ShardReceipt(
             task.split,
             task.index,
@@ -132,7 +133,7 @@ class WriteShard:
                 _read_back(reader, self._check, digests)
         table = None
         if origins:
-            table = pa.table({"id": ids, "split": [task.split] * len(ids), "name": origins})
+            table = id_map(ids, task.split, origins)
         return shard, shard_ids.digests(), table
 
 

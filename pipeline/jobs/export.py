@@ -10,6 +10,7 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import Registry
+from lpe.pipeline.keystore.data_key import check_output
 from lpe.transforms.errors import DataError
 
 
@@ -52,8 +53,10 @@ def export_data_key(dataset: str, keystore: str, name: str, output: str) -> Expo
     if encryption is None or encryption.seal is None or encryption.key_name != name:
         raise DataError(f"{data.directory}: not sealed under a key of {name!r}; name a dataset that is")
     key = open_dataset_key(data, encryption, keystore).data_key(encryption.spec.salt)
-    key.export(output, f"{data.name} {data.version}")
+    check_output(output)
+    # First the log: there must be no copy of which it says nothing.
     Registry(keystore).log(
         name, "data key exported", dataset=storage.absolute(data.directory), key=encryption.key_id
     )
+    key.export(output, f"{data.name} {data.version}")
     return ExportedDataKey(name, data.directory, output)

@@ -13,21 +13,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline import clock, storage
+from lpe.pipeline.keystore.key_event import KeyEvent, is_detail
+from lpe.pipeline.keystore.reading import parse_fields, read_file
 from lpe.pipeline.storage.user import user_name
 from lpe.transforms import labels
-
-_STATE_AFTER = {
-    "created": "enabled",
-    "rotated": "enabled",
-    "enabled": "enabled",
-    "disabled": "disabled",
-    "destroyed": "destroyed",
-}
-"""The state of the key that an event names, after it."""
+from lpe.transforms.errors import KeyStoreError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +58,15 @@ class AuditLog:
     Args:
       path: its file, which need not exist.
       name: the keyset.
+
+    Raises:
+      KeyStoreError: the file cannot be read.
     """
 
     def __init__(self, path: str, name: str) -> None:
         self.path = path
         self._start = Head(0, _sha256(labels.audit_log(name)))
-        self._lines = storage.read_bytes(path).splitlines() if storage.exists(path) else []
+        self._lines = read_file(path).splitlines() if storage.exists(path) else []
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -94,11 +91,14 @@ class AuditLog:
 
         Returns:
           The new head.
+
+        Raises:
+          KeyStoreError: a detail is such that the line could not be read again.
         """
         before = self.head
         if head is not None and before.lines < head.lines:
             before = head
-        line = {
+        value = {
             "n": before.lines + 1,
             "time": clock.stamp(),
             "user": user_name(),
@@ -106,10 +106,24 @@ class AuditLog:
             **details,
             "previous": before.hash,
         }
-        self._lines.append(json.dumps(line, ensure_ascii=False).encode())
+        line = json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+        if _parse(line) is None:
+            raise KeyStoreError(
+                f"{self.path}: cannot hold the event {event!r} with {ascii(details)[:300]}; rename what has control "
+                "characters in its name"
+            )
         # An object store can't append, and a line that was torn by a crash would break the chain.
-        storage.write_atomic(self.path, b"".join(line + b"\n" for line in self._lines), private=True)
-        return Head(before.lines + 1, _sha256(self._lines[-1]))
+        storage.write_atomic(self.path, b"".join(line + b"\n" for line in (*self._lines, line)), private=True)
+        self._lines.append(line)
+        return Head(before.lines + 1, _sha256(line))
+
+    def has(self, event: KeyEvent, after: Head | None) -> bool:
+        """Whether what happened to a key is in the lines after a head, or anywhere in the log for None."""
+        lines = 0 if after is None else after.lines
+        return any(
+            line["n"] > lines and line["event"] == event.event and line.get("key") == event.key
+            for line in self.events
+        )
 
     def problems(self, head: Head | None) -> list[str]:
         """Checks the chain.
@@ -126,7 +140,7 @@ class AuditLog:
             event = _parse(line)
             if event is None:
                 problems.append(f"{self.path} line {number}: damaged")
-            elif event.get("previous") != before.hash or event.get("n") != before.lines + 1:
+            elif event["previous"] != before.hash or event["n"] != before.lines + 1:
                 problems.append(
                     f"{self.path} line {number}: does not follow the line before: something was changed or removed"
                 )
@@ -140,28 +154,23 @@ class AuditLog:
         return problems
 
 
-def key_states(events: Iterable[Mapping[str, Any]]) -> dict[int, str]:
-    """The state of every key after these events, by id: `enabled`, `disabled` or `destroyed`."""
-    return {
-        event["key"]: _STATE_AFTER[event["event"]]
-        for event in events
-        if event.get("event") in _STATE_AFTER and isinstance(event.get("key"), int)
-    }
-
-
 def _head_at(line: bytes, default: int) -> Head:
     """The head of a log that ends with this line, whose number is `default` where it does not say."""
-    event = _parse(line) or {}
-    number = event.get("n")
-    return Head(number if isinstance(number, int) else default, _sha256(line))
+    event = _parse(line)
+    return Head(default if event is None else event["n"], _sha256(line))
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    """The event in a line; None for what is no line of a log."""
     try:
-        value = json.loads(line)
-    except ValueError:
+        fields = parse_fields(line, "")
+        fields.integer("n", least=1)
+        for name in ("time", "user", "event", "previous"):
+            fields.text(name)
+    except KeyStoreError:
         return None
-    return value if isinstance(value, dict) else None
+    value = dict(fields.raw())
+    return value if all(is_detail(name, item) for name, item in value.items()) else None
 
 
 def _sha256(data: bytes) -> str:

@@ -12,6 +12,7 @@ import dataclasses
 import hmac
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tink.proto import aes_gcm_pb2, tink_pb2
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.manifest import is_salt
+from lpe.pipeline.keystore.reading import parse_fields, read_file
 from lpe.transforms import labels
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, KeyStoreError
@@ -142,44 +144,47 @@ class DataKey(NotPicklable):
         Raises:
           KeyStoreError: the file exists, or would lie in an object store.
         """
-        if storage.is_remote(path):
-            raise KeyStoreError(
-                f"{path}: a data key in clear belongs in a file of yours alone; name a local --output"
-            )
-        if storage.exists(path):
-            raise KeyStoreError(f"{path}: exists; choose another --output or delete it first")
+        check_output(path)
+        storage.delete_temporary_files(str(Path(path).parent), Path(path).name)
         keyset = tink.json_proto_keyset_format.serialize(_handle(self._secret), secret_key_access.TOKEN)
         value = {"format_version": 1, "dataset": dataset, "salt": self.salt, "keyset": json.loads(keyset)}
         storage.write_atomic(path, (json.dumps(value, indent=2) + "\n").encode(), private=True)
+
+
+def check_output(path: str) -> None:
+    """Raises KeyStoreError if a data key cannot be written to a file of this name."""
+    if storage.is_remote(path):
+        raise KeyStoreError(
+            f"{path}: a data key in clear belongs in a file of yours alone; name a local --output"
+        )
+    if storage.exists(path):
+        raise KeyStoreError(f"{path}: exists; choose another --output or delete it first")
 
 
 def load_data_key(path: str) -> DataKey:
     """Reads an exported data key.
 
     Raises:
-      KeyStoreError: the file is missing, damaged, no data key, or can be read by others than its owner.
-      DataError: it cannot be read.
+      KeyStoreError: the file is missing, damaged, no data key, cannot be read, or can be by others than its owner.
     """
     storage.check_private(path)
     try:
-        content = storage.read_bytes(path)
+        content = read_file(path)
     except FileNotFoundError:
         raise KeyStoreError(f"{path}: no such file; ask the dataset's owner for its data key") from None
-    except OSError as error:
-        raise storage.explain(error) from error
     try:
-        value = json.loads(content)
-        if value["format_version"] != 1:
-            raise ValueError("format version")
-        handle = tink.json_proto_keyset_format.parse(json.dumps(value["keyset"]), secret_key_access.TOKEN)
+        fields = parse_fields(content, path)
+        fields.integer("format_version", least=1, most=1)
+        text = json.dumps(dict(fields.object("keyset").raw()))
+        handle = tink.json_proto_keyset_format.parse(text, secret_key_access.TOKEN)
         keyset = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
         (key,) = keyset.key
-        if key.key_data.type_url != _TYPE:
-            raise ValueError("another type of key")
         secret = aes_gcm_pb2.AesGcmKey.FromString(key.key_data.value).key_value
-        return DataKey(secret, str(value["salt"]))
-    except Exception:  # Tink raises its own error, protobuf's and ValueError
-        # The parser's own words may quote the file, which is a secret: they are not repeated.
+        if key.key_data.type_url != _TYPE or len(secret) != KEY_BYTES:
+            raise ValueError("another type of key")
+        return DataKey(secret, fields.text("salt"))
+    except Exception:  # ours, Tink's, protobuf's and ValueError
+        # Their words may quote the file, which is a secret: they are not repeated.
         raise KeyStoreError(f"{path}: not a data key of lpe's; ask the dataset's owner for it") from None
 
 

@@ -1,19 +1,20 @@
 """A Tink keyset of HKDF-SHA256 PRF keys: made, and kept in a file under a key-encryption key.
 
-The keyset's name is bound to the ciphertext as associated data: a file cannot be passed off as another.
+The keyset's name and the URI of its key-encryption key are bound to the ciphertext as associated data: a file cannot
+be passed off as another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import tink
 from tink import json_proto_keyset_format, prf, proto_keyset_format, secret_key_access
 from tink.proto import tink_pb2
 
-from lpe.pipeline import storage
 from lpe.pipeline.keystore.kek_service import Kek
-from lpe.transforms import labels
+from lpe.pipeline.keystore.reading import REMEDY, read_file
 from lpe.transforms.errors import KeyStoreError
 
 State = Literal["enabled", "disabled", "destroyed"]
@@ -44,38 +45,59 @@ def primitive(keyset: tink_pb2.Keyset) -> prf.PrfSet:
     return _to_handle(keyset).primitive(prf.PrfSet)
 
 
-def read_keyset(path: str, name: str, kek: Kek) -> tink_pb2.Keyset:
+def read_keyset(path: str, contexts: Sequence[bytes], kek: Kek) -> tink_pb2.Keyset:
     """Reads and unwraps a keyset.
 
     Args:
       path: its file.
-      name: its name.
+      contexts: what it may be bound to, the likely one first.
       kek: its key-encryption key.
 
     Raises:
-      KeyStoreError: it is damaged, renamed, of another key-encryption key or another purpose.
+      KeyStoreError: it is missing, damaged, renamed, of another key-encryption key or another purpose.
     """
     try:
-        handle = json_proto_keyset_format.parse_encrypted(
-            storage.read_bytes(path).decode(), kek, labels.keyset(name)
-        )
-        keyset = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
-    except (tink.TinkError, UnicodeDecodeError) as error:
+        content = read_file(path)
+    except FileNotFoundError:
+        raise KeyStoreError(f"{path}: missing; {REMEDY}") from None
+    for context in contexts:
+        keyset = _unwrap(content, context, kek)
+        if keyset is not None:
+            break
+    else:
         raise KeyStoreError(
             f"{path}: cannot be opened with its key-encryption key: it was damaged, renamed, or wrapped by another "
-            "one; restore it from your copy"
-        ) from error
+            f"one, or the URI of that was changed; {REMEDY}"
+        )
     try:
         primitive(keyset)
-    except tink.TinkError as error:
+        _ = [STATES[key.status] for key in keyset.key]
+    except Exception:  # Tink raises its own error and ValueError
         raise KeyStoreError(
             f"{path}: a keyset of another purpose, not of PRF keys as lpe makes them; name another keyset"
-        ) from error
+        ) from None
     return keyset
 
 
-def wrap(name: str, keyset: tink_pb2.Keyset, kek: Kek) -> bytes:
+def _unwrap(content: bytes, context: bytes, kek: Kek) -> tink_pb2.Keyset | None:
+    """The keyset; None if this is none, or does not open. Raises KeyStoreError if the key service fails."""
+    try:
+        handle = json_proto_keyset_format.parse_encrypted(content.decode(), kek, context)
+        return tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
+    except KeyStoreError:
+        raise
+    except Exception:  # Tink raises its own error, protobuf's, RecursionError and ValueError
+        return None
+
+
+def wrap(name: str, keyset: tink_pb2.Keyset, context: bytes, kek: Kek) -> bytes:
     """Wraps a keyset.
+
+    Args:
+      name: its name, for the message.
+      keyset: the keys.
+      context: what it is bound to.
+      kek: its key-encryption key.
 
     Returns:
       The content of its file.
@@ -84,7 +106,7 @@ def wrap(name: str, keyset: tink_pb2.Keyset, kek: Kek) -> bytes:
       KeyStoreError: the key-encryption key refuses, or gives what it cannot open again.
     """
     try:
-        text: str = json_proto_keyset_format.serialize_encrypted(_to_handle(keyset), kek, labels.keyset(name))
+        text: str = json_proto_keyset_format.serialize_encrypted(_to_handle(keyset), kek, context)
     except tink.TinkError as error:
         raise KeyStoreError(
             f"keyset {name!r}: its key-encryption key gave what it cannot open again; nothing was changed: check the "

@@ -9,6 +9,8 @@ from lpe.pipeline.keystore.auditlog import AuditLog
 from lpe.pipeline.keystore.files import KeysetFiles
 from lpe.pipeline.keystore.metadata import Metadata
 from lpe.pipeline.keystore.uses import Use, uses, versions_under
+from lpe.pipeline.storage.documents import is_plain_text
+from lpe.transforms.errors import KeyStoreError
 
 
 class Registry:
@@ -40,7 +42,7 @@ class Registry:
         Raises:
           KeyStoreError: the key was disabled or destroyed meanwhile.
         """
-        version = storage.absolute(directory)
+        version = _place(directory)
         with self._files.changing(name) as change:
             change.check_enabled(key_id)
             record = change.meta.key(key_id)
@@ -61,7 +63,7 @@ class Registry:
         Raises:
           KeyStoreError: the key is not there or not enabled.
         """
-        run = storage.absolute(directory)
+        run = _place(directory)
         with self._files.changing(name) as change:
             change.check_enabled(key_id)
             runs = change.meta.key(key_id).runs
@@ -157,6 +159,14 @@ class Registry:
                     if version not in existing and not _is_logged(change.log, "version deleted", details):
                         self._files.log_event(change, "version deleted", **details)
             self._files.write_metadata(change)
+
+
+def _place(directory: str) -> str:
+    """A directory as it is recorded. Raises KeyStoreError for one that a document or a message cannot hold."""
+    place = storage.absolute(directory)
+    if not is_plain_text(place):
+        raise KeyStoreError(f"{place!a}: a key store cannot record a name with control characters; rename it")
+    return place
 
 
 def _is_logged(log: AuditLog, event: str, details: Mapping[str, object]) -> bool:

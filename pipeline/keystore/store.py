@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 
 from tink.proto import tink_pb2
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore import keyset as keysets
-from lpe.pipeline.keystore.auditlog import AuditTrail, key_states
+from lpe.pipeline.keystore.auditlog import AuditTrail
+from lpe.pipeline.keystore.consistency import contradiction, kek_problem, unexplained
 from lpe.pipeline.keystore.files import Change, KeysetFiles, OpenKeyset
 from lpe.pipeline.keystore.kek import create_local_kek
 from lpe.pipeline.keystore.key import DatasetKey
 from lpe.pipeline.keystore.keyset import STATES, State
 from lpe.pipeline.keystore.metadata import Metadata
 from lpe.pipeline.keystore.uses import Use, uses
+from lpe.pipeline.storage import locks
 from lpe.transforms.errors import KeyStoreError
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_KEK_FILE = "kek.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,39 +73,40 @@ class KeyStore:
         """Makes a keyset with one primary key.
 
         Args:
-          name: letters, digits, - and _.
-          kek: URI of the key-encryption key; a local file is made if absent. Default: kek.json here.
+          name: at most 128 letters, digits, - and _.
+          kek: URI of the key-encryption key; a local file is made if absent. Default: the one that the environment
+            variable LPE_KEK names, else kek.json here.
           rotation_period: how old a primary key may become, e.g. `30d`.
 
         Raises:
           UsageError: the period is none.
         """
-        if not _NAME.fullmatch(name) or f"{name}.json" == _KEK_FILE:
-            raise KeyStoreError(
-                f"{name!r} cannot name a keyset: use letters, digits, - and _ (and not 'kek')"
-            )
         if rotation_period is not None:
             clock.parse_period(rotation_period)
+        recorded_kek = self._files.recorded_kek(kek)
         with self._files.locked() as lock:
             if self.exists(name):
-                raise KeyStoreError(
-                    f"{self._files.keyset_path(name)}: this keyset exists; choose another name or rotate this one"
-                )
-            if storage.is_remote(self.uri) and kek is None:
-                raise KeyStoreError(
-                    f"{self.uri}: a remote key store must not hold its own key-encryption key; name one with --kek, "
-                    "e.g. a key of your cloud's key service"
-                )
-            # The default is relative, so that the folder can be moved as a whole.
-            recorded_kek = _KEK_FILE if kek is None else storage.absolute(kek)
+                self._finish_creation(name, recorded_kek, rotation_period, lock)
+                return self.keys(name)
             kek_uri = self._files.kek_uri(recorded_kek)
-            if not storage.is_remote(kek_uri) and not storage.exists(kek_uri):
+            if not storage.is_remote(kek_uri):
                 create_local_kek(kek_uri)
             key = keysets.new_key(taken=set())
             keyset = tink_pb2.Keyset(primary_key_id=key.key_id, key=[key])
             change = self._files.change(name, keyset, Metadata(recorded_kek, rotation_period), lock)
             self._files.write(change, "created", key.key_id, kek=recorded_kek)
         return self.keys(name)
+
+    def _finish_creation(self, name: str, kek: str, rotation_period: str | None, lock: locks.Lock) -> None:
+        """Completes what a killed `create` of the same keyset began. Raises KeyStoreError if nothing is left to do."""
+        meta = self.metadata(name)
+        if meta.log is not None or meta.kek != kek:
+            raise KeyStoreError(
+                f"{self._files.keyset_path(name)}: this keyset exists; choose another name or rotate this one"
+            )
+        change = self._files.open_change(name, lock)
+        change.meta.rotation_period = rotation_period or change.meta.rotation_period
+        self._files.write_metadata(change)
 
     def keys(self, name: str) -> list[KeyInfo]:
         """The keys of a keyset, oldest first."""
@@ -124,7 +123,7 @@ class KeyStore:
         ]
 
     def rotate(self, name: str, rotation_period: str | None = None) -> list[KeyInfo]:
-        """Adds a key and makes it primary; the others stay as they are.
+        """Adds a key and makes it primary; the others stay as they are. A rotation that a kill cut short is completed.
 
         Args:
           name: the keyset.
@@ -137,7 +136,10 @@ class KeyStore:
             clock.parse_period(rotation_period)
         with self._files.changing(name) as change:
             change.meta.rotation_period = rotation_period or change.meta.rotation_period
-            self._rotate(change)
+            if change.completed is None or change.completed.event != "rotated":
+                self._rotate(change)
+            else:
+                self._files.write_metadata(change)
         return self.keys(name)
 
     def rotate_if_due(self, name: str) -> int | None:
@@ -219,12 +221,21 @@ class KeyStore:
         opened = self._files.read(name)
         log = self._files.audit_log(name)
         problems = log.problems(opened.meta.log)
-        logged = key_states(log.events)
-        for key in opened.keyset.key:
-            state, logged_state = STATES[key.status], logged.get(key.key_id, "nothing")
-            if logged_state != state:
-                problems.append(f"key {key.key_id} is {state} and the log says {logged_state}")
+        kek = kek_problem(opened.meta.kek, log)
+        if kek is not None:
+            problems.append(kek)
+        problems += [
+            contradiction(key_id, state, log) for key_id, state in unexplained(opened.keyset, log).items()
+        ]
         return AuditTrail(tuple(log.events), tuple(problems), log.head.hash)
+
+    def accept(self, name: str) -> None:
+        """Logs the keys, of which the audit log says something else, as they are: the owner knows why.
+
+        Without that, such a keyset cannot be changed, nor anything encrypted under it.
+        """
+        with self._files.changing(name, accept=True):
+            pass
 
     def _rotate(self, change: Change) -> int:
         key = keysets.new_key(taken={old.key_id for old in change.keyset.key})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Any, Literal
+from typing import Literal
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import committed_versions
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, INFO_FILE
 from lpe.pipeline.keystore.metadata import KeyRecord
+from lpe.pipeline.storage.documents import read_document
+from lpe.transforms.errors import DataError
 
 RUN_FILE = "run.json"
 
@@ -50,15 +51,15 @@ def versions_under(root: str, name: str) -> dict[int, list[str]]:
         for version in committed_versions(home):
             directory = storage.join(home, version)
             key = _key_of(directory)
-            if key.get("name") == name and isinstance(key.get("id"), int):
-                versions.setdefault(key["id"], []).append(storage.absolute(directory))
+            if key is not None and key[0] == name:
+                versions.setdefault(key[1], []).append(storage.absolute(directory))
     return versions
 
 
-def _key_of(version: str) -> dict[str, Any]:
-    """The key that a version's encryption.json names; empty for plain or unreadable data."""
+def _key_of(version: str) -> tuple[str, int] | None:
+    """Name and id of the key that a version's encryption.json names; None for plain or unreadable data."""
     try:
-        value = json.loads(storage.read_bytes(storage.join(version, ENCRYPTION_FILE)))
-        return dict(value["key"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {}
+        key = read_document(storage.join(version, ENCRYPTION_FILE), "restore it").object("key")
+        return key.text("name"), key.integer("id")
+    except (OSError, DataError):
+        return None

@@ -16,13 +16,22 @@ from collections.abc import Iterator
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lpe.pipeline.records import example_proto, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
+
+MOST_PIXELS = 1 << 26
+"""Pixels that an encoded image may have; a small file can claim any number."""
+MOST_IMAGE_BYTES = 3 * MOST_PIXELS
+"""Bytes that an image may have, decoded."""
+_BESIDE_IMAGE = 16 << 20  # bytes of a record that are not its image
+_BATCH_BYTES = 64 << 20
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # those of TFDS; others would be a larger surface for attacks
+_MOST_SCANS = 200  # of a progressive JPEG, each of which goes over the whole image; encoders make about ten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +40,8 @@ class RecordFormat:
 
     Attributes:
       image_shape: (H, W, C) of every image, or None where shapes differ (then `encoding` is "png").
-      encoding: `raw`: the image's bytes row-major; `png`: an encoded image (any that Pillow reads;
-        PNG is written).
+      encoding: `raw`: the image's bytes row-major; `png`: an encoded image (PNG, JPEG, BMP or GIF of at most
+        `MOST_PIXELS`; PNG is written).
       channels: channels of an encoded image, 1 or 3.
       image_key: name of the image's feature.
       label_key: name of the label's feature, an int64.
@@ -41,6 +50,7 @@ class RecordFormat:
 
     Raises:
       ValueError: `raw` without an image shape.
+      DataError: images that are too large, or encoded ones of other channels.
     """
 
     image_shape: ImageShape | None
@@ -53,6 +63,18 @@ class RecordFormat:
     def __post_init__(self) -> None:
         if self.encoding == "raw" and self.image_shape is None:
             raise ValueError("raw images need a fixed image_shape")
+        if self.image_shape is not None and not 1 <= math.prod(self.image_shape) <= MOST_IMAGE_BYTES:
+            raise DataError(
+                f"images of shape {self.image_shape}: one has at most {MOST_IMAGE_BYTES} bytes; make them smaller"
+            )
+        if self.encoding == "png" and self.channels not in (1, 3):
+            raise DataError(f"encoded images of {self.channels} channels; only 1 (grey) and 3 (RGB) are read")
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that a record may have."""
+        fixed = self.encoding == "raw" and self.image_shape is not None
+        return _BESIDE_IMAGE + (math.prod(self.image_shape or ()) if fixed else MOST_IMAGE_BYTES)
 
 
 # ---------------------------------------------------------------- writing
@@ -66,10 +88,18 @@ def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
     Args:
       batch: images uint8 [N, H, W, C]; of `fmt`'s shape where that is fixed.
       fmt: how an example is laid out.
+
+    Raises:
+      DataError: images of more than `MOST_PIXELS`, which could not be read again.
     """
     ids = [image_id.encode() for image_id in batch.ids]
     labels = [_varint(int(label)) for label in batch.labels]
     if fmt.encoding == "png":
+        if math.prod(batch.images.shape[1:3]) > MOST_PIXELS:
+            raise DataError(
+                f"an image of {batch.images.shape[1]}x{batch.images.shape[2]} pixels; at most {MOST_PIXELS} can be "
+                "stored: make it smaller"
+            )
         payloads = [np.frombuffer(_to_png(image), np.uint8) for image in batch.images]
         return b"".join(
             _encode_run([ids[i]], [labels[i]], payload[None], fmt) for i, payload in enumerate(payloads)
@@ -158,7 +188,7 @@ def decode(
       fmt: how an example is laid out.
       where: the file's name, for errors; its last component is the prefix of ids where records have none.
       on_bad_record: called for a record whose data is damaged or is not such an example.
-      batch_size: the most images in a batch.
+      batch_size: the most images in a batch; of large ones fewer, so that it has at most 64 MiB or one image.
 
     Yields:
       Batches of one image shape: images uint8 [N, H, W, C], labels int64 [N].
@@ -168,7 +198,7 @@ def decode(
     """
     pending: list[tuple[int, str | None, np.ndarray, int]] = []
     index = 0
-    for rows, sound in tfrecord.frames(file, where):
+    for rows, sound in tfrecord.frames(file, where, fmt.most_bytes):
         fields = _uniform_fields(rows, fmt) if sound.all() else None
         if fields is not None:
             if pending:
@@ -188,7 +218,8 @@ def decode(
             except DataError as error:
                 on_bad_record(BadRecord(f"{where}: record {index}", str(error)))
             else:
-                if pending and (len(pending) >= batch_size or pending[0][2].shape != parsed[1].shape):
+                room = min(batch_size, max(1, _BATCH_BYTES // parsed[1].nbytes))
+                if pending and (len(pending) >= room or pending[0][2].shape != parsed[1].shape):
                     yield _to_batch(pending, where)
                     pending = []
                 pending.append((index, *parsed))
@@ -234,7 +265,7 @@ def _uniform_fields(rows: np.ndarray, fmt: RecordFormat) -> _Fields | None:
     if any(key not in spans or spans[key].kind != kind for key, kind in wanted.items()):
         return None
     image, label = spans[fmt.image_key], spans[fmt.label_key]
-    if image.stop - image.start != int(np.prod(fmt.image_shape)):
+    if image.stop - image.start != math.prod(fmt.image_shape):
         return None
     # Everything between the values (tags, lengths, keys, other features) must be the same in all
     # records: then the first one's layout is the layout of all.
@@ -287,13 +318,10 @@ def _parse_example(data: bytes, fmt: RecordFormat) -> tuple[str | None, np.ndarr
             raise DataError(f"its {fmt.id_key!r} is not UTF-8 text") from None
     if fmt.encoding == "raw":
         shape = fmt.image_shape
-        if shape is None or len(payload) != int(np.prod(shape)):
+        if shape is None or len(payload) != math.prod(shape):
             raise DataError(f"its image has {len(payload)} bytes, not those of shape {shape}")
         return image_id, np.frombuffer(payload, np.uint8).reshape(shape), labels[0]
-    image = _from_encoded(payload, fmt.channels)
-    if fmt.image_shape is not None and image.shape != fmt.image_shape:
-        raise DataError(f"its image has shape {image.shape}, not {fmt.image_shape}")
-    return image_id, image, labels[0]
+    return image_id, _from_encoded(payload, fmt), labels[0]
 
 
 def _single_bytes(features: example_proto.Features, key: str) -> bytes:
@@ -303,10 +331,30 @@ def _single_bytes(features: example_proto.Features, key: str) -> bytes:
     return values[0]
 
 
-def _from_encoded(payload: bytes, channels: int) -> np.ndarray:
+def _from_encoded(payload: bytes, fmt: RecordFormat) -> np.ndarray:
+    """An encoded image's pixels, uint8 [H, W, C]; its size is known, and checked, before anything is decoded."""
     try:
-        with Image.open(io.BytesIO(payload)) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+        with Image.open(io.BytesIO(payload), formats=_FORMATS) as image:
+            _check_encoded(image, payload, fmt)
+            pixels = np.asarray(image.convert("L" if fmt.channels == 1 else "RGB"))
+    except DataError:
+        raise
+    except Image.DecompressionBombError:
+        raise DataError(f"its image has more than {MOST_PIXELS} pixels") from None
+    except UnidentifiedImageError:
+        raise DataError("its image is no PNG, JPEG, BMP or GIF") from None
     except Exception as error:  # Pillow raises a dozen kinds for damaged images
-        raise DataError(f"its image cannot be decoded ({error})") from error
-    return pixels.reshape(*pixels.shape[:2], channels)
+        raise DataError(f"its image cannot be decoded ({' '.join(str(error).split())[:200]})") from error
+    return pixels.reshape(*pixels.shape[:2], fmt.channels)
+
+
+def _check_encoded(image: Image.Image, payload: bytes, fmt: RecordFormat) -> None:
+    shape = (image.height, image.width, fmt.channels)
+    if fmt.image_shape is not None and shape != fmt.image_shape:
+        raise DataError(f"its image has shape {shape}, not {fmt.image_shape}")
+    if image.width * image.height > MOST_PIXELS:
+        raise DataError(f"its image has {image.width}x{image.height} pixels, more than {MOST_PIXELS}")
+    if image.mode.startswith(("I", "F")):
+        raise DataError(f"its image has more than 8 bits a value (mode {image.mode})")
+    if payload.count(b"\xff\xda") > _MOST_SCANS and image.format == "JPEG":
+        raise DataError(f"its image is a JPEG of more than {_MOST_SCANS} scans")

@@ -57,10 +57,20 @@ def _example_class() -> Any:
 
 
 _Example = _example_class()
+_MOST_PARSED = 1 << 24
+"""Bytes beyond which protobuf, which may take 25 times as much memory, is not asked."""
+_MOST_FEATURES = 1000
+"""Features beyond which an Example has no plain layout."""
 
 
 def parse(data: bytes) -> Features | None:
-    """The features of a serialised Example, or None where `data` is none."""
+    """The features of a serialised Example, or None where `data` is none.
+
+    One of more than 16 MB must have the plain layout of `value_spans`.
+    """
+    if len(data) > _MOST_PARSED:
+        spans = value_spans(data)
+        return None if spans is None else {key: span.values(data) for key, span in spans.items()}
     try:
         example = _Example.FromString(data)
     except message.DecodeError:
@@ -85,6 +95,16 @@ class Span:
     kind: Literal["bytes", "int64"]
     start: int
     stop: int
+
+    def values(self, data: bytes) -> list[bytes] | list[int]:
+        """The value, in a list of its own as `Features` has it."""
+        value = data[self.start : self.stop]
+        return [value] if self.kind == "bytes" else [_from_varint(value)]
+
+
+def _from_varint(digits: bytes) -> int:
+    value = sum((digit & 0x7F) << 7 * place for place, digit in enumerate(digits))
+    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def value_spans(data: bytes) -> dict[str, Span] | None:
@@ -115,7 +135,7 @@ class _Layout:
             key, key_stop = self._field(entry, entry_stop, 0x0A)
             feature, feature_stop = self._field(key_stop, entry_stop, 0x12)
             name = self._data[key:key_stop].decode()
-            if feature_stop != entry_stop or name in out:
+            if feature_stop != entry_stop or name in out or len(out) == _MOST_FEATURES:
                 raise ValueError
             out[name] = self._value(feature, feature_stop)
             start = entry_stop
@@ -133,6 +153,8 @@ class _Layout:
         if kind == "int64":
             digits = self._data[value:value_stop]
             if not 1 <= len(digits) <= 10 or digits[-1] >= 0x80 or any(d < 0x80 for d in digits[:-1]):
+                raise ValueError
+            if len(digits) == 10 and digits[-1] > 1:  # more than 64 bits
                 raise ValueError
         return Span(kind, value, value_stop)
 

@@ -22,7 +22,8 @@ FOOTER = 4
 """Bytes after it."""
 _CHUNK = 1 << 22
 _PROBE = 32
-_LARGEST_RECORD = 1 << 30
+LARGEST_RECORD = 1 << 30
+"""Bytes of data beyond which a length is taken for damage, where no less is known."""
 _REPLACE = "restore the file from a copy or write the dataset again"
 
 
@@ -56,7 +57,9 @@ def checksums(rows: np.ndarray) -> np.ndarray:
     return _mask(np.array([value(view[at : at + size].tobytes()) for at in starts], np.uint32))
 
 
-def frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def frames(
+    file: BinaryIO, where: str, largest: int = LARGEST_RECORD
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Reads a TFRecord file as runs of records of one length.
 
     Memory is bounded by a few MB and one record.
@@ -64,6 +67,7 @@ def frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]
     Args:
       file: the open file, at its start; a gzip-compressed one is recognised.
       where: the file's name, for errors.
+      largest: bytes that the data of a record may have.
 
     Yields:
       Framed records, uint8 [N, L + 16], read-only, and which data checksums hold, bool [N].
@@ -84,8 +88,12 @@ def frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]
             raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
         start = buffer[offset : offset + HEADER]
         length = int.from_bytes(start[:8], "little")
-        if start != header(length) or length > _LARGEST_RECORD:
+        if start != header(length):
             raise DataError(f"{where}: the length of record {index} is damaged; {_REPLACE}")
+        if length > largest:
+            raise DataError(
+                f"{where}: record {index} claims {length} bytes, at most {largest} are read; {_REPLACE}"
+            )
         stride = length + (HEADER + FOOTER)
         if len(buffer) - offset < stride:
             buffer, offset = _more(stream, buffer, offset, stride, where), 0
@@ -93,16 +101,23 @@ def frames(file: BinaryIO, where: str) -> Iterator[tuple[np.ndarray, np.ndarray]
                 raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
         count = (len(buffer) - offset) // stride
         rows = np.frombuffer(buffer, np.uint8, count * stride, offset).reshape(count, stride)
-        # Where lengths vary, runs are short: look a little ahead before looking at all.
-        for ahead in (_PROBE, count):
-            same = (rows[:ahead, :HEADER] == rows[0, :HEADER]).all(axis=1)
-            if not same.all():
-                rows = rows[: int(same.argmin())]
-                break
+        rows = rows[: _alike(rows)]
         stored = np.ascontiguousarray(rows[:, -4:]).view("<u4")[:, 0]
         yield rows, checksums(rows) == stored
         offset += rows.size
         index += len(rows)
+
+
+def _alike(rows: np.ndarray) -> int:
+    """How many rows from the first on have its header."""
+    # Where lengths vary, runs are short: looking further and further ahead costs no more than the run is long.
+    checked, ahead = 0, _PROBE
+    while checked < len(rows):
+        same = (rows[checked:ahead, :HEADER] == rows[0, :HEADER]).all(axis=1)
+        if not same.all():
+            return checked + int(same.argmin())
+        checked, ahead = checked + len(same), 4 * ahead
+    return checked
 
 
 def _more(stream: BinaryIO, buffer: bytes, offset: int, needed: int, where: str) -> bytes:
@@ -111,7 +126,7 @@ def _more(stream: BinaryIO, buffer: bytes, offset: int, needed: int, where: str)
     size = len(parts[0])
     while size < max(needed, _CHUNK):
         try:
-            piece = stream.read(max(needed, _CHUNK) - size)
+            piece = stream.read(min(max(needed, _CHUNK) - size, _CHUNK))  # a length may lie
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataError(f"{where}: damaged gzip stream ({error}); {_REPLACE}") from error
         if not piece:

@@ -43,7 +43,7 @@ def open_source(uri: str, options: ReadOptions) -> Source:
             raise DataError(f"synthetic:{place}: N must be a whole number, at least 1")
         return SyntheticSource(int(place))
     if kind == "cifar":
-        return CifarSource(place)
+        return CifarSource(place, options.limits)
     if kind == "folder":
         return FolderSource(place, options)
     if kind == "tfds":

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from lpe.pipeline.records.bad_records import OnBadRecord
+from lpe.pipeline.sources.limits import DEFAULT, Limits
 from lpe.pipeline.sources.splits import Positions
 from lpe.transforms.image_shape import ImageShape
 
@@ -23,16 +24,18 @@ ImageSize = tuple[int, int] | Literal["same", "any"]
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
-    """The size and channels in which image files are read.
+    """The size and channels in which image files are read, and the limits on what that may cost.
 
     Attributes:
       image_size: `"same"`: all images must have one size, another is a bad record;
         `"any"`: every image keeps its size; `(height, width)`: crop to that aspect and resize.
       grey: one channel instead of three.
+      limits: see `Limits`.
     """
 
     image_size: ImageSize = "same"
     grey: bool = False
+    limits: Limits = DEFAULT
 
     @property
     def channels(self) -> int:

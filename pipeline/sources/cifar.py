@@ -7,16 +7,18 @@ label byte (CIFAR-100: coarse, then fine) and 3,072 bytes: planes R, G, B of 32Ã
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
-from lpe.pipeline.sources.archive import ByteRange, FileTree, RangeReader, spooling
+from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import AnyPositions, Slice, Source, SourceBatch, SourceInfo
-from lpe.pipeline.sources.cifar_pickle import as_text, read_pickle
+from lpe.pipeline.sources.cifar_pickle import as_array, as_labels, as_texts, read_pickle
+from lpe.pipeline.sources.limits import DEFAULT, MOST_CLASS_NAMES_BYTES, Limits
+from lpe.pipeline.sources.ranges import ByteRange, RangeReader
+from lpe.pipeline.sources.spool import Spool, spooling
+from lpe.pipeline.storage.documents import is_plain_text
 from lpe.transforms.errors import DataError
 
 _SHAPE = (32, 32, 3)
@@ -60,10 +62,10 @@ class CifarSource(Source):
         damaged or refused.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, limits: Limits = DEFAULT) -> None:
         self.uri = f"cifar:{path}"
-        self._tree = FileTree(path)
-        self._spool: tempfile.TemporaryDirectory[str] | None = None
+        self._tree = FileTree(path, limits)
+        self._spools: list[Spool] = []
         try:
             layout, files = _find_layout(self._tree, path)
             class_names = _class_names(files, layout, path)
@@ -90,7 +92,7 @@ class CifarSource(Source):
     @property
     def temporary(self) -> bool:
         """See `Source`."""
-        return self._tree.temporary or self._spool is not None
+        return self._tree.temporary or bool(self._spools)
 
     def slice(self, split: str, positions: AnyPositions) -> CifarSlice:
         """See `Source`."""
@@ -108,8 +110,8 @@ class CifarSource(Source):
     def close(self) -> None:
         """See `Source`."""
         self._tree.close()
-        if self._spool is not None:
-            self._spool.cleanup()
+        for spool in self._spools:
+            spool.close()
 
     def _part(self, name: str, where: ByteRange, layout: _Layout) -> _Part:
         shown = f"{self.uri.removeprefix('cifar:')}: {name}"
@@ -121,31 +123,28 @@ class CifarSource(Source):
                     "archive again"
                 )
             return _Part(name, where, np.arange(where.size // record), None)
-        value = read_pickle(where.read(), shown)
-        data, labels, names = value.get("data"), value.get(layout.keys[0]), value.get("filenames")
+        value = read_pickle(where, shown)
+        data, labels = as_array(value.get("data")), as_labels(value.get(layout.keys[0]))
+        names = as_texts(value.get("filenames"))
         if (
-            not isinstance(data, np.ndarray)
-            or data.dtype != np.uint8
-            or data.ndim != 2
-            or not isinstance(labels, list)
+            data is None
+            or labels is None
             or data.shape != (len(labels), _PIXELS)
-            or not labels
-            or not all(isinstance(label, int) and 0 <= label < 256 for label in labels)
+            or (names is None and "filenames" in value)
         ):
             raise DataError(f"{shown}: not an official batch (data, {layout.keys[0]}); get the archive again")
         # The same records as in the binary layout, so that slices are small and read alike.
-        records = np.concatenate([np.array(labels, np.uint8)[:, None], data], axis=1)
+        records = np.concatenate([labels[:, None], data], axis=1)
         with spooling(shown):
-            if self._spool is None:
-                self._spool = tempfile.TemporaryDirectory(prefix="lpe-cifar-")
-            spooled = Path(self._spool.name, f"{name}.bin")
-            spooled.touch(mode=0o600)
-            spooled.write_bytes(records.tobytes())
+            spool = Spool()
+            self._spools.append(spool)
+            spool.file.write(records.tobytes())
+            spool.finish()
         originals = None
         # Names that repeat identify nothing: the record's number then does.
-        if isinstance(names, list) and len(set(map(str, names))) == len(labels) == len(names):
-            originals = [f"{name}/{as_text(original)}" for original in names]
-        return _Part(name, ByteRange(str(spooled), 0, records.size), np.arange(len(labels)), originals)
+        if names and len(set(names)) == len(labels) == len(names) and all(map(is_plain_text, names)):
+            originals = [f"{name}/{original}" for original in names]
+        return _Part(name, spool.range(0, records.size), np.arange(len(labels)), originals)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -235,14 +234,17 @@ def _find_layout(tree: FileTree, path: str) -> tuple[_Layout, dict[str, ByteRang
 
 def _class_names(files: dict[str, ByteRange], layout: _Layout, path: str) -> tuple[str, ...]:
     shown = f"{path}: {layout.names_file}"
-    data = files[layout.names_file].read()
+    where = files[layout.names_file]
+    if where.size > MOST_CLASS_NAMES_BYTES:
+        raise DataError(f"{shown}: {where.size} bytes, which no CIFAR file has; get the archive again")
     if layout.keys is not None:
-        names = read_pickle(data, shown).get(layout.keys[1])
+        names = as_texts(read_pickle(where, shown).get(layout.keys[1])) or []
     else:
-        names = data.decode("utf-8", "replace").split()
-    names = tuple(map(as_text, names)) if isinstance(names, list) else ()
+        names = where.read().decode("utf-8", "replace").split()
     if len(set(names)) != layout.classes:
         raise DataError(
             f"{shown}: {len(set(names))} class names, not {layout.classes}; get the archive again"
         )
-    return names
+    if not all(map(is_plain_text, names)):
+        raise DataError(f"{shown}: a class name has control characters; get the archive again")
+    return tuple(names)

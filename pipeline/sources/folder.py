@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
-from lpe.pipeline.sources.archive import ByteRange, FileTree, RangeReader
+from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
 from lpe.pipeline.sources.imagefile import SUFFIXES, LabelledImage, decode_image, image_size, in_batches
+from lpe.pipeline.sources.limits import MOST_CLASSES
+from lpe.pipeline.sources.ranges import ByteRange, RangeReader
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
 
@@ -55,9 +57,14 @@ class FolderSource(Source):
     def __init__(self, path: str, options: ReadOptions) -> None:
         self.uri = f"folder:{path}"
         self._options = options
-        self._tree = FileTree(path)
+        self._tree = FileTree(path, options.limits)
         try:
             self._files, class_names = _sort_out(self._tree, path)
+            if len(class_names) > MOST_CLASSES:
+                raise DataError(
+                    f"{path}: {len(class_names)} directories of images, more than {MOST_CLASSES}; there must "
+                    "be one for each class"
+                )
             shape = self._shape()
         except BaseException:
             self.close()

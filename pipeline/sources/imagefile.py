@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lpe.pipeline.sources.base import ReadOptions, SourceBatch
+from lpe.pipeline.sources.guarded_image import GuardedImage
 from lpe.transforms.errors import DataError
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
@@ -20,6 +21,7 @@ SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 DECODER = f"Pillow {PIL.__version__}"
 """What decodes and resizes image files; another version may give other pixels."""
 
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names for those of the endings
 _BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into memory
 
 
@@ -55,18 +57,25 @@ def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
       DataError: why it cannot be read; the message is the reason alone.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
-            with Image.open(io.BytesIO(data)) as image:
-                if image.mode.startswith(("I", "F")):
-                    raise DataError(
-                        f"{image.mode} images (more than 8 bits) are not supported; convert it to 8 bits"
-                    )
-                converted = image.convert("L" if options.grey else "RGB")
+        with _opened(data) as image:
+            height, width = image.height, image.width
+            if height * width > options.limits.pixels:
+                raise DataError(
+                    f"it has {height}x{width} pixels, more than {options.limits.pixels}; raise that with lpe ingest "
+                    "--max-pixels if you trust it"
+                )
+            if image.mode.startswith(("I", "F")):
+                raise DataError(
+                    f"{image.mode} images (more than 8 bits) are not supported; convert it to 8 bits"
+                )
+            converted = image.convert("L" if options.grey else "RGB")
+            if (converted.height, converted.width) != (height, width):
+                raise DataError("cannot be decoded: its size is not what it says")
     except DataError:
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files
-        reason = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "it is no image" if unknown else " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"cannot be decoded: {reason}") from error
     return _to_array(converted, options)
 
@@ -80,12 +89,18 @@ def fit_image(pixels: np.ndarray, options: ReadOptions) -> np.ndarray:
 def image_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) from an image's header; None if it is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                return image.height, image.width
+        with _opened(data) as image:
+            return image.height, image.width
     except Exception:
         return None
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
+        with Image.open(GuardedImage(data), formats=_FORMATS) as image:
+            yield image
 
 
 def _batch(images: list[LabelledImage]) -> SourceBatch:

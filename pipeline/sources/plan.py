@@ -114,7 +114,7 @@ def open_plan(
     if kind == "dataset":
         if spec.options != ReadOptions() or spec.keep_ids or spec.validation_fraction is not None:
             raise UsageError(
-                f"{spec.source}: a dataset is read as it is; image size, ids and the validation split are "
+                f"{spec.source}: a dataset is read as it is; image size, limits, ids and the validation split are "
                 "decided when it is ingested"
             )
         yield dataclasses.replace(plan_dataset(open_dataset(place)), source=spec.source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -13,6 +14,8 @@ from lpe.transforms.errors import DataError, LpeError
 MOST_BYTES = 256 << 20
 """The largest document that is read: the manifest of a dataset of a million shards."""
 _MOST_INTEGER = 2**63 - 1
+_NOT_PLAIN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_MOST_NUMBER = sys.float_info.max
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
@@ -89,10 +92,11 @@ class Fields:
         )
 
     def number(self, name: str) -> float:
-        """A number, whole or not."""
+        """A finite number, whole or not."""
         value = self._get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.refuse(f"{_shown(name)} must be a number, not {_shown(value)}")
+        # 1e999 is read as infinity, and a whole number may be too large for a float.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST_NUMBER:
+            self.refuse(f"{_shown(name)} must be a finite number, not {_shown(value)}")
         return float(value)
 
     def boolean(self, name: str) -> bool:
@@ -212,8 +216,8 @@ def parse_document(content: bytes, where: str, remedy: str, error: type[LpeError
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether a text can be printed and written as UTF-8: it has no control characters and no halves of pairs."""
-    return not any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in text)
+    """Whether a text can be printed on one line and written as UTF-8: no control characters, no halves of pairs."""
+    return _NOT_PLAIN.search(text) is None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import io
 import os
 import shutil
 import stat
@@ -14,10 +16,13 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lpe.pipeline.storage import objects
 from lpe.transforms.errors import DataError, KeyStoreError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 _TEMPORARY = ".tmp-"
 _SPOOLED_BYTES = 1 << 24  # larger uploads wait on the local disk
@@ -58,7 +63,7 @@ def read_bytes(path: str) -> bytes:
 def open_read(path: str) -> BinaryIO:
     """Opens `path` for sequential reading. Raises FileNotFoundError."""
     if not is_remote(path):
-        return Path(path).open("rb")
+        return cast(BinaryIO, io.BufferedReader(_NamedFile(path)))
     return objects.read(path)
 
 
@@ -66,7 +71,8 @@ def open_read(path: str) -> BinaryIO:
 def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
     """Opens a new file that takes the name `path` when the block ends without an error.
 
-    On the local disk the file is a temporary neighbour, flushed and renamed at the end. For an object store it is a
+    On the local disk the file is a temporary neighbour, flushed and renamed at the end, and the rename is on the disk
+    when this returns. What a killed writer of the same file left is removed. For an object store it is a
     spool, in memory or above 16 MB in a temporary file of this machine, uploaded at the end.
 
     Args:
@@ -74,34 +80,151 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
       private: the local file can be read by its owner alone (mode 0600).
 
     Raises:
-      OSError: the file cannot be written; its `filename` is `path` where the system names no other.
+      OSError: the file cannot be written; its `filename` is `path`, or the folder for temporary files.
     """
     if is_remote(path):
         # Not streamed: closing an upload after an error would publish its half, and it could not be repeated.
         with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as spool:
-            yield cast(BinaryIO, spool)
+            with _named(tempfile.gettempdir(), unnamed_only=True):
+                yield cast(BinaryIO, spool)
             objects.write(path, cast(BinaryIO, spool))
         return
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}-{target.name}")
-    mode = 0o600 if private else 0o666
+    make_directory(str(target.parent))
+    with _named(path):
+        temporary, descriptor = _open_temporary(target, 0o600 if private else 0o666)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as local:
+        with _NamedFile(descriptor, "wb", name=path) as raw:
+            local = io.BufferedWriter(raw)
             yield cast(BinaryIO, local)
-            local.flush()
-            os.fsync(local.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.filename in (None, str(temporary)):
-            # A failed write names no file, a failed open one that nobody asked for.
-            raise OSError(error.errno, error.strerror, path) from error
-        raise
+            with _named(path):
+                local.flush()
+                os.fsync(descriptor)
+                # While it is locked: afterwards it could be taken for what a killed writer left.
+                temporary.replace(target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error before says what is wrong; the next writer removes it
+            temporary.unlink()
         raise
+    _sync_directory(target.parent)
+
+
+class _NamedFile(io.FileIO):
+    """A file whose failed reads and writes name it, as a failed open does.
+
+    Args:
+      file: a path, or the descriptor of an open file.
+      mode: as for `open`.
+      name: what errors call it, if not `file`.
+    """
+
+    def __init__(self, file: str | int, mode: str = "rb", *, name: str | None = None) -> None:
+        super().__init__(file, mode)
+        self._path = name or str(file)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with _named(self._path):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with _named(self._path):
+            return super().readall()
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        with _named(self._path):
+            return super().write(data)
+
+
+@contextlib.contextmanager
+def _named(path: str, *, unnamed_only: bool = False) -> Iterator[None]:
+    """Has an OSError that leaves the block name `path`: a failed write names no file, others a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (unnamed_only and error.filename is not None):
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _open_temporary(target: Path, mode: int) -> tuple[Path, int]:
+    """Makes a temporary file beside `target`: its path, and its descriptor, which holds a lock on it.
+
+    The lock tells a writer at work from a killed one, whose file is removed. The file is always a new one: what
+    another user put there, or a link, is never written to.
+    """
+    number = 0
+    while True:
+        temporary = target.with_name(f"{_TEMPORARY}{number}-{target.name}")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            if not _remove_abandoned(temporary):
+                number += 1
+            continue
+        if _lock(descriptor, temporary) is not False:
+            return temporary, descriptor
+        os.close(descriptor)  # another writer took it for a killed one's before it was locked
+
+
+def _remove_abandoned(temporary: Path) -> bool:
+    """Removes a temporary file whose writer was killed. Returns whether its name is free now."""
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        if not _lock(descriptor, temporary):
+            return False
+        temporary.unlink()
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> bool | None:
+    """Locks an open file.
+
+    Returns:
+      Whether it is ours now, and still the one at `path`; None on a file system without locks, where what killed
+      writers leave cannot be told from files that are being written.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        return None
+
+
+def make_directory(path: str) -> None:
+    """Makes a local directory, and those above it, unless it is there; it is on the disk when this returns."""
+    directory = Path(path)
+    if directory.is_dir():
+        return
+    make_directory(str(directory.parent))
+    directory.mkdir(exist_ok=True)
+    _sync_directory(directory.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Writes a directory's entries to the disk: syncing a file brings its content there and not its name."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return  # names may be added to it, and not be listed
+    try:
+        with _named(str(directory)):
+            os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of a file system without such a thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
@@ -111,9 +234,48 @@ def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
 
 
 def check_private(path: str) -> None:
-    """Raises KeyStoreError if a local file that holds a secret can be read by others than its owner."""
-    if not is_remote(path) and Path(path).exists() and stat.S_IMODE(Path(path).stat().st_mode) & 0o077:
+    """Raises KeyStoreError if others than this user and root can read or change a local file that holds a secret."""
+    status = _status(path)
+    if status is None:
+        return
+    _check_owner(path, status)
+    if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyStoreError(f"{path}: others than its owner may access this key file; run chmod 600 {path}")
+
+
+def check_unchangeable(path: str) -> None:
+    """Raises KeyStoreError if others than this user and root can change a local file or what is in a directory.
+
+    In a directory with the sticky bit, others can add files; so what is read there must be checked too.
+    """
+    status = _status(path)
+    if status is None:
+        return
+    _check_owner(path, status)
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if status.st_mode & 0o022 and not sticky:
+        raise KeyStoreError(
+            f"{path}: others than its owner may change it, and so which keys are used; check what is there and run "
+            f"chmod go-w {path}"
+        )
+
+
+def _status(path: str) -> os.stat_result | None:
+    """What the file system says of a local file, or of what a link leads to; None where there is none."""
+    if is_remote(path):
+        return None
+    try:
+        return Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _check_owner(path: str, status: os.stat_result) -> None:
+    if status.st_uid not in (os.geteuid(), 0):
+        raise KeyStoreError(
+            f"{path}: belongs to another user (uid {status.st_uid}), who can change which keys are used; run lpe as "
+            "that user, or check it and make it yours with chown"
+        )
 
 
 def exists(path: str) -> bool:
@@ -131,12 +293,16 @@ def list_names(directory: str) -> list[str]:
 
 
 def delete(path: str) -> None:
-    """Deletes a file or a whole directory; nothing happens where there is none."""
+    """Deletes a file or a whole directory, for good when this returns; nothing happens where there is none."""
     if not is_remote(path):
         if Path(path).is_dir():
             shutil.rmtree(path)
         else:
-            Path(path).unlink(missing_ok=True)
+            try:
+                Path(path).unlink()
+            except FileNotFoundError:
+                return
+        _sync_directory(Path(path).parent)
     else:
         objects.delete([*objects.list_objects(path.rstrip("/") + "/"), *([path] if exists(path) else [])])
 
@@ -156,7 +322,7 @@ def publish_directory(source: str, target: str, *, last: str) -> None:
         # A target without its last file is the rest of a publication that was cut off.
         if Path(target).is_dir() and not exists(join(target, last)):
             shutil.rmtree(target)
-        Path(source).rename(target)
+        _move(source, target)
         return
     copies = objects.list_objects(source.rstrip("/") + "/")
     pairs = [(path, join(target, path[len(source.rstrip("/")) + 1 :])) for path in copies]
@@ -175,21 +341,34 @@ def withdraw_directory(directory: str, *, last: str, aside: str) -> None:
         there before it is deleted.
     """
     if not is_remote(directory):
-        moved = Path(aside, f"{base_name(directory)}-{uuid.uuid4().hex[:8]}")
-        moved.parent.mkdir(exist_ok=True)
-        Path(directory).rename(moved)
-        shutil.rmtree(moved)
+        make_directory(aside)
+        moved = join(aside, f"{base_name(directory)}-{uuid.uuid4().hex[:8]}")
+        _move(directory, moved)
+        delete(moved)
         return
     delete(join(directory, last))
     delete(directory)
 
 
-def delete_temporary_files(directory: str) -> None:
-    """Removes what killed writers left in a local `directory`; elsewhere they leave nothing."""
+def _move(source: str, target: str) -> None:
+    """Renames a local directory; it has its new name on the disk when this returns."""
+    with _named(target):
+        Path(source).rename(target)
+    _sync_directory(Path(target).parent)
+    _sync_directory(Path(source).parent)
+
+
+def delete_temporary_files(directory: str, target: str | None = None) -> None:
+    """Removes what killed writers left in a local `directory`; elsewhere they leave nothing.
+
+    Args:
+      directory: nobody may be writing what is removed.
+      target: remove only what was to become the file of this name.
+    """
     if is_remote(directory):
         return
     for name in list_names(directory):
-        if name.startswith(_TEMPORARY):
+        if name.startswith(_TEMPORARY) and target in (None, name.removeprefix(_TEMPORARY).partition("-")[2]):
             delete(join(directory, name))
 
 
@@ -202,6 +381,7 @@ def explain(error: OSError) -> DataError:
         errno.EACCES: "make it accessible or choose another place",
         errno.EPERM: "make it accessible or choose another place",
         errno.EROFS: "the file system is read-only: choose another place",
+        errno.EEXIST: "a file stands where a directory is needed: choose another place",
         errno.ENOTDIR: "a file stands where a directory is needed: choose another place",
         errno.EISDIR: "this is a directory: name a file",
     }

@@ -14,6 +14,7 @@ What is done after a successful `check` should take less than a lease.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import random
@@ -24,8 +25,9 @@ from collections.abc import Iterator
 from typing import Protocol, cast
 
 from lpe.pipeline.storage import objects
+from lpe.pipeline.storage.documents import parse_document
 from lpe.pipeline.storage.user import user_name
-from lpe.transforms.errors import BusyError, DataError
+from lpe.transforms.errors import BusyError
 
 LEASE = 60.0
 """Seconds that a lock outlives a killed holder, without the quarter for unequal clocks."""
@@ -87,8 +89,8 @@ class Lease:
         while (holder := objects.retrying(self._path, self._take)) is not None:
             if time.monotonic() >= end:
                 raise BusyError(
-                    f"{self._what}: another job is writing here (of {holder['user']}, lock {self._path}, valid until "
-                    f"{holder['expires']}); wait for it to end"
+                    f"{self._what}: another job is writing here (of {holder.user}, lock {self._path}, valid until "
+                    f"{holder.expires.isoformat()}); wait for it to end"
                 )
             time.sleep(min(_PAUSE, self._seconds / 4) * random.uniform(0.5, 1.0))  # noqa: S311
 
@@ -121,10 +123,10 @@ class Lease:
         # The work is done: what cannot be deleted runs out.
         with contextlib.suppress(Exception):
             existing = self._object.read()
-            if existing is not None and self._parse(existing[0])["owner"] == self._owner:
+            if existing is not None and self._parse(existing[0]).owner == self._owner:
                 self._object.delete(existing[1])
 
-    def _take(self) -> dict[str, str] | None:
+    def _take(self) -> _Holder | None:
         """Tries to take the lock; returns what the object says if another process has it."""
         while True:
             if self._write(None):
@@ -134,11 +136,11 @@ class Lease:
                 continue  # released in this moment
             content, tag = existing
             holder = self._parse(content)
-            if holder["owner"] == self._owner:
+            if holder.owner == self._owner:
                 self._tag = tag  # taken by a request whose answer was lost
                 return None
             grace = datetime.timedelta(seconds=self._seconds / 4)
-            if datetime.datetime.fromisoformat(holder["expires"]) + grace > _now():
+            if holder.expires > _now() - grace:
                 return holder
             if self._write(tag):
                 return None
@@ -148,7 +150,7 @@ class Lease:
             if self._lost or self._write(self._tag):
                 return
             existing = self._object.read()
-            if existing is not None and self._parse(existing[0])["owner"] == self._owner:
+            if existing is not None and self._parse(existing[0]).owner == self._owner:
                 self._tag = existing[1]  # renewed by a request whose answer was lost
             else:
                 self._lost = True
@@ -163,16 +165,30 @@ class Lease:
         self._tag = written
         return True
 
-    def _parse(self, content: bytes) -> dict[str, str]:
+    def _parse(self, content: bytes) -> _Holder:
+        fields = parse_document(content, self._path, "no lock of lpe; if nothing is running, delete it")
         try:
-            value = json.loads(content)
-            if datetime.datetime.fromisoformat(value["expires"]).tzinfo is None:
+            expires = datetime.datetime.fromisoformat(fields.text("expires"))
+            if expires.tzinfo is None:
                 raise ValueError("no time zone")
-            return {name: str(value[name]) for name in ("owner", "user", "expires")}
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{self._path}: no lock of lpe ({type(error).__name__}); if nothing is running, delete it"
-            ) from error
+        except ValueError:
+            fields.refuse("expires must be a time with its zone")
+        return _Holder(fields.text("owner"), fields.text("user"), expires)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Holder:
+    """What a lock object says.
+
+    Attributes:
+      owner: the random token of the process.
+      user: its user, for messages.
+      expires: when the lease runs out.
+    """
+
+    owner: str
+    user: str
+    expires: datetime.datetime
 
 
 class ConditionalObject(Protocol):

@@ -94,7 +94,7 @@ def _acquire(path: Path, what: str, end: float) -> _FileLock:
     """Locks the file. Raises BusyError if it is still held when `time.monotonic()` is `end`."""
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_directory(str(path.parent))
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except (FileNotFoundError, FileExistsError):
             if path.parent.is_file() or path.parent.is_symlink():

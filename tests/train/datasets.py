@@ -32,9 +32,9 @@ def toy_images(count, seed, shape=(16, 16, 3)):
     return images, labels.astype(np.int64)
 
 
-def write_dataset(home, splits=None, *, encryption=None, class_names=CLASSES, shards=3):
-    """Writes version 1.0.0 of a dataset into `home`; returns the home's path."""
-    directory = Path(home, "1.0.0")
+def write_dataset(home, splits=None, *, encryption=None, class_names=CLASSES, shards=3, version="1.0.0"):
+    """Writes a version of a dataset into `home`; returns the home's path."""
+    directory = Path(home, version)
     directory.mkdir(parents=True)
     splits = splits or {"train": toy_images(200, 0), "test": toy_images(60, 1)}
     fmt = records.RecordFormat(next(iter(splits.values()))[0].shape[1:])
@@ -50,7 +50,7 @@ def write_dataset(home, splits=None, *, encryption=None, class_names=CLASSES, sh
     write_metadata(
         str(directory),
         name="toy",
-        version="1.0.0",
+        version=version,
         class_names=class_names,
         fmt=fmt,
         shards=written,

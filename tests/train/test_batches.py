@@ -44,8 +44,8 @@ def test_the_clock_chooses_the_epoch(toy):
 def test_the_error_of_a_shard_comes_out_of_the_backends_own(tmp_path):
     home = write_dataset(tmp_path / "toy")
     dataset = open_dataset(home)
-    (tmp_path / "toy/1.0.0/toy-test.tfrecord-00000-of-00003").write_bytes(b"")
     batches = Batches(evaluation_input(dataset, "test", 25), EpochClock())
+    (tmp_path / "toy/1.0.0/toy-test.tfrecord-00000-of-00003").write_bytes(b"")
 
     def backend():
         try:

@@ -44,7 +44,12 @@ KNOWN = [
         labels.sealed_image("5a17", "Zoë", 3),
         b"lpe/v2/sealed|5a17|3|Zo\xc3\xab",
     ),
-    ("lpe/v1/keyset/NAME", labels.keyset("patients"), b"lpe/v1/keyset/patients"),
+    (
+        "lpe/v2/keyset/NAME|KEK-URI",
+        labels.keyset("patients", "kek.json"),
+        b"lpe/v2/keyset/patients|kek.json",
+    ),
+    ("lpe/v1/keyset/NAME", labels.unbound_keyset("patients"), b"lpe/v1/keyset/patients"),
     ("lpe/v1/log/NAME", labels.audit_log("patients"), b"lpe/v1/log/patients"),
     ("lpe/v2|job|FINGERPRINT", labels.job("f1"), b"lpe/v2|job|f1"),
     ("lpe/v2|salt|VERSION|JOB", labels.dataset_salt("1.0.0", "a0b"), b"lpe/v2|salt|1.0.0|a0b"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -37,21 +38,26 @@ class AdaptiveLayer(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """A part of a front end: its module and layer, and whether it takes and gives bytes (uint8 [N, H, W, C])."""
+    """A part of a front end: its module and layer, and whether it takes and gives bytes (uint8 [N, H, W, C]).
+
+    `weights` is how many bytes of them it has for each value of an image.
+    """
 
     module: str
     layer: str
     takes: tuple[str, ...]
     gives: str
+    weights: int = 0
 
 
 _BYTES, _VALUES = "bytes", "values"
+_MOST_BYTES = 2 << 30  # of a part's weights
 _PARTS = {
     "dechain": _Part("dechain", "Dechain", (_BYTES,), _BYTES),
     "bit-planes": _Part("bit_planes", "BitPlanes", (_BYTES,), _VALUES),
-    "embedding": _Part("embedding", "PositionEmbedding", (_BYTES,), _VALUES),
-    "affine": _Part("affine", "PositionAffine", (_BYTES,), _VALUES),
-    "adaptation": _Part("adaptation", "Adaptation", (_BYTES, _VALUES), _VALUES),
+    "embedding": _Part("embedding", "PositionEmbedding", (_BYTES,), _VALUES, weights=1024),
+    "affine": _Part("affine", "PositionAffine", (_BYTES,), _VALUES, weights=36),
+    "adaptation": _Part("adaptation", "Adaptation", (_BYTES, _VALUES), _VALUES, weights=1024),
     "adaptation-shared": _Part("adaptation", "SharedAdaptation", (_BYTES, _VALUES), _VALUES),
 }
 # As far as tried: 16,000 CIFAR-10 images, the small network, 4 epochs. With `etc` nothing helped.
@@ -131,6 +137,11 @@ def apply(name: str, image: keras.KerasTensor, encryption: Mapping[str, Any] | N
     for part in parts:
         layer = getattr(_module(part), part.layer)
         readings = x.shape[-1] // image.shape[-1]
+        if math.prod(x.shape[1:]) * part.weights > _MOST_BYTES:
+            raise UsageError(
+                f"front end {name}: its weights for images of shape {image.shape[1:]} take more than "
+                f"{_MOST_BYTES >> 30} GB; ingest them with a smaller --image-size"
+            )
         x = layer(**layer.settings(encryption, readings))(x)
     if not parts or parts[-1].gives == _BYTES:
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(x)
@@ -149,12 +160,6 @@ def adapt(model: keras.Model, images: np.ndarray) -> None:
         if isinstance(layer, AdaptiveLayer):
             before = keras.Model(model.inputs, model.layers[i - 1].output)
             layer.adapt_to(np.asarray(before.predict(images, batch_size=512, verbose=0)).astype(np.uint8))
-
-
-def register() -> None:
-    """Makes all layers known to Keras, for loading models. Imports Keras."""
-    for part in _PARTS.values():
-        _module(part)
 
 
 def _module(part: _Part) -> ModuleType:

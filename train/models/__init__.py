@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 _FILES = ("cnn", "resnet18")
-_PYRAMIDNET = re.compile(r"pyramidnet-(\d+)-(\d+)")
+_PYRAMIDNET = re.compile(r"pyramidnet-(\d{1,4})-(\d{1,4})", re.ASCII)
 
 
 def names() -> list[str]:
@@ -68,9 +68,3 @@ def build(
     # Float32 whatever the mixed-precision policy: float16 rounds small probabilities to 0.
     classify = keras.layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")
     return keras.Model(image, classify(pooled), name=re.sub(r"\W", "_", name))
-
-
-def register() -> None:
-    """Makes all layers known to Keras, for loading models."""
-    importlib.import_module("lpe.train.models.pyramidnet")
-    front_ends.register()

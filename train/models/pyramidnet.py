@@ -17,6 +17,7 @@ from lpe.transforms.errors import UsageError
 SMALLEST_SIDE = 4
 _FIRST_WIDTH = 16
 _GROUPS = 3  # of blocks at one resolution
+_MOST_WEIGHTS = 1 << 29  # twenty times those of 110 and 270
 _LAST_DROP = 0.5  # the probability grows linearly up to this, in the last block
 
 
@@ -29,7 +30,7 @@ def trunk(features: keras.KerasTensor, depth: int, alpha: int) -> keras.KerasTen
       alpha: how much wider the last block is than the first layer.
 
     Raises:
-      UsageError: images smaller than 4×4, or there is no such depth.
+      UsageError: images smaller than 4×4, there is no such depth, or the network has more than half a billion weights.
     """
     if min(features.shape[1:3]) < SMALLEST_SIDE:
         raise UsageError(f"model pyramidnet needs images of at least 4×4, not {features.shape[1:]}")
@@ -37,6 +38,11 @@ def trunk(features: keras.KerasTensor, depth: int, alpha: int) -> keras.KerasTen
         raise UsageError(f"pyramidnet's depth must be 6 n + 2 (8, 14, …, 110), not {depth}")
     in_group = (depth - 2) // (2 * _GROUPS)
     blocks = _GROUPS * in_group
+    # Each block has two convolutions of 3×3; the mean square of a width that grows from 0 is a third of the last one's.
+    if blocks * 2 * 9 * (_FIRST_WIDTH + alpha) ** 2 // 3 > _MOST_WEIGHTS:
+        raise UsageError(
+            f"pyramidnet-{depth}-{alpha} has more than {_MOST_WEIGHTS} weights; choose a smaller one"
+        )
     x = _convolution(features, _FIRST_WIDTH, 1)
     x = _normalise(x)
     for i in range(blocks):

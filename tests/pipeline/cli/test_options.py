@@ -23,6 +23,16 @@ def test_other_sizes_are_refused(text):
         options.read_spec("folder:x", text, False, None, False)
 
 
+def test_limits():
+    assert options.read_limits(None, None, None) == lpe.Limits()
+    limits = options.read_limits(100, None, 7)
+    assert limits == lpe.Limits(pixels=100, unpacked_bytes=7)
+    read = options.read_spec("folder:x", "any", False, None, False, limits)
+    assert read.options == lpe.ReadOptions("any", limits=limits)
+    with pytest.raises(lpe.UsageError, match="--max-pixels 1000000000: give 1 to 178956970"):
+        options.read_limits(10**9, None, None)
+
+
 def test_parameters():
     assert options.cipher_params(None) == {}
     assert options.cipher_params(["chain=row", "key=a=b"]) == {"chain": "row", "key": "a=b"}

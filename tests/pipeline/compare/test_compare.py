@@ -137,7 +137,7 @@ def test_results_are_kept_a_line_each(tmp_path):
     assert results.read(path) == finished
     for damaged in ("{", "[]", '{"cipher": "lpe-100"}'):
         (tmp_path / "results.jsonl").write_text(damaged + "\n")
-        with pytest.raises(DataError, match=r"results\.jsonl: damaged"):
+        with pytest.raises(DataError, match=r"results\.jsonl: line 1: damaged"):
             results.read(path)
 
 

@@ -16,6 +16,7 @@ from lpe.pipeline.engine.progress import Silent
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.evaluate import Evaluation
 from lpe.train.loop import TrainResult
+from lpe.train.versions import DataUsed
 from lpe.transforms.errors import DataError
 
 
@@ -30,6 +31,7 @@ class Networks:
         progress(1, spec.epochs, {"accuracy": 0.5, "val_accuracy": 0.5}, 100.0)
         return TrainResult(
             run=spec.output,
+            data=DataUsed("shapes", "1.0.0", None),
             model=f"{spec.output}/model.keras",
             front_end=spec.front_end,
             epochs=spec.epochs,
@@ -41,7 +43,9 @@ class Networks:
     def evaluate(self, run, data, split):
         assert run == self.trained[-1].output
         assert data == self.trained[-1].data
-        return Evaluation(0.5, 1.0, open_dataset(data).splits[split].examples)
+        dataset = open_dataset(data)
+        used = DataUsed(dataset.name, dataset.version, dataset.encryption)
+        return Evaluation(used, 0.5, 1.0, dataset.splits[split].examples)
 
 
 @pytest.fixture

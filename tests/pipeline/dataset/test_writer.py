@@ -15,10 +15,11 @@ import pytest
 
 from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo, committed_versions, open_dataset
+from lpe.pipeline.dataset.id_map import write_id_map
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds
-from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity, hold_home, new_version, write_ids
+from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity, hold_home, new_version
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import BusyError, DataError
@@ -35,7 +36,7 @@ def write(version: NewVersion, split: str, index: int, count: int) -> ShardRecei
     file = shard_name(version.name, split, index, count)
     storage.write_atomic(storage.join(version.data, file), data)
     table = pa.table({"id": names, "split": [split] * 3, "name": [f"{name}.png" for name in names]})
-    write_ids(version.ids_path(split, index), table)
+    write_id_map(version.ids_path(split, index), table)
     crc, sha256 = f"{tfrecord.extend_crc32c(0, data):08x}", hashlib.sha256(data).hexdigest()
     ids = ShardIds(split)
     ids.add(names)

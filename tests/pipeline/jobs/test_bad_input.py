@@ -10,8 +10,10 @@ import shutil
 import numpy as np
 import pytest
 
+from lpe.pipeline import records
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.keystore import KeyStore
+from tests.pipeline.dataset.making import rewrite_shard
 from tests.pipeline.running import (
     contents,
     encrypt,
@@ -190,19 +192,13 @@ def test_a_changed_image_that_is_whole_is_found_by_comparing(lpe, keystore, plai
     )
     assert checked.json["ok"] is True
     shard = twisted / "1.0.0" / "shapes-train.tfrecord-00001-of-00004"
-    from lpe.pipeline import records  # noqa: PLC0415
-    from lpe.pipeline.records import tfrecord  # noqa: PLC0415
-
     fmt = open_dataset(str(twisted)).format
     with shard.open("rb") as file:
         batches = list(records.decode(file, fmt, where="", on_bad_record=lambda *_: None))
     images = batches[0].images.copy()
     images[7, 0, 0, 0] ^= 1
     data = records.encode(batches[0].replace_images(images), fmt)
-    shard.write_bytes(data)
-    manifest = json.loads((twisted / "1.0.0" / "manifest.json").read_text())
-    manifest["shards"]["train"][1]["crc32c"] = f"{tfrecord.extend_crc32c(0, data):08x}"
-    (twisted / "1.0.0" / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_shard(twisted / "1.0.0", "train", 1, data)
     checked = lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{twisted}", "--json")
     assert checked.code == 1
     assert "train shard 1: 1 of 75 examples" in checked.json["problems"][0]

@@ -10,6 +10,7 @@ import pytest
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore import KeyStore, Registry
+from lpe.transforms.errors import KeyStoreError
 
 
 @pytest.fixture
@@ -83,9 +84,23 @@ def test_a_log_of_another_keyset_is_none_of_this_one(lpe, keystore, trail):
 
 
 def test_a_broken_log_stays_broken_when_lines_are_added(lpe, keystore, trail):
-    drop(trail, 4)
+    edit(trail, '"user": "', '"user": "not ')
     KeyStore(keystore).rotate("patients")
     assert lpe("keys", "log", "patients", "--keystore", keystore).code == 1
+
+
+def test_a_key_of_which_the_log_says_something_else_is_refused_until_it_is_accepted(lpe, keystore, trail):
+    drop(trail, 4)
+    old = KeyStore(keystore).keys("patients")[0].id
+    before = trail.read_bytes()
+    with pytest.raises(KeyStoreError, match=f"key {old} is destroyed and the log says enabled; restore"):
+        KeyStore(keystore).rotate("patients")
+    assert trail.read_bytes() == before
+    accepted = lpe("keys", "log", "patients", "--keystore", keystore, "--accept", "--json")
+    assert (accepted.code, accepted.json["events"][-1]["event"]) == (1, "accepted")
+    assert not any("destroyed" in problem for problem in accepted.json["problems"])
+    KeyStore(keystore).rotate("patients")
+    assert lpe("keys", "log", "patients", "--keystore", keystore).code == 1  # the gap shows
 
 
 def test_a_key_that_no_line_explains_shows_and_is_logged_by_the_next_change(

@@ -30,7 +30,7 @@ def test_a_local_kek_wraps_for_one_name_and_is_its_owner_s_alone(tmp_path):
         (lambda path: path.unlink(), "the key-encryption key is missing; restore it"),
         (lambda path: path.write_text('{"a": 1}'), "not a key-encryption key"),
         (lambda path: path.chmod(0o644), "chmod 600"),
-        (lambda path: (path.unlink(), path.mkdir(mode=0o700)), "make it readable for you alone"),
+        (lambda path: (path.unlink(), path.mkdir(mode=0o700)), "this is a directory: name a file"),
     ],
 )
 def test_what_is_wrong_with_a_local_kek_is_said(tmp_path, spoil, message):

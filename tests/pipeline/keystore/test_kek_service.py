@@ -18,6 +18,7 @@ from tink.proto import hkdf_prf_pb2, tink_pb2
 
 from lpe.pipeline.keystore import KeyStore, kek_service
 from lpe.pipeline.keystore.kek import open_kek
+from lpe.transforms import labels
 from lpe.transforms.errors import KeyStoreError
 from tests.pipeline.keystore.services import AWS_ENDPOINT, GCP_ENDPOINT, NAME, Keks, answering
 from tests.secret_bytes import found
@@ -114,7 +115,9 @@ def test_a_renamed_keyset_is_refused(store):
 def test_a_keyset_of_another_purpose_is_refused(store, keks):
     aead.register()
     handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-    text = json_proto_keyset_format.serialize_encrypted(handle, open_kek(keks.uri), NAME)
+    text = json_proto_keyset_format.serialize_encrypted(
+        handle, open_kek(keks.uri), labels.keyset("patients", keks.uri)
+    )
     Path(store.uri, "patients.json").write_text(text)
     with pytest.raises(KeyStoreError, match=r"patients\.json: a keyset of another purpose"):
         store.open("patients")
@@ -179,7 +182,9 @@ def test_an_extra_that_is_not_installed_is_named(keks, monkeypatch):
 
 def _clear_keys(store: KeyStore, keks: Keks) -> list[hkdf_prf_pb2.HkdfPrfKey]:
     text = Path(store.uri, "patients.json").read_text()
-    handle = json_proto_keyset_format.parse_encrypted(text, open_kek(keks.uri), NAME)
+    handle = json_proto_keyset_format.parse_encrypted(
+        text, open_kek(keks.uri), labels.keyset("patients", keks.uri)
+    )
     clear = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
     return [hkdf_prf_pb2.HkdfPrfKey.FromString(key.key_data.value) for key in clear.key]
 

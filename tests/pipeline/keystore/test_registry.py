@@ -87,3 +87,17 @@ def test_versions_that_are_gone_are_forgotten_and_logged(keystore, tmp_path):
     assert store.metadata("patients").key(key_id).datasets == [str(home / "1.0.1")]
     last = store.audit_log("patients").events[-1]
     assert (last["event"], last["dataset"], last["key"]) == ("version deleted", str(home / "1.0.0"), key_id)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\u2028b", "\udcff"])
+def test_a_place_that_no_line_can_hold_is_refused_before_anything_is_written(keystore, tmp_path, name):
+    registry, key_id = Registry(keystore), KeyStore(keystore).keys("patients")[0].id
+    before = {path: path.read_bytes() for path in Path(keystore).iterdir()}
+    for call in (
+        lambda: registry.record_dataset("patients", key_id, str(tmp_path / name)),
+        lambda: registry.register_run("patients", key_id, str(tmp_path / name), "salt"),
+        lambda: registry.log("patients", "dataset encrypted", dataset=name, key=key_id),
+    ):
+        with pytest.raises(KeyStoreError, match="control characters"):
+            call()
+    assert {path: path.read_bytes() for path in Path(keystore).iterdir()} == before

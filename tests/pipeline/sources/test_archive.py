@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpe.pipeline.sources.archive import FileTree, sha256_of
+from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.cifar import CifarSource
 from lpe.pipeline.sources.folder import FolderSource
+from lpe.pipeline.sources.ranges import sha256_of
 from lpe.transforms.errors import DataError
 from tests.pipeline.sources import images
 from tests.pipeline.sources.reading import failing
@@ -34,13 +35,62 @@ def test_files_are_byte_ranges(tmp_path, ending):
     tree.close()
 
 
-def test_the_unpacked_copy_is_private(tmp_path):
+def test_the_unpacked_copy_is_private_and_has_no_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
     tree = FileTree(str(images.pack(FILES, tmp_path / "d.tar.gz")))
     copy = Path(next(iter(tree.files.values())).path)
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert copy.parent.stat().st_mode & 0o777 == 0o700
+    assert not list((tmp_path / "t").iterdir())
     tree.close()
-    assert not copy.parent.exists()
+    assert not copy.exists()
+
+
+def test_where_files_need_names_the_unpacked_copy_has_one_until_it_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    monkeypatch.setattr("lpe.pipeline.sources.spool._DESCRIPTORS", tmp_path / "nowhere")
+    (tmp_path / "t").mkdir()
+    tree = FileTree(str(images.pack(FILES, tmp_path / "d.tar.gz")))
+    (copy,) = (tmp_path / "t").iterdir()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert {name: where.read() for name, where in tree.files.items()} == FILES
+    tree.close()
+    assert not copy.exists()
+
+
+def test_the_copy_of_another_archive_is_not_taken_for_one_that_was_closed(tmp_path):
+    first = FileTree(str(images.pack(FILES, tmp_path / "d.tar.gz")))
+    where = first.files["a/0.png"]
+    first.close()
+    with contextlib.closing(FileTree(str(tmp_path / "d.tar.gz"))) as second:
+        assert second.files["a/0.png"].path == where.path
+        with pytest.raises(DataError, match=r"cannot be read.*run the same command again"):
+            where.read()
+
+
+HELD = """
+import sys, time
+from lpe.pipeline.sources import open_source
+from lpe.pipeline.sources.base import ReadOptions
+with open_source(sys.argv[1], ReadOptions()) as source:
+    print("open", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["folder", "cifar"])
+def test_a_killed_process_leaves_no_images(tmp_path, kind):
+    files = images.cifar10(True) if kind == "cifar" else FILES
+    archive = images.pack(files, tmp_path / "d.tar.gz")
+    (tmp_path / "t").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "t")}
+    with subprocess.Popen(
+        [sys.executable, "-c", HELD, f"{kind}:{archive}"], stdout=subprocess.PIPE, env=environment, cwd=ROOT
+    ) as held:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"open\n"
+        held.kill()
+    assert not list((tmp_path / "t").iterdir())
 
 
 def test_the_digest_of_an_archive_is_its_checksum(tmp_path):
@@ -111,14 +161,14 @@ def test_a_sparse_member_is_refused(tmp_path):
             "GNU.sparse.realsize": "4096",
         }
         archive.addfile(member, io.BytesIO(b"1\n0\n512\n".ljust(512, b"\0") + bytes(512)))
-    with pytest.raises(DataError, match=r"a/x\.png is stored sparse"):
+    with pytest.raises(DataError, match=r"d\.tar: a member is stored sparse; pack it without"):
         FileTree(str(path))
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"x")
-    with pytest.raises(DataError, match="not UTF-8; rename"):
+    with pytest.raises(DataError, match="not UTF-8 or has control characters; rename"):
         FileTree(str(tmp_path / "d"))
 
 

@@ -59,18 +59,18 @@ def test_slices_are_small_values_that_read_anywhere(tmp_path):
     source.close()
 
 
-def test_temporary_files_go_when_the_source_is_closed(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
-    (tmp_path / "t").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", None)
+def test_temporary_files_go_when_the_source_is_closed(tmp_path):
+    open_files = Path("/proc/self/fd")
     archive = images.pack(images.cifar10(True), tmp_path / "c.tar.gz")
-    with CifarSource(str(archive)):
-        assert list((tmp_path / "t").iterdir())
-    assert not list((tmp_path / "t").iterdir())
+    before = len(list(open_files.iterdir()))
+    with CifarSource(str(archive)) as source:
+        assert source.temporary
+        assert len(list(open_files.iterdir())) == before + 7
+    assert len(list(open_files.iterdir())) == before
     archive.write_bytes(archive.read_bytes()[:-50])
     with pytest.raises(DataError):
         CifarSource(str(archive))
-    assert not list((tmp_path / "t").iterdir())
+    assert len(list(open_files.iterdir())) == before
 
 
 def test_the_digest_is_of_the_content(tmp_path):

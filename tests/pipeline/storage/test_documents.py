@@ -118,3 +118,9 @@ def test_whatever_a_field_holds_it_is_read_or_refused_in_one_line(
         message = str(error)
     assert "\n" not in message
     assert len(message) < 400
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + 400 * "0", "NaN", "true"])
+def test_a_number_is_finite(number: str) -> None:
+    with pytest.raises(DataError, match=r"a\.json: damaged"):
+        parse(f'{{"f": {number}}}').number("f")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import resource
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,17 @@ PART = st.text("abc_.-", min_size=1).filter(lambda part: part not in {".", ".."}
 
 def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Has larger files fail to be written, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # ---------------------------------------------------------------- paths
@@ -79,10 +93,90 @@ def test_a_failed_write_names_the_file_that_was_asked_for(tmp_path):
     with pytest.raises(OSError, match="file") as failure:
         storage.write_atomic(str(tmp_path / "file"), b"")
     assert failure.value.filename == str(tmp_path / "file")
-    with pytest.raises(OSError, match="full") as failure, storage.open_atomic(str(tmp_path / "other")):
-        raise OSError(errno.ENOSPC, "file system full")
-    assert failure.value.filename == str(tmp_path / "other")
+    with files_of_at_most(1000):
+        for size in (999_999, 1001):  # more than a buffer; what is written at the end
+            with pytest.raises(OSError, match="too large") as failure:
+                storage.write_atomic(str(tmp_path / "other"), bytes(size))
+            assert failure.value.filename == str(tmp_path / "other")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_full_folder_for_temporary_files_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with files_of_at_most(1000), pytest.raises(OSError, match="too large") as failure:
+        storage.write_atomic("s3://bucket/shard", bytes(17_000_000))  # waits on the local disk
+    assert failure.value.filename == str(tmp_path)
+
+
+def test_a_failed_read_is_not_laid_to_what_is_written_of_it(tmp_path):
+    with pytest.raises(OSError, match="directory") as failure, storage.open_atomic(str(tmp_path / "copy")):
+        os.read(os.open(tmp_path, os.O_RDONLY), 1)
+    assert failure.value.filename is None
+
+
+def test_a_failed_read_names_the_file(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"x")
+    for read in (lambda file: file.read(), lambda file: file.read(1)):
+        with storage.open_read(str(tmp_path / "file")) as file, (tmp_path / "other").open("wb") as unreadable:
+            os.dup2(unreadable.fileno(), file.fileno())  # as if the disk failed
+            with pytest.raises(OSError, match="Bad file descriptor") as failure:
+                read(file)
+            assert failure.value.filename == str(tmp_path / "file")
+
+
+def test_what_a_killed_writer_left_goes_when_the_file_is_written_again(tmp_path):
+    path = str(tmp_path / "file")
+    with storage.open_atomic(path) as file:
+        file.write(b"first")
+        (busy,) = names(tmp_path)
+        with storage.open_atomic(path) as other:  # both are at work
+            other.write(b"second")
+            assert len(names(tmp_path)) == 2
+        assert names(tmp_path) == [busy, "file"]
+    assert (tmp_path / "file").read_bytes() == b"first"
+    (tmp_path / busy).write_bytes(b"of a killed writer")
+    (tmp_path / "another").touch()
+    storage.write_atomic(path, b"third")
+    assert names(tmp_path) == ["another", "file"]
+    assert (tmp_path / "file").read_bytes() == b"third"
+
+
+@pytest.mark.parametrize("planted", ["link", "directory"])
+def test_what_others_planted_is_not_written_to(tmp_path, planted):
+    with storage.open_atomic(str(tmp_path / "file")):
+        (name,) = names(tmp_path)
+    if planted == "link":
+        (tmp_path / "victim").write_bytes(b"mine")
+        (tmp_path / name).symlink_to("victim")
+    else:
+        (tmp_path / name).mkdir()
+    storage.write_atomic(str(tmp_path / "file"), b"secret", private=True)
+    assert (tmp_path / "file").read_bytes() == b"secret"
+    assert not (tmp_path / "file").is_symlink()
+    if planted == "link":
+        assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("share", ["file", "new/folder/file"])
+def test_a_new_name_is_on_the_disk_when_the_writer_returns(tmp_path, monkeypatch, share):
+    """As a fault after it would show: the directory of each new name is synced after the name is there."""
+    synced: dict[str, list[str]] = {}
+    sync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.is_dir():
+            synced[str(path)] = names(path)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    storage.write_atomic(str(tmp_path / share), b"")
+    storage.publish_directory(str(tmp_path), str(tmp_path.with_name(f"{tmp_path.name}-moved")), last=share)
+    target = tmp_path.with_name(f"{tmp_path.name}-moved") / share
+    for path in (tmp_path / share, *list((tmp_path / share).parents)[: share.count("/")]):
+        assert path.name in synced[str(path.parent)]
+    assert target.exists()
+    assert f"{tmp_path.name}-moved" in synced[str(tmp_path.parent)]
 
 
 def test_modes(tmp_path):
@@ -112,6 +206,42 @@ def test_a_file_with_a_secret_is_its_owners_alone(tmp_path, mode, allowed):
 def test_a_secret_elsewhere_or_nowhere_has_no_mode(tmp_path):
     storage.check_private(str(tmp_path / "nothing"))
     storage.check_private("s3://bucket/kek.json")
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed"), [(0o755, True), (0o500, True), (0o1777, True), (0o775, False), (0o702, False)]
+)
+def test_a_directory_of_keys_is_changed_by_its_owner_alone(tmp_path, mode, allowed):
+    path = tmp_path / "keys"
+    path.mkdir()
+    path.chmod(mode)
+    if allowed:
+        storage.check_unchangeable(str(path))
+    else:
+        with pytest.raises(KeyStoreError, match=f"run chmod go-w {path}"):
+            storage.check_unchangeable(str(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+@pytest.mark.parametrize("check", [storage.check_private, storage.check_unchangeable])
+def test_a_file_of_another_user_is_none_to_rely_on(tmp_path, check):
+    path = tmp_path / "kek.json"
+    path.touch(mode=0o600)
+    check(str(path))
+    os.chown(path, 12345, 12345)
+    with pytest.raises(KeyStoreError, match=rf"{path}: belongs to another user \(uid 12345\)"):
+        check(str(path))
+
+
+def test_what_root_owns_can_be_relied_on(tmp_path, monkeypatch):
+    path = tmp_path / "kek.json"
+    path.touch(mode=0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if os.getuid() == 0:
+        storage.check_private(str(path))
+    else:
+        with pytest.raises(KeyStoreError, match="belongs to another user"):
+            storage.check_private(str(path))
 
 
 # ---------------------------------------------------------------- reading and deleting

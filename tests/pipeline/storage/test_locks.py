@@ -330,7 +330,7 @@ def test_many_attempts_never_two_holders_of_a_remote_lock(remote_lock):
 
 def test_what_is_no_lock_is_not_taken(remote_lock):
     Store(remote_lock).write(b"my notes")
-    with pytest.raises(DataError, match=r"no lock of lpe .* delete it"), locks.held(remote_lock, "it"):
+    with pytest.raises(DataError, match=r"no lock of lpe; .* delete it"), locks.held(remote_lock, "it"):
         pass
 
 

@@ -1,0 +1,61 @@
+"""The map of a plain dataset's ids to the original names of its images, as Parquet files."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lpe.pipeline import storage
+from lpe.transforms.errors import DataError
+
+_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "split", "name")])
+_MOST_ROW_BYTES = 1 << 14  # three texts: a name has at most 4,096 bytes, and a number for its length
+_LEAST_BYTES = 1 << 20
+
+
+def id_map(ids: list[str], split: str, names: list[str]) -> pa.Table:
+    """The map of some images of one split."""
+    return pa.table([ids, [split] * len(ids), names], schema=_SCHEMA)
+
+
+def write_id_map(path: str, table: pa.Table) -> None:
+    """Writes a map."""
+    with storage.open_atomic(path) as file:
+        pq.write_table(table, file, write_page_checksum=True)
+
+
+def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
+    """Reads a map.
+
+    Args:
+      path: the file.
+      rows: how many images it is of.
+      remedy: what to do about damage, for messages.
+
+    Raises:
+      DataError: it is damaged.
+      OSError: it cannot be read.
+    """
+    content = storage.read_bytes(path)
+    try:
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
+            described = file.metadata
+            groups = [described.row_group(i) for i in range(described.num_row_groups)]
+            size = sum(group.total_byte_size for group in groups)
+            if not file.schema_arrow.equals(_SCHEMA) or described.num_rows != rows:
+                raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
+            if size > _LEAST_BYTES + _MOST_ROW_BYTES * rows:
+                raise DataError(f"{path}: {size} bytes for {rows} ids; {remedy}")
+            table = file.read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: damaged ({_one_line(error)}); {remedy}") from error
+    if table.num_rows != rows or any(column.null_count for column in table.columns):
+        raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
+    return table
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join("".join(letter if " " <= letter != "\x7f" else " " for letter in str(error)).split())[
+        :200
+    ]

@@ -1,0 +1,48 @@
+"""Image files in memory, guarded against metadata that cost Pillow more than the pixels do."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from lpe.pipeline.sources.limits import MOST_GIF_READS, MOST_READS, MOST_SCANS
+from lpe.transforms.errors import DataError
+
+_LEAST_BYTES = 1 << 16
+# A marker's bytes stand nowhere in compressed data. This one's length is 6 + 2 for each of 1 to 4 channels.
+_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e]")
+_DIRECTORY = re.compile(rb"(\xff[\xe1\xe2]..)(Exif\0\0|MPF\0)", re.DOTALL)
+
+
+class GuardedImage(io.BytesIO):
+    """An encoded image, to be opened by Pillow; its pixels are those of `data`.
+
+    A JPEG's directories of metadata are hidden: of 64 KB of Exif that name the same bytes again and again Pillow
+    makes 250 MB. In other formats the reads that do so are counted.
+
+    Raises:
+      DataError: on creation or while it is read, it asks for too much; the message is the reason alone.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if data.startswith(b"\xff\xd8"):
+            scans = len(_SCAN.findall(data))
+            if scans > MOST_SCANS:
+                raise DataError(
+                    f"it is a JPEG of {scans} scans, more than {MOST_SCANS}; save it again as another"
+                )
+            data = _DIRECTORY.sub(lambda match: match[1] + match[2].lower(), data)
+        super().__init__(data)
+        self._bytes_left = MOST_READS * len(data) + _LEAST_BYTES
+        # Of its comments Pillow makes one by copying what it has for each further 255 bytes.
+        self._reads_left = MOST_GIF_READS if data.startswith(b"GIF") else None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """See `io.BytesIO`."""
+        content = super().read(size)
+        self._bytes_left -= len(content)
+        if self._reads_left is not None:
+            self._reads_left -= 1
+        if self._bytes_left < 0 or (self._reads_left is not None and self._reads_left < 0):
+            raise DataError("its metadata are out of proportion; save it again without them")
+        return content
