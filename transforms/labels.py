@@ -25,6 +25,7 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2/source                                      associated data of the hidden digests of a dataset's source
     lpe/v2|mac|SALT                                    PRF context of the key of a dataset's MAC
     lpe/v2|data-key-mac|SALT                           HMAC message: the key of the MAC under a data key
+    lpe/v2/receipt|                                    start of the MAC's message for a finished shard's receipt
     lpe/v1/augment|SEED|COPY|IMAGE-ID                  BLAKE2b preimage of an augmented copy's random numbers
 
 A salt of format 1 has 32 hex digits, one of format 2 has 64. What a dataset's key computes is bound to the salt, so
@@ -42,6 +43,8 @@ HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
 """Associated data of class names that are hidden under a dataset's key (AES-SIV)."""
 HIDDEN_SOURCE = b"lpe/v2/source"
 """Associated data of the digests of a dataset's source that are hidden under its key (AES-SIV)."""
+RECEIPT = b"lpe/v2/receipt|"
+"""Start of the message of a MAC when it is of a finished shard's receipt; when of a manifest, that starts with `{`."""
 
 
 def cipher_secret(

@@ -17,7 +17,8 @@ DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 def to_bytes(value: Mapping[str, Any]) -> bytes:
     """The one way in which such a document is written."""
-    return (json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n"
+    return text.encode(errors="surrogatepass")  # JSON can hold halves of pairs, which no sound document does
 
 
 def with_checksum(value: Mapping[str, Any]) -> bytes:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import hmac
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from lpe.pipeline.dataset.manifest import ShardInfo
+from lpe.pipeline.dataset import checksummed
+from lpe.pipeline.dataset.manifest import ShardInfo, Sign
 from lpe.pipeline.storage.documents import Fields
+from lpe.transforms import labels
 
 _FILE = re.compile(r"\w[\w.=-]*", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
@@ -41,21 +44,34 @@ class ShardReceipt:
     kept: bool = False
     ids: bytes = b""
 
-    def to_json(self) -> dict[str, Any]:
-        """The content of the file beside a finished shard. Raises ValueError for a shard that is not finished."""
+    def to_bytes(self, sign: Sign | None) -> bytes:
+        """The content of the file beside a finished shard. Raises ValueError for a shard that is not finished.
+
+        Args:
+          sign: makes the MACs of an encrypted version; None for plain data.
+        """
         if self.shard is None:
             raise ValueError(f"{self.split} shard {self.index}: only a finished shard has a receipt on disk")
-        return {
+        value: dict[str, Any] = {
             "split": self.split,
             "index": self.index,
             "shard": dataclasses.asdict(self.shard),
             "bad": list(self.bad),
             "ids": base64.b64encode(self.ids).decode(),
         }
+        if sign is not None:
+            value["mac"] = dict(sign(_message(value)))
+        return checksummed.to_bytes(value)
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> ShardReceipt:
-        """The receipt of a shard that an earlier run finished; the inverse of `to_json`. Raises DataError."""
+    def from_fields(cls, fields: Fields, sign: Sign | None) -> ShardReceipt:
+        """The receipt of a shard that an earlier run finished; the inverse of `to_bytes`.
+
+        Raises:
+          DataError: it is damaged, or nobody wrote it who has the keys of `sign`.
+        """
+        if sign is not None:
+            _check_mac(fields, sign)
         shard = fields.object("shard")
         info = ShardInfo(
             shard.text("file", _FILE),
@@ -76,3 +92,16 @@ class ShardReceipt:
         return cls(
             fields.text("split"), fields.integer("index"), info, bad, images=info.examples, kept=True, ids=ids
         )
+
+
+def _message(value: Mapping[str, Any]) -> bytes:
+    """What the MACs are of."""
+    return labels.RECEIPT + checksummed.to_bytes(value)
+
+
+def _check_mac(fields: Fields, sign: Sign) -> None:
+    recorded = fields.object("mac")
+    expected = sign(_message({name: value for name, value in fields.raw().items() if name != "mac"}))
+    for under, mac in expected.items():
+        if not hmac.compare_digest(recorded.optional_text(under, checksummed.DIGEST) or "", mac or ""):
+            fields.refuse("another job wrote it")

@@ -5,8 +5,9 @@
     <home>/_work/<version>-<job>/receipts/*.json  one per finished shard
     <home>/_work/<version>-<job>/ids/*.parquet    one per finished shard of plain data
 
-A job that is killed and run again finds its fingerprint, keeps the shards that have receipts, and writes
-the rest. Each job has a folder of its own: workers on other machines may go on for a while after their job was
+A job that is killed and run again finds its fingerprint, keeps the shards that have receipts and are as these say,
+and writes the rest. An encrypted version's receipts have a MAC, so that nobody else can finish its shards. Each job
+has a folder of its own: workers on other machines may go on for a while after their job was
 given up, and what they write must not get into another job's version.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_datas
 from lpe.pipeline.dataset.id_map import read_id_map, write_id_map
 from lpe.pipeline.dataset.layout import WORK_DIRECTORY
 from lpe.pipeline.dataset.manifest import ShardInfo, Sign
-from lpe.pipeline.dataset.metadata import write_metadata
+from lpe.pipeline.dataset.metadata import file_sha256, write_metadata
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import check_unique
 from lpe.pipeline.records import RecordFormat
@@ -38,6 +40,8 @@ from lpe.transforms.errors import DataError
 _FIRST_VERSION = "1.0.0"
 _LOCK_FILE = "lock"
 _IDENTITY_FILE = "plan.json"
+_JOB = re.compile(rf"{layout.VERSION.pattern}-[0-9a-f]{{8,12}}", re.ASCII)
+"""The folder of a job, or of a version that is being deleted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,15 +118,23 @@ class NewVersion:
         """Whether the version is there for readers."""
         return storage.exists(storage.join(self.directory, layout.INFO_FILE))
 
-    def finished(self, split: str, index: int) -> ShardReceipt | None:
-        """The receipt of a shard that is complete; None if it is not, or the receipt is damaged."""
+    def finished(self, split: str, index: int, count: int, sign: Sign | None) -> ShardReceipt | None:
+        """The receipt of a shard that is complete; None if it is not, or shard or receipt is not as it was written.
+
+        Args:
+          split, index, count: which shard of how many.
+          sign: makes the MACs of an encrypted version; None for plain data.
+        """
+        file = layout.shard_name(self.name, split, index, count)
         try:
-            receipt = ShardReceipt.from_fields(
-                read_document(self.receipt_path(split, index), "write the shard again")
-            )
+            fields = read_document(self.receipt_path(split, index), "write the shard again")
+            receipt = ShardReceipt.from_fields(fields, sign)
+            shard = receipt.shard
+            if shard is None or (receipt.split, receipt.index, shard.file) != (split, index, file):
+                return None
+            return receipt if file_sha256(storage.join(self.data, file)) == shard.sha256 else None
         except (FileNotFoundError, DataError):
             return None
-        return receipt if (receipt.split, receipt.index) == (split, index) else None
 
     def commit(
         self,
@@ -226,11 +238,18 @@ def new_version(home: str, identity: VersionIdentity, *, locked: bool = False) -
 
 @contextlib.contextmanager
 def hold_home(home: str) -> Iterator[locks.Lock]:
-    """Holds a home for one job; tidies up when the job ends. Raises BusyError if another one has it."""
+    """Holds a home for one job; tidies up when the job ends.
+
+    Raises:
+      BusyError: another job has it.
+      DataError: another user could have this one write elsewhere.
+    """
     lock = storage.join(home, WORK_DIRECTORY, _LOCK_FILE)
+    _check_own(home)
     try:
         with locks.held(lock, home, remove=True) as held:
             try:
+                _check_own(home)  # which may have been made meanwhile
                 yield held
             except BaseException:
                 with contextlib.suppress(OSError):  # the error before says what is wrong
@@ -243,6 +262,12 @@ def hold_home(home: str) -> Iterator[locks.Lock]:
             for folder in (Path(home, WORK_DIRECTORY), Path(home)):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+
+
+def _check_own(home: str) -> None:
+    if not storage.is_remote(home) and not Path(home).is_file():
+        storage.check_own_directory(home, link=True)
+        storage.check_own_directory(storage.join(home, WORK_DIRECTORY))
 
 
 def _begin(home: str, identity: VersionIdentity) -> NewVersion:
@@ -258,7 +283,7 @@ def _begin(home: str, identity: VersionIdentity) -> NewVersion:
             return NewVersion(home, version, identity, committed=existing)
         if existing.encrypted != identity.encrypted or existing.origin != identity.origin:
             raise DataError(f"{home}: holds a different dataset; choose another --output, or delete it first")
-    unfinished = storage.list_names(storage.join(home, WORK_DIRECTORY))
+    unfinished = _jobs(home)
     # A publication may have been cut in the middle.
     started = {_version_of(job) for job in unfinished}
     if not versions and not {*storage.list_names(home)} <= {WORK_DIRECTORY, *started}:
@@ -286,6 +311,11 @@ def _replace_unfinished(work: str, identity: VersionIdentity) -> None:
     storage.delete(work)
 
 
+def _jobs(home: str) -> list[str]:
+    """The folders of unfinished jobs; what else lies there is not ours to delete."""
+    return [name for name in storage.list_names(storage.join(home, WORK_DIRECTORY)) if _JOB.fullmatch(name)]
+
+
 def _version_of(job: str) -> str:
     return job.partition("-")[0]
 
@@ -298,9 +328,7 @@ def _next(version: str) -> str:
 def _tidy(home: str) -> None:
     """Removes the work of committed versions, and work without a finished shard."""
     folder = storage.join(home, WORK_DIRECTORY)
-    for job in storage.list_names(folder):
-        if job == _LOCK_FILE:
-            continue
+    for job in _jobs(home):
         committed = storage.exists(storage.join(home, _version_of(job), layout.INFO_FILE))
         if committed or not storage.list_names(storage.join(folder, job, "receipts")):
             storage.delete(storage.join(folder, job))

@@ -4,6 +4,8 @@ A manifest holds a SHA-256 of every shard and of every other file of its version
 the seal. HMAC-SHA256 over it under a key made from the dataset's key tells everybody who has the key store that
 nothing was changed, left out, put in, swapped or stripped; a second one, under a key made from the data key, tells
 it to whoever opens the seal. An unsealed dataset has the second one alone: who unseals has no other key.
+
+The receipts of finished shards have the same MACs while a version is being made.
 """
 
 from __future__ import annotations

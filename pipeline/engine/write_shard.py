@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import logging
 
 import pyarrow as pa
@@ -13,10 +12,12 @@ from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo
 from lpe.pipeline.dataset.id_map import id_map, write_id_map
 from lpe.pipeline.dataset.layout import shard_name
+from lpe.pipeline.dataset.manifest import Sign
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion
+from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records import tfrecord
@@ -39,6 +40,7 @@ class WriteShard:
         what `restore` gave, before the shard counts as finished. None for no such check.
       version: where the shard goes.
       skip_bad_records: leave unreadable images out, instead of failing.
+      signer: makes the MACs of an encrypted version's receipts; None for plain data.
     """
 
     restore: BatchTransform
@@ -46,16 +48,18 @@ class WriteShard:
     check: BatchTransform | None
     version: NewVersion
     skip_bad_records: bool
+    signer: Signer | None = None
 
     def setup(self) -> None:
         """Opens the batch transforms, which fetches their keys."""
         self._restore: BatchFunction = self.restore.open()
         self._conceal: BatchFunction = self.conceal.open()
         self._check: BatchFunction | None = self.check.open() if self.check is not None else None
+        self._sign: Sign | None = self.signer.open() if self.signer is not None else None
 
     def run(self, task: ShardTask) -> ShardReceipt:
         """Writes the shard, unless an earlier run finished it. Raises DataError for input that is not whole."""
-        finished = self.version.finished(task.split, task.index)
+        finished = self.version.finished(task.split, task.index, task.count, self._sign)
         if finished is not None:
             return finished
         bad: list[dict[str, str]] = []
@@ -77,9 +81,8 @@ class WriteShard:
             seconds=watch.seconds,
             ids=id_digests,
         )
-        storage.write_atomic(
-            self.version.receipt_path(task.split, task.index), json.dumps(receipt.to_json()).encode()
-        )
+        path = self.version.receipt_path(task.split, task.index)
+        storage.write_atomic(path, receipt.to_bytes(self._sign))
         return receipt
 
     def _on_bad_record(self, task: ShardTask, bad: list[dict[str, str]]) -> OnBadRecord:

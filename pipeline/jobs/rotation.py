@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lpe.pipeline import clock, storage
@@ -23,6 +23,7 @@ from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs.reencrypt import changes_cipher, write_reencrypted
 from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
+from lpe.pipeline.keystore.registry import RETIRED
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.errors import BusyError, DataError, KeyStoreError
 
@@ -135,6 +136,7 @@ def due_actions(home: str, keystore: str, policy: Policy) -> DueActions:
     rotate = policy.if_due and due is not None and due <= clock.now()
     reason = _reason(encryption, keystore, policy.change, due if rotate else None)
     old = retirement.old_versions(home)
+    logged = Registry(keystore).retired(encryption.key_name)
     if reason is not None:
         old.append(OldVersion(current.directory, current.num_bytes, None))
     after = policy.retire_after
@@ -144,8 +146,10 @@ def due_actions(home: str, keystore: str, policy: Policy) -> DueActions:
         encryption,
         rotate,
         reason,
-        retire=tuple(version for version in old if version.retired is None),
-        delete=tuple(version for version in old if after is not None and version.expired(after)),
+        retire=tuple(version for version in old if _is_new(version, logged)),
+        delete=tuple(
+            version for version in old if after is not None and _has_expired(version, after, logged)
+        ),
     )
 
 
@@ -192,8 +196,10 @@ def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = N
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
         lock.check()  # before anything is taken away
         retired = _retire(registry, name, home, keystore)
-        deleted = _delete_expired(home, policy.retire_after)
-        registry.forget_versions(name, home, _keys_of_versions(home, keystore))
+        logged = registry.retired(name)
+        deleted = _delete_expired(home, policy.retire_after, logged)
+        expired = [place for place, retired in logged.items() if _is_over(retired, policy.retire_after)]
+        registry.forget_versions(name, home, _keys_of_versions(home, keystore), expired)
     reason = due.reason if due.reason is not None else "under the primary key already"
     return Outcome(result, reason, rotated, retired, deleted, tuple(stale))
 
@@ -275,25 +281,44 @@ def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
 def _retire(registry: Registry, name: str, home: str, keystore: str) -> tuple[str, ...]:
     newest = committed_versions(home)[-1]
     keys = _keys_of_versions(home, keystore)
+    logged = registry.retired(name)
     marked = []
     for old in retirement.old_versions(home):
-        if old.retired is None:
+        if _is_new(old, logged):
             place = storage.absolute(old.directory)
-            registry.log(
-                name, "version retired", dataset=place, replaced_by=newest, key=keys.get(old.version)
-            )
-            retirement.retire(old, newest)
+            registry.log(name, RETIRED, dataset=place, replaced_by=newest, key=keys.get(old.version))
+            if old.retired is None:
+                retirement.retire(old, newest)
             marked.append(old.directory)
     return tuple(marked)
 
 
-def _delete_expired(home: str, after: datetime.timedelta | None) -> tuple[str, ...]:
+def _is_new(old: OldVersion, logged: Mapping[str, datetime.datetime]) -> bool:
+    """Whether an old version is not marked as retired, or was so by somebody who did not log it."""
+    return old.retired is None or storage.absolute(old.directory) not in logged
+
+
+def _has_expired(old: OldVersion, after: datetime.timedelta, logged: Mapping[str, datetime.datetime]) -> bool:
+    """Whether an old version has been retired long enough by its mark and by the log.
+
+    Whoever can write the dataset can write the mark, and the keys of what is deleted are destroyed.
+    """
+    return old.expired(after) and _is_over(logged.get(storage.absolute(old.directory), clock.now()), after)
+
+
+def _is_over(retired: datetime.datetime, after: datetime.timedelta | None) -> bool:
+    return after is not None and retired + after <= clock.now()
+
+
+def _delete_expired(
+    home: str, after: datetime.timedelta | None, logged: Mapping[str, datetime.datetime]
+) -> tuple[str, ...]:
     if after is None:
         return ()
     retirement.finish_deletions(home)
     deleted = []
     for old in retirement.old_versions(home):
-        if old.expired(after):
+        if _has_expired(old, after, logged):
             retirement.delete(old)
             deleted.append(old.directory)
     return tuple(deleted)

@@ -114,7 +114,9 @@ def write_version(
         recorded["augmentation"] = plan.dataset.augmentation  # its splits are copied like all others
     metrics = shard_pipeline.run(
         plan.tasks,
-        WriteShard(restore or Identity(), conceal or Identity(), check, version, spec.skip_bad_records),
+        WriteShard(
+            restore or Identity(), conceal or Identity(), check, version, spec.skip_bad_records, signer
+        ),
         shard_pipeline.Commit(version, recorded, plan.splits, signer),
         spec.options(),
         processes=spec.processes,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import datetime
+from collections.abc import Collection, Mapping
 
-from lpe.pipeline import storage
+from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore.auditlog import AuditLog
 from lpe.pipeline.keystore.files import KeysetFiles
 from lpe.pipeline.keystore.metadata import Metadata
 from lpe.pipeline.keystore.uses import Use, uses, versions_under
 from lpe.pipeline.storage.documents import is_plain_text
 from lpe.transforms.errors import KeyStoreError
+
+RETIRED = "version retired"
+"""The event that a newer version has replaced a dataset version."""
 
 
 class Registry:
@@ -122,19 +127,38 @@ class Registry:
           event: what happened.
           **details: to what; JSON values.
         """
-        if _is_logged(self._files.audit_log(name), event, details):
+        log = self._files.audit_log(name)
+        if _is_logged(log, event, details) and self._files.metadata(name).log == log.head:
             return
         with self._files.changing(name) as change:
             if not _is_logged(change.log, event, details):
                 self._files.log_event(change, event, **details)
+            elif change.meta.log != change.log.head:  # a kill came between the two
+                change.meta.log = change.log.head
+                self._files.write_metadata(change)
 
-    def forget_versions(self, name: str, home: str, kept: Mapping[str, int | None]) -> None:
+    def retired(self, name: str) -> dict[str, datetime.datetime]:
+        """When each dataset version, by its directory, was retired: what the log says, and not the version itself."""
+        retired = {}
+        for event in self._files.audit_log(name).events:
+            if event["event"] == RETIRED:
+                with contextlib.suppress(ValueError):  # a damaged line retires nothing
+                    retired[str(event.get("dataset"))] = clock.parse_stamp(event["time"])
+        return retired
+
+    def forget_versions(
+        self, name: str, home: str, kept: Mapping[str, int | None], expired: Collection[str]
+    ) -> None:
         """Forgets, and logs as deleted, the versions of a dataset that are gone.
+
+        One that is gone and has not expired may have been deleted by somebody else, and there may be a copy: it
+        counts as needed until it is released.
 
         Args:
           name: the keyset.
           home: the dataset's home; the caller holds its lock.
           kept: the versions that are there, and the key that each is under; None where that cannot be told.
+          expired: directories of the versions whose time to be deleted has come.
         """
         absolute_home = storage.absolute(home)
         existing = {storage.join(absolute_home, version): key_id for version, key_id in kept.items()}
@@ -143,7 +167,7 @@ class Registry:
                 version
                 for version in record.datasets
                 if storage.parent(version) == absolute_home
-                and (version not in existing or existing[version] not in (None, key_id))
+                and (existing[version] not in (None, key_id) if version in existing else version in expired)
             ]
             for key_id, record in self.metadata(name).keys.items()
         }

@@ -3,8 +3,6 @@
 from lpe.pipeline.storage.files import (
     absolute,
     base_name,
-    check_private,
-    check_unchangeable,
     delete,
     delete_temporary_files,
     exists,
@@ -20,10 +18,12 @@ from lpe.pipeline.storage.files import (
     withdraw_directory,
     write_atomic,
 )
+from lpe.pipeline.storage.permissions import check_own_directory, check_private, check_unchangeable
 
 __all__ = [
     "absolute",
     "base_name",
+    "check_own_directory",
     "check_private",
     "check_unchangeable",
     "delete",

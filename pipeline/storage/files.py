@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lpe.pipeline.storage import objects
-from lpe.transforms.errors import DataError, KeyStoreError
+from lpe.transforms.errors import DataError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -61,7 +61,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def open_read(path: str) -> BinaryIO:
-    """Opens `path` for sequential reading. Raises FileNotFoundError."""
+    """Opens `path` for sequential reading. Raises FileNotFoundError, or OSError for what is no regular file."""
     if not is_remote(path):
         return cast(BinaryIO, io.BufferedReader(_NamedFile(path)))
     return objects.read(path)
@@ -110,7 +110,7 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
 
 
 class _NamedFile(io.FileIO):
-    """A file whose failed reads and writes name it, as a failed open does.
+    """A regular file whose failed reads and writes name it, as a failed open does.
 
     Args:
       file: a path, or the descriptor of an open file.
@@ -119,7 +119,7 @@ class _NamedFile(io.FileIO):
     """
 
     def __init__(self, file: str | int, mode: str = "rb", *, name: str | None = None) -> None:
-        super().__init__(file, mode)
+        super().__init__(file, mode, opener=_open_regular if isinstance(file, str) else None)
         self._path = name or str(file)
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
@@ -133,6 +133,15 @@ class _NamedFile(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         with _named(self._path):
             return super().write(data)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens a file: a named pipe, which another user may have put in its place, would have us wait for ever."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode) and not stat.S_ISDIR(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
 
 
 @contextlib.contextmanager
@@ -231,51 +240,6 @@ def write_atomic(path: str, data: bytes, *, private: bool = False) -> None:
     """Writes a small file in one piece; see `open_atomic`."""
     with open_atomic(path, private=private) as file:
         file.write(data)
-
-
-def check_private(path: str) -> None:
-    """Raises KeyStoreError if others than this user and root can read or change a local file that holds a secret."""
-    status = _status(path)
-    if status is None:
-        return
-    _check_owner(path, status)
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise KeyStoreError(f"{path}: others than its owner may access this key file; run chmod 600 {path}")
-
-
-def check_unchangeable(path: str) -> None:
-    """Raises KeyStoreError if others than this user and root can change a local file or what is in a directory.
-
-    In a directory with the sticky bit, others can add files; so what is read there must be checked too.
-    """
-    status = _status(path)
-    if status is None:
-        return
-    _check_owner(path, status)
-    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-    if status.st_mode & 0o022 and not sticky:
-        raise KeyStoreError(
-            f"{path}: others than its owner may change it, and so which keys are used; check what is there and run "
-            f"chmod go-w {path}"
-        )
-
-
-def _status(path: str) -> os.stat_result | None:
-    """What the file system says of a local file, or of what a link leads to; None where there is none."""
-    if is_remote(path):
-        return None
-    try:
-        return Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _check_owner(path: str, status: os.stat_result) -> None:
-    if status.st_uid not in (os.geteuid(), 0):
-        raise KeyStoreError(
-            f"{path}: belongs to another user (uid {status.st_uid}), who can change which keys are used; run lpe as "
-            "that user, or check it and make it yours with chown"
-        )
 
 
 def exists(path: str) -> bool:
@@ -384,6 +348,7 @@ def explain(error: OSError) -> DataError:
         errno.EEXIST: "a file stands where a directory is needed: choose another place",
         errno.ENOTDIR: "a file stands where a directory is needed: choose another place",
         errno.EISDIR: "this is a directory: name a file",
+        errno.ELOOP: "a link stands where lpe makes a file of its own: remove it or choose another place",
     }
     reason = error.strerror or str(error)
     where = f"{error.filename}: " if error.filename else ""

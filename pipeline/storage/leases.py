@@ -32,6 +32,7 @@ from lpe.transforms.errors import BusyError
 LEASE = 60.0
 """Seconds that a lock outlives a killed holder, without the quarter for unequal clocks."""
 _PAUSE = 1.0  # seconds between tries, shortened at random
+_LONGEST = datetime.timedelta(hours=1)  # no lease ends later, though clocks differ
 
 
 @contextlib.contextmanager
@@ -173,6 +174,9 @@ class Lease:
                 raise ValueError("no time zone")
         except ValueError:
             fields.refuse("expires must be a time with its zone")
+        # One that somebody made to last for ever would end a schedule, which leaves alone what another run holds.
+        if expires > _now() + _LONGEST:
+            fields.refuse("expires must be within the hour")
         return _Holder(fields.text("owner"), fields.text("user"), expires)
 
 

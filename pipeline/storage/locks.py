@@ -95,9 +95,10 @@ def _acquire(path: Path, what: str, end: float) -> _FileLock:
     while True:
         try:
             files.make_directory(str(path.parent))
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            # A link that another user put there is not followed.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except (FileNotFoundError, FileExistsError):
-            if path.parent.is_file() or path.parent.is_symlink():
+            if any((part.is_symlink() or part.exists()) and not part.is_dir() for part in path.parents):
                 raise
             continue  # the holder before is just removing the directory
         lock = _FileLock(path, what, descriptor)

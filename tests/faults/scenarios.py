@@ -184,9 +184,8 @@ def recoverable(before: Path, place: Path, scenario: Scenario, scratch: Path) ->
         return []
     keyset, found = scenario.destroys, []
     key = old_key(before, keyset)
+    shutil.copytree(place / "keys", scratch, dirs_exist_ok=True)
     for path in [path for path in place.rglob("*") if path.is_file()]:
-        shutil.rmtree(scratch, ignore_errors=True)
-        shutil.copytree(place / "keys", scratch)
         shutil.copyfile(path, scratch / f"{keyset}.json")
         try:
             KeyStore(str(scratch)).open(keyset, key)

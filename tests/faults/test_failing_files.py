@@ -16,27 +16,23 @@ from tests.faults.scenarios import SCENARIOS
 _ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
 
 
-@pytest.mark.parametrize("error", _ERRORS, ids=lambda error: errno.errorcode[error])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_failing_disk_is_named_and_the_command_can_be_run_again(bench, scenario, error):
+def test_a_failing_disk_is_named_and_the_command_can_be_run_again(bench, scenario):
     commands, place = bench.commands, bench.commands.place
     run, outcome = bench.whole[scenario.name]
-    refused = [
-        at
-        for at, event in enumerate(run.events, 1)
-        if refuses(error, event.split(" ")[0]) and not passing(event)
-    ]
-    share = -(-budget() * len(run.events) // (len(_ERRORS) * bench.events))
+    share = -(-budget() * len(run.events) // (2 * bench.events))  # half as many as kills
     problems = []
-    for number in sample(len(refused), share):
-        at = refused[number - 1]
+    for number, at in enumerate(sample(len(run.events), share), SCENARIOS.index(scenario)):
+        error, event = _ERRORS[number % len(_ERRORS)], run.events[at - 1]
+        if passing(event) or not refuses(error, event.split(" ")[0]):
+            continue
         commands.restore("before")
         failed = commands.run(*scenario.words(place), at=at, error=error, lasting=error != errno.EIO)
         found = scenarios.lost(bench.before, place, scenario, outcome)
         if failed.code != 0:  # what a command can do without may fail
             found += complaints(failed.code, failed.out, failed.err, error)
         found += bench.run_again(scenario)
-        problems += [f"failed at {at}, {run.events[at - 1]}: {problem}" for problem in found]
+        problems += [f"{errno.errorcode[error]} at {at}, {event}: {problem}" for problem in found]
     assert not problems, "\n".join(problems)
 
 

@@ -59,6 +59,7 @@ KNOWN = [
     ("lpe/v2/source", labels.HIDDEN_SOURCE, b"lpe/v2/source"),
     ("lpe/v2|mac|SALT", labels.dataset_mac("5a17"), b"lpe/v2|mac|5a17"),
     ("lpe/v2|data-key-mac|SALT", labels.data_key_mac("5a17"), b"lpe/v2|data-key-mac|5a17"),
+    ("lpe/v2/receipt|", labels.RECEIPT, b"lpe/v2/receipt|"),
     (
         "lpe/v1/augment|SEED|COPY|IMAGE-ID",
         labels.augmented_copy(7, 2, "train-0000042"),

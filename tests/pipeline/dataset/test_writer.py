@@ -43,7 +43,7 @@ def write(version: NewVersion, split: str, index: int, count: int) -> ShardRecei
     receipt = ShardReceipt(
         split, index, ShardInfo(file, 3, len(data), crc, sha256), images=3, ids=ids.digests()
     )
-    storage.write_atomic(version.receipt_path(split, index), json.dumps(receipt.to_json()).encode())
+    storage.write_atomic(version.receipt_path(split, index), receipt.to_bytes(None))
     return receipt
 
 
@@ -110,11 +110,11 @@ def test_versions_of_one_home_have_one_origin_and_kind(home, change):
 def test_finished_shards_are_found_again(home):
     killed(home)
     with new_version(home, IDENTITY) as again:
-        finished = again.finished("train", 0)
+        finished = again.finished("train", 0, 2, None)
         assert finished is not None
         assert finished.kept
         assert finished.images == 3
-        assert again.finished("train", 1) is None
+        assert again.finished("train", 1, 2, None) is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_damaged_receipt_counts_as_none(home, content):
     version = killed(home)
     Path(version.receipt_path("train", 0)).write_text(content)
     with new_version(home, IDENTITY) as again:
-        assert again.finished("train", 0) is None
+        assert again.finished("train", 0, 2, None) is None
         make_receipts = [write(again, "train", index, 2) for index in range(2)]
         commit(again, make_receipts, ["train"])
 
@@ -149,7 +149,7 @@ def test_an_unfinished_other_job_stays_unless_both_are_restartable(home):
     with pytest.raises(DataError, match="unfinished job with other settings"), new_version(home, other):
         pass
     with new_version(home, dataclasses.replace(other, restartable=True)) as given_way:
-        assert given_way.finished("train", 0) is None
+        assert given_way.finished("train", 0, 2, None) is None
     assert not Path(version.work).exists()
 
 
@@ -211,4 +211,4 @@ def test_a_place_that_is_no_home_is_refused(tmp_path, home, place):
 
 def test_an_unfinished_shard_has_no_receipt():
     with pytest.raises(ValueError, match="only a finished shard"):
-        ShardReceipt("train", 0, None, failure="cut off").to_json()
+        ShardReceipt("train", 0, None, failure="cut off").to_bytes(None)

@@ -83,7 +83,9 @@ def test_versions_that_are_gone_are_forgotten_and_logged(keystore, tmp_path):
     key_id = store.keys("patients")[0].id
     for name in ("1.0.0", "1.0.1"):
         registry.record_dataset("patients", key_id, str(home / name))
-    registry.forget_versions("patients", str(home), {"1.0.1": key_id})
+    registry.forget_versions("patients", str(home), {"1.0.1": key_id}, [])
+    assert store.metadata("patients").key(key_id).datasets == [str(home / "1.0.0"), str(home / "1.0.1")]
+    registry.forget_versions("patients", str(home), {"1.0.1": key_id}, [str(home / "1.0.0")])
     assert store.metadata("patients").key(key_id).datasets == [str(home / "1.0.1")]
     last = store.audit_log("patients").events[-1]
     assert (last["event"], last["dataset"], last["key"]) == ("version deleted", str(home / "1.0.0"), key_id)
