@@ -85,8 +85,8 @@ def verify(
     if keystore is not None and data.encryption is None:
         # Without its encryption.json, an encrypted version looks like plain data that somebody else wrote.
         raise DataError(
-            f"{data.directory}: not an encrypted dataset of lpe's, so that no key can tell who wrote it; restore it from a "
-            "copy, or leave out --keystore for plain data"
+            f"{data.directory}: not an encrypted dataset of lpe's, so that no key can tell who wrote it; restore it "
+            "from a copy, or leave out --keystore for plain data"
         )
     restore: BatchTransform = Identity()
     class_names = data.class_names
