@@ -188,36 +188,41 @@ def test_key_files_that_another_user_can_change_are_refused(owner, adversary, ke
         refused(one, str(stores.get(name, name)))
 
 
-@pytest.mark.parametrize("name", ["home", "linked home", "work", "linked work", "lock", "version"])
-def test_what_lies_where_a_job_writes_leads_it_nowhere(owner, adversary, kept, place, request, name):
-    """The owner's other files stay as they are, in a folder that another user has prepared."""
-    precious = copied(kept / "plain" / "shapes", owner.folder / f"precious-{name}", OWNER)
-    for folder in ("1.0.0-0123456789ab", "photos"):
+def test_what_lies_where_a_job_writes_leads_it_nowhere(owner, adversary, kept, place):
+    """The owner's other files stay as they are, in folders that another user has prepared."""
+    job = "1.0.0-0123456789ab"
+    precious = copied(kept / "plain" / "shapes", owner.folder / "precious", OWNER)
+    for folder in (job, "photos"):
         owner.write(owner.make(precious / folder) / "holiday.jpg", b"x")
-    home = place / "shared" / name.replace(" ", "") / "shapes"
-    root = owner if name in ("work", "linked work", "lock", "version") else adversary
-    root.make(home.parent, 0o777)
-    if name == "home":
-        adversary.make(home, 0o777)
-        adversary.link(home / "_work", precious)
-    elif name == "linked home":
-        adversary.link(home, precious)
-    else:
-        owner.make(home, 0o777)  # as with umask 000
-        if name == "work":
-            adversary.link(adversary.make(home / "_work", 0o777) / "1.0.0-0123456789ab", precious)
-        elif name == "linked work":
-            adversary.link(home / "_work", precious)
-        elif name == "lock":
-            adversary.link(owner.make(home / "_work", 0o777) / "lock", owner.folder / "made-through-a-link")
-        else:
-            adversary.link(home / "1.0.0", precious)
+    target = owner.folder / "made-through-a-link"
+    homes = {}
+    for name in ("home", "linked-home", "work", "linked-work", "lock", "version"):
+        user = adversary if name.endswith("home") else owner
+        user.make(place / "shared" / name, 0o777)
+        homes[name] = place / "shared" / name / "shapes"
+        if name != "linked-home":
+            user.make(homes[name], 0o777)  # the owner's as with umask 000
+    adversary.link(homes["home"] / "_work", precious)
+    adversary.link(homes["linked-home"], precious)
+    adversary.link(adversary.make(homes["work"] / "_work", 0o777) / job, precious)
+    adversary.link(homes["linked-work"] / "_work", precious)
+    adversary.link(owner.make(homes["lock"] / "_work", 0o777) / "lock", target)
+    adversary.link(homes["version"] / "1.0.0", precious)
     before = snapshot(precious)
-    words = ("--output", home, "--keystore", kept / "keys", "--key", "patients")
-    (ended,) = owner.run(("encrypt", "--source", f"dataset:{kept}/plain/shapes", *words))
-    refused(ended, str(home))
+    words = (
+        "encrypt",
+        "--source",
+        f"dataset:{kept}/plain/shapes",
+        "--keystore",
+        kept / "keys",
+        "--key",
+        "patients",
+    )
+    ended = owner.run(*((*words, "--output", home) for home in homes.values()))
+    for home, one in zip(homes.values(), ended, strict=True):
+        refused(one, str(home))
     assert snapshot(precious) == before
-    assert not (owner.folder / "made-through-a-link").exists()
+    assert not target.exists()
 
 
 def test_an_exported_key_is_not_written_through_a_link(owner, adversary, kept, place):
