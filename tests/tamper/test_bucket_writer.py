@@ -114,7 +114,8 @@ def states(keystore: str) -> list[str]:
 
 def all_refused(lpe, keystore, home: str, plain: Path, tmp_path: Path, *parts: str) -> None:
     """Everything that the owner does with the dataset is refused, and leaves all else as it was."""
-    local, bucket = snapshot(tmp_path), objects_below(home)
+    keys = tmp_path / "keys"
+    local, bucket, before = snapshot(tmp_path, keys), objects_below(home), states(keystore)
     back = tmp_path / "back" / "shapes"
     for words in (
         ("verify", home, "--keystore", keystore),
@@ -138,7 +139,7 @@ def all_refused(lpe, keystore, home: str, plain: Path, tmp_path: Path, *parts: s
         assert "Traceback" not in outcome.err
         assert all(part in (lines[-1] if outcome.err else outcome.out) for part in parts), outcome
     assert not back.exists() or committed_versions(str(back)) == []
-    assert snapshot(tmp_path) == local
+    assert (snapshot(tmp_path, keys), states(keystore)) == (local, before)
     assert objects_below(home) == bucket
 
 
