@@ -6,6 +6,7 @@ Nothing is written outside, nothing good is deleted, no key is destroyed on thei
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -211,6 +212,22 @@ def test_a_version_that_somebody_else_adds_is_refused(lpe, keystore, plain, encr
     # What was written is found again when the stranger's is gone.
     storage.delete(f"{encrypted}/9.9.9")
     assert lpe("verify", encrypted, "--keystore", keystore, "--against", f"dataset:{plain}").code == 0
+
+
+def test_an_older_version_that_was_changed_does_not_pass_for_a_job_that_is_done(
+    lpe, keystore, plain, encrypted, tmp_path
+):
+    words = encrypting(keystore, f"dataset:{plain}", encrypted)
+    assert "1.0.0" in lpe(*words, "--json").json["dataset"]
+    assert lpe(*words, "--cipher", "le").code == 0
+    version = f"{encrypted}/1.0.0"
+    edited(version, version, tmp_path / "copy", lambda path: editing.edit(path, _first_twice))
+    refused(lpe(*words), "1.0.0/encryption.json: not what the owner")
+
+
+def _first_twice(version: editing.Version) -> None:
+    (shard,) = version.shards["train"]
+    shard[1] = dataclasses.replace(shard[0], id=shard[1].id)
 
 
 def test_stray_objects_do_no_harm(lpe, keystore, plain, encrypted, tmp_path):
