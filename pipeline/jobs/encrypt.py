@@ -73,6 +73,8 @@ def encrypt(
             )
             if version.committed is None:
                 registry.record_dataset(key.name, primary.id, version.directory)
+            else:  # as it says itself
+                open_dataset_key(version.committed, Encryption.of(version.committed, ""), key.keystore)
             result = write_version(
                 spec,
                 plan,

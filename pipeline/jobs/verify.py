@@ -72,7 +72,7 @@ def verify(
       beam: Beam's options, see `JobSpec`.
 
     Raises:
-      DataError: there is no dataset at a path, or the two cannot be compared.
+      DataError: there is no dataset at a path, it is plain and has no key, or the two cannot be compared.
       KeyStoreError: the key store or the key cannot be opened.
     """
     started = time.monotonic()
@@ -82,6 +82,12 @@ def verify(
     keystore = None if keystore is None else runners.on_workers(options, keystore)
     against = None if against is None else runners.on_workers(options, against)
     data = open_dataset(path)
+    if keystore is not None and data.encryption is None:
+        # Without its encryption.json, an encrypted version looks like plain data that somebody else wrote.
+        raise DataError(
+            f"{data.directory}: not an encrypted dataset of lpe's, so that no key can tell who wrote it; restore it "
+            "from a copy, or leave out --keystore for plain data"
+        )
     restore: BatchTransform = Identity()
     class_names = data.class_names
     if data.encryption is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import bz2
+import hmac
 import logging
 import zlib
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 
 from lpe.pipeline.dataset import open_dataset
-from lpe.pipeline.keystore import KeyRef, KeyStore
+from lpe.pipeline.keystore import DataKey, DatasetKey, KeyRef, KeyStore
+from lpe.transforms import labels
 from lpe.transforms.dofns import EncryptImages, Example
 from lpe.transforms.keyed import CipherSpec
 from tests.secret_bytes import found, kek_key, prf_keys
+from tests.tamper.owner import write_images
 
 SPEC = CipherSpec("lpe-100", salt="leaks/1")
 EXAMPLES = [Example(f"x{i}", np.full((4, 4, 3), i, np.uint8), i) for i in range(3)]
@@ -44,14 +47,49 @@ def graphs(monkeypatch) -> list[bytes]:
     return taken
 
 
+SECRET_LABELS = (
+    "lpe/v2|mac|",
+    "lpe/v1|seal|",
+    "lpe/v1|labels|",
+    "lpe/v2|order|",
+    "lpe/v1|lpe-100|",
+    "lpe/v1|data-key|",
+)
+"""What the PRF contexts begin with whose values are secret, see `lpe.transforms.labels`; all others are published."""
+
+
+@pytest.fixture
+def derived(monkeypatch) -> dict[str, set[bytes]]:
+    """What is computed of keys while jobs run, the keys of MACs too, by the label; of each a few."""
+    taken: dict[str, set[bytes]] = {label: set() for label in SECRET_LABELS}
+    compute, mac = DatasetKey.compute, DataKey.mac
+
+    def computed(self, context, length):
+        value = compute(self, context, length)
+        for label, values in taken.items():
+            if context.decode().startswith(label) and len(values) < 5:
+                values.add(value)
+        return value
+
+    def of_data_key(self, message):
+        for secret in tuple(taken["lpe/v1|data-key|"]):
+            taken["lpe/v2|mac|"].add(hmac.digest(secret, labels.data_key_mac(self.salt), "sha256"))
+        return mac(self, message)
+
+    monkeypatch.setattr(DatasetKey, "compute", computed)
+    monkeypatch.setattr(DataKey, "mac", of_data_key)
+    return taken
+
+
 @pytest.mark.parametrize("scope", ["dataset", "image"])
-def test_whole_jobs_leak_nothing(lpe, keystore, tmp_path, graphs, caplog, scope):
+def test_whole_jobs_leak_nothing(lpe, keystore, tmp_path, graphs, caplog, derived, scope):
     caplog.set_level(logging.DEBUG)
     words = ("--keystore", keystore, "--json", "--debug")
     printed = []
+    source = write_images(tmp_path / "images", 60)
     for command in (
-        ("encrypt", "--source", "synthetic:70", "--output", tmp_path / "enc" / "s", "--key", "patients",
-         "--scope", scope, "--hide-labels"),
+        ("encrypt", "--source", source, "--output", tmp_path / "enc" / "s", "--key", "patients",
+         "--scope", scope, "--hide-labels", "--seal"),
         ("decrypt", "--source", f"dataset:{tmp_path}/enc/s", "--output", tmp_path / "back" / "s"),
         ("verify", tmp_path / "enc" / "s", "--against", f"dataset:{tmp_path}/back/s"),
         ("show", tmp_path / "enc" / "s", "--output", tmp_path / "enc" / "grid.png"),
@@ -61,7 +99,8 @@ def test_whole_jobs_leak_nothing(lpe, keystore, tmp_path, graphs, caplog, scope)
         assert outcome.code == 0, outcome
         printed.append(outcome.out + outcome.err)
     assert len(graphs) == 3
-    wanted = secrets(keystore)
+    assert all(derived.values()), derived.keys()
+    wanted = [*secrets(keystore), *(value for values in derived.values() for value in values)]
     for graph in graphs:
         assert not found(wanted, graph)
     for path in [p for folder in ("enc", "back") for p in (tmp_path / folder).rglob("*") if p.is_file()]:
