@@ -46,7 +46,7 @@ def finished_run(directory, dataset) -> str:
     value = {
         "format_version": 1,
         "model": "cnn",
-        "spec": {},
+        "spec": {"front_end": "none", "precision": "float32"},
         "dataset": {"name": dataset.name, "version": dataset.version},
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
