@@ -38,6 +38,9 @@ GOOD = {
     "augment_seed": ["0", "17"],
     "validation_fraction": ["", "0.1", ".25", "1/10"],
     "image_size": ["same", "any", "224x224"],
+    "max_pixels": ["", "4000000"],
+    "max_members": ["", "4000000"],
+    "max_unpacked_bytes": ["", "4000000"],
     "retire_after": ["", "7d", "12h"],
     "workers": ["1", "4"],
 }
@@ -58,6 +61,9 @@ BAD = {
     "augment_seed": ["x"],
     "validation_fraction": ["10%", "1"],
     "image_size": ["0x0", "224"],
+    "max_pixels": ["0", "many"],
+    "max_members": ["0", "many"],
+    "max_unpacked_bytes": ["0", "many"],
     "retire_after": ["7", "a week"],
     "workers": ["0"],
 }
