@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,19 @@ from PIL import Image
 import lpe
 from lpe.pipeline.keystore import KeyStore
 from lpe.transforms.errors import LpeError
+from tests.fuzz.budget import INPUTS
 
 SIZE = 8
 CLASSES = ("cat", "dog", "eel")
 KEYSET = "patients"
+EXHAUSTIVE = INPUTS >= 100_000
+"""Whether all is tried, as in `make test-exhaustive`; see `in_turn`."""
+
+
+def in_turn(commands: Mapping[str, Callable[[], object]], number: int) -> dict[str, Callable[[], object]]:
+    """The commands that have a go at attack `number`: a quarter of them in CI, in turn, and all if `EXHAUSTIVE`."""
+    every = 1 if EXHAUSTIVE else 4
+    return dict([*commands.items()][number % every :: every])
 
 
 def write_images(folder: Path, train: int = 128, test: int = 6, *, seed: int = 0, size: int = SIZE) -> str:

@@ -25,10 +25,10 @@ from lpe.pipeline.records.bad_records import fail
 from lpe.pipeline.sources.plan import open_plan, plan_dataset
 from lpe.train.shards import Selection, read_shards
 from lpe.transforms.errors import LpeError
+from tests.fuzz.budget import INPUTS
 from tests.tamper.owner import KEYSET, Owner, make_owner, refusal, write_images
 
-EXHAUSTIVE = int(os.environ.get("LPE_FUZZ_INPUTS", "10000")) >= 100_000
-FLIPS = int(os.environ.get("LPE_FLIPS", "5000" if EXHAUSTIVE else "500"))
+FLIPS = int(os.environ.get("LPE_FLIPS", str(INPUTS // 20)))
 KINDS = ("plain", "png", "enc", "hidden", "sealed", "unsealed", "retired")
 
 

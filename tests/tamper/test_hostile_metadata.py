@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import time
@@ -17,15 +16,13 @@ from lpe.pipeline.dataset import committed_versions, open_dataset
 from lpe.train.runs import Run
 from lpe.train.shards import Selection, read_shards
 from tests.tamper import editing
-from tests.tamper.owner import KEYSET, Owner, refusal, snapshot
+from tests.tamper.owner import KEYSET, Owner, in_turn, refusal, snapshot
 
 ESCAPE = "x/../../../../../../plain/shapes/1.0.0/shapes-train"
 SECONDS = 2.0
 """Within which a command refuses, on a slow machine."""
 MEGABYTES = 400
 """What all refusals together may add to the memory of this process, a list of a million texts included."""
-
-EXHAUSTIVE = int(os.environ.get("LPE_FUZZ_INPUTS", "10000")) >= 100_000
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -66,13 +63,9 @@ def commands(owner: Owner, path: Path) -> dict[str, Callable[[], object]]:
 
 
 def refused(owner: Owner, path: Path, part: int) -> None:
-    """Every command refuses, at once, and writes nothing but in a work directory of its own.
-
-    In CI a quarter of the commands has a go at each case, in turn; all of them in `make test-exhaustive`.
-    """
+    """Every command whose turn it is refuses, at once, and writes nothing but in a work directory of its own."""
     before = snapshot(owner.root, owner.root / "out" / "compare")
-    every = 1 if EXHAUSTIVE else 4
-    for name, command in [*commands(owner, path).items()][part % every :: every]:
+    for name, command in in_turn(commands(owner, path), part).items():
         started = time.monotonic()
         with refusal():
             command()
