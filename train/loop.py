@@ -11,11 +11,13 @@ RUN/run.json           what `evaluate` and `predict` need to know; written last,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,25 +184,39 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     backend.prepare(spec.seed, spec.precision)
     from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
 
-    model = _fresh_model(spec, dataset, origin)
-    state = RunState(directory)
-    finished = state.recover()
-    if not finished and spec.front_end != front_ends.NONE:
-        count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
-        front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
-    epochs.train(
-        model,
-        inputs,
-        state,
-        spec.recipe,
-        finished=finished,
-        epochs=spec.epochs,
-        tensorboard=directory / TENSORBOARD,
-        progress=progress,
-    )
-    best = state.weights_path(best_epoch(state.history))
-    epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)
-    return TrainResult.of(_commit(state, spec, dataset, settings), skipped=False)
+    with _temporary_files(directory):
+        model = _fresh_model(spec, dataset, origin)
+        state = RunState(directory)
+        finished = state.recover()
+        if not finished and spec.front_end != front_ends.NONE:
+            count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
+            front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
+        epochs.train(
+            model,
+            inputs,
+            state,
+            spec.recipe,
+            finished=finished,
+            epochs=spec.epochs,
+            tensorboard=directory / TENSORBOARD,
+            progress=progress,
+        )
+        best = state.weights_path(best_epoch(state.history))
+        epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)
+        return TrainResult.of(_commit(state, spec, dataset, settings), skipped=False)
+
+
+@contextlib.contextmanager
+def _temporary_files(directory: Path) -> Iterator[None]:
+    """Has temporary files, Keras's among them, lie in the run, where those of a killed one are removed."""
+    folder = directory / ".tmp-files"
+    folder.mkdir()
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
