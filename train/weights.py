@@ -68,12 +68,12 @@ def load_checkpoint(model: keras.Model, path: Path) -> None:
 def _load(model: keras.Model, data: bytes) -> None:
     most = sum(map(_bytes, model.variables))
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            _check(file, most)
         # Keras takes a path alone. In a directory of our own the file stays what was checked.
         with tempfile.TemporaryDirectory(prefix="lpe-weights-") as directory:
             copy = Path(directory, _ARCHIVED)
             copy.write_bytes(data)
+            with h5py.File(copy, "r") as file:
+                _check(file, most)
             model.load_weights(copy)
     except DataError:
         raise
