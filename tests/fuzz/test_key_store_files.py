@@ -1,6 +1,7 @@
 """Every file of a key store, damaged: what reads it succeeds or ends in one line, in which no key is quoted."""
 
 import base64
+import datetime
 import json
 import re
 import secrets
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lpe.pipeline import storage
+from lpe.pipeline import clock, storage
 from lpe.pipeline.cli.app import main
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, INFO_FILE
 from lpe.pipeline.jobs.keyset_status import keyset_status
@@ -281,7 +282,8 @@ def test_no_name_of_a_keyset_leads_out_of_the_store(root, text):
 
 
 def test_a_live_lease_names_its_holder(monkeypatch):
-    lease = b'{"owner": "ab12", "user": "somebody", "expires": "9999-12-31T23:59:59+00:00"}'
-    monkeypatch.setattr(leases, "_open", lambda path: _Object(lease))
+    soon = (clock.now() + datetime.timedelta(minutes=5)).isoformat(timespec="seconds")
+    lease = {"owner": "ab12", "user": "somebody", "expires": soon}
+    monkeypatch.setattr(leases, "_open", lambda path: _Object(json.dumps(lease).encode()))
     with pytest.raises(BusyError, match=re.escape("of somebody, lock s3://bucket/.lock")):
         leases.Lease("s3://bucket/.lock", "it", 60.0).acquire(0.0)
