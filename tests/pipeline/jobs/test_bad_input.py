@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 
 import numpy as np
 import pytest
@@ -210,7 +211,8 @@ def test_a_full_disk_is_one_line_and_the_next_run_continues(lpe, tmp_path, monke
     real, calls = os.fsync, []
 
     def full(descriptor: int) -> None:
-        calls.append(descriptor)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            calls.append(descriptor)
         if len(calls) > 5:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)

@@ -238,7 +238,7 @@ def test_a_lease_is_renewed_while_its_process_lives_and_runs_out_when_it_is_kill
 
 def test_a_lock_is_taken_over_only_a_quarter_lease_after_it_ran_out(remote_lock):
     store = Store(remote_lock)
-    store.write(lock_of("other", -14))
+    store.write(lock_of("other", -8))
     with pytest.raises(BusyError, match="of ann"), locks.held(remote_lock, "it"):
         pass
     store.write(lock_of("other", -16))
