@@ -26,7 +26,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those whose output
 _BESIDE_WEIGHTS = 4 << 20
 _MOST_BESIDE_VARIABLE = 16 << 10  # of HDF5's own structures
 _MOST_OBJECTS = 100_000
-_MOST_BYTES_OF_VALUE = 16  # float32, and three of an optimiser's beside it
+_MOST_BYTES_OF_VALUE = 32  # float32 and up to three of an optimiser, which loss scaling stores twice
 
 
 def load_archive(model: keras.Model, path: Path) -> None:
