@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.metadata import file_sha256
 from lpe.pipeline.sources.limits import DEFAULT, Limits
-from lpe.pipeline.sources.ranges import PIECE, ByteRange, RangeReader, sha256_of
+from lpe.pipeline.sources.ranges import PIECE, ByteRange, RangeReader
 from lpe.pipeline.sources.spool import Spool, spooling
 from lpe.pipeline.sources.tar import GET_AGAIN, TarStream, members
 from lpe.pipeline.storage import objects
@@ -62,13 +63,13 @@ class FileTree:
     def digest(self) -> str:
         """SHA-256 (hex) of the archive, or of the paths and contents of a directory's files."""
         if self.is_archive:
-            return self._sha256 or sha256_of(self.path)
+            return self._sha256 or file_sha256(self.path)
         whole = hashlib.sha256()
         with RangeReader() as reader:
             if storage.is_remote(self.path):
                 digests = (hashlib.sha256(data).hexdigest() for data in reader.read_each(self.files.values()))
             else:
-                digests = (sha256_of(where.path) for where in self.files.values())
+                digests = (file_sha256(where.path) for where in self.files.values())
             for name, digest in zip(self.files, digests, strict=True):
                 whole.update(f"{name}\0{digest}\n".encode())
         return whole.hexdigest()

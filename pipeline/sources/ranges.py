@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -114,12 +113,3 @@ def _gone() -> DataError:
     return DataError(
         "the source's unpacked copy cannot be read, since the job that made it has ended; run the same command again"
     )
-
-
-def sha256_of(path: str) -> str:
-    """SHA-256 (hex) of a file's bytes."""
-    hasher = hashlib.sha256()
-    with storage.open_read(path) as file:
-        while piece := file.read(PIECE):
-            hasher.update(piece)
-    return hasher.hexdigest()

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lpe.pipeline.dataset.metadata import file_sha256
 from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.cifar import CifarSource
 from lpe.pipeline.sources.folder import FolderSource
-from lpe.pipeline.sources.ranges import sha256_of
 from lpe.transforms.errors import DataError
 from tests.pipeline.sources import images
 from tests.pipeline.sources.reading import failing
@@ -96,7 +96,7 @@ def test_a_killed_process_leaves_no_images(tmp_path, kind):
 def test_the_digest_of_an_archive_is_its_checksum(tmp_path):
     archive = images.pack(FILES, tmp_path / "d.tar.gz")
     with FolderSource(str(archive), ReadOptions()) as source:
-        assert source.digest() == sha256_of(str(archive))
+        assert source.digest() == file_sha256(str(archive))
 
 
 def test_links_in_an_archive_are_left_out(tmp_path):
