@@ -188,7 +188,7 @@ def _from_fields(fields: Fields, path: str, version: int, *, encrypted: bool) ->
     for split in listed.names():
         if not SPLIT_NAME.fullmatch(split):
             listed.refuse(f"a split cannot be called {ascii(split)[:60]}")
-        shards[split] = tuple(_shard(shard, new=new) for shard in listed.objects(split))
+        shards[split] = tuple(read_shard(shard, version) for shard in listed.objects(split))
     files: dict[str, str] = {}
     mac: dict[str, str | None] = {}
     if new:
@@ -219,7 +219,9 @@ def _from_fields(fields: Fields, path: str, version: int, *, encrypted: bool) ->
     )
 
 
-def _shard(fields: Fields, *, new: bool) -> ShardInfo:
+def read_shard(fields: Fields, format_version: int = FORMAT_VERSION) -> ShardInfo:
+    """What is recorded of a shard, in a manifest or a receipt. Raises DataError if it is damaged."""
+    new = format_version > 1
     fields.only("file", "examples", "bytes", "crc32c", *(["sha256"] if new else []))
     return ShardInfo(
         fields.text("file", _FILE),
@@ -246,6 +248,11 @@ def _check_encryption(fields: Fields) -> None:
 def _sealed_shape(fields: Fields) -> ImageShape | None:
     if not fields.has("seal") or (seal := fields.optional_object("seal")) is None:
         return None  # the first datasets do not mention a seal
+    return read_sealed_shape(seal)
+
+
+def read_sealed_shape(seal: Fields) -> ImageShape:
+    """(H, W, C) of the images within a seal, as it is described. Raises DataError if that is no shape of an image."""
     shape = seal.integers("image_shape", least=1, most=MOST_PIXEL_BYTES)
     if len(shape) != 3 or shape[0] * shape[1] * shape[2] > MOST_PIXEL_BYTES:
         seal.refuse("'image_shape' is no shape of an image")

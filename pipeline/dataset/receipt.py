@@ -6,17 +6,13 @@ import base64
 import binascii
 import dataclasses
 import hmac
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline.dataset import checksummed
-from lpe.pipeline.dataset.manifest import ShardInfo, Sign
+from lpe.pipeline.dataset.manifest import ShardInfo, Sign, read_shard
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels
-
-_FILE = re.compile(r"\w[\w.=-]*", re.ASCII)
-_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +68,7 @@ class ShardReceipt:
         """
         if sign is not None:
             _check_mac(fields, sign)
-        shard = fields.object("shard")
-        info = ShardInfo(
-            shard.text("file", _FILE),
-            shard.integer("examples"),
-            shard.integer("bytes"),
-            shard.text("crc32c", _HEX),
-            shard.text("sha256", _HEX),
-        )
+        info = read_shard(fields.object("shard"))
         try:
             ids = base64.b64decode(fields.text("ids"), validate=True)
         except binascii.Error:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE
-from lpe.pipeline.dataset.manifest import MOST_PIXEL_BYTES, is_salt
+from lpe.pipeline.dataset.manifest import is_salt, read_sealed_shape
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry, SealSpec
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels
@@ -228,10 +228,7 @@ def register_run(keystore: str, directory: str, recorded: Mapping[str, Any]) -> 
 
 
 def _seal(fields: Fields) -> SealSpec:
-    shape = fields.integers("image_shape", least=1, most=MOST_PIXEL_BYTES)
-    if len(shape) != 3:
-        fields.refuse("'image_shape' is no shape of an image")
-    return SealSpec((shape[0], shape[1], shape[2]), fields.text("check_value", _CHECK_VALUE))
+    return SealSpec(read_sealed_shape(fields), fields.text("check_value", _CHECK_VALUE))
 
 
 def _decoded(text: str) -> bytes:
