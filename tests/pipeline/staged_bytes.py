@@ -39,7 +39,7 @@ def key_bytes(cloud: Cloud) -> list[bytes]:
     handle = json_proto_keyset_format.parse_encrypted(
         cloud.bucket.read(f"{KEYS}/patients.json").decode(),
         _Kek(cloud.kms.keys[resource]),
-        b"lpe/v1/keyset/patients",
+        f"lpe/v2/keyset/patients|{cloud.kek}".encode(),
     )
     clear = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
     keys = [hkdf_prf_pb2.HkdfPrfKey.FromString(key.key_data.value).key_value for key in clear.key]
