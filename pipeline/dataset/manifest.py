@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lpe.pipeline import storage
@@ -119,8 +119,7 @@ class Manifest:
 
     def authenticated_bytes(self) -> bytes:
         """What the MACs are of: everything but themselves."""
-        shards = {split: [dataclasses.asdict(shard) for shard in part] for split, part in self.shards.items()}
-        return checksummed.to_bytes({**self.content, "files": dict(self.files), "shards": shards})
+        return checksummed.to_bytes(_authenticated(self.content, self.files, self.shards))
 
 
 def is_salt(text: str, format_version: int) -> bool:
@@ -131,7 +130,7 @@ def is_salt(text: str, format_version: int) -> bool:
 def manifest_bytes(
     content: Mapping[str, Any],
     files: Mapping[str, str],
-    shards: Mapping[str, list[ShardInfo]],
+    shards: Mapping[str, Sequence[ShardInfo]],
     sign: Sign | None,
 ) -> bytes:
     """The bytes of a new version's manifest.
@@ -142,15 +141,18 @@ def manifest_bytes(
       shards: of each split, in the order of splits and shards.
       sign: makes the MACs; None for plain data.
     """
-    value: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        **content,
-        "files": dict(files),
-        "shards": {split: [dataclasses.asdict(shard) for shard in part] for split, part in shards.items()},
-    }
+    value = _authenticated({"format_version": FORMAT_VERSION, **content}, files, shards)
     if sign is not None:
         value["mac"] = dict(sign(checksummed.to_bytes(value)))
     return checksummed.with_checksum(value)
+
+
+def _authenticated(
+    content: Mapping[str, Any], files: Mapping[str, str], shards: Mapping[str, Sequence[ShardInfo]]
+) -> dict[str, Any]:
+    """The part of a manifest that its MACs are of."""
+    listed = {split: [dataclasses.asdict(shard) for shard in part] for split, part in shards.items()}
+    return {**content, "files": dict(files), "shards": listed}
 
 
 def read_manifest(directory: str) -> tuple[Manifest | None, bool]:
