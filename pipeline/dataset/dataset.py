@@ -180,8 +180,8 @@ def open_dataset(path: str) -> Dataset:
 
 def _open_version(directory: str) -> Dataset:
     manifest, encrypted = read_manifest(directory)
-    info = _read(directory, INFO_FILE, manifest)
-    features = read_features(_read(directory, FEATURES_FILE, manifest), info)
+    info = _read_fields(directory, INFO_FILE, manifest)
+    features = read_features(_read_fields(directory, FEATURES_FILE, manifest), info)
     kind = info.text("fileFormat") if info.has("fileFormat") else "tfrecord"
     if kind != "tfrecord":
         raise DataError(f"{directory}: its files are {kind!a}; read it as tfds:NAME with TFDS_DATA_DIR")
@@ -205,22 +205,26 @@ def _open_version(directory: str) -> Dataset:
                 f"{directory}: holds version {dataset.version}, moved here; restore it from a copy"
             )
         _check_shards(dataset, manifest)
-        _check_files(directory, manifest)
+        _check_files(directory, manifest, read={INFO_FILE, FEATURES_FILE, features.class_names_file})
     return dataset
 
 
-def _read(directory: str, name: str, manifest: Manifest | None) -> Fields:
-    path = storage.join(directory, name)
+def _read(path: str, manifest: Manifest | None) -> bytes:
+    """The content of a file, which is as the manifest says."""
     content = read_content(path, REMEDY)
     _check_digest(path, hashlib.sha256(content).hexdigest(), manifest)
-    return parse_document(content, path, REMEDY)
+    return content
+
+
+def _read_fields(directory: str, name: str, manifest: Manifest | None) -> Fields:
+    path = storage.join(directory, name)
+    return parse_document(_read(path, manifest), path, REMEDY)
 
 
 def _read_class_names(directory: str, features: Features, manifest: Manifest | None) -> tuple[str, ...]:
-    path = storage.join(directory, f"{features.label}.labels.txt")
-    content = read_content(path, REMEDY) if storage.exists(path) else None
-    if content is not None:
-        _check_digest(path, hashlib.sha256(content).hexdigest(), manifest)
+    path = storage.join(directory, features.class_names_file)
+    listed = manifest is not None and features.class_names_file in manifest.files
+    content = _read(path, manifest) if listed or storage.exists(path) else None
     return class_names_of(content, path, features.classes)
 
 
@@ -265,9 +269,8 @@ def _check_shards(dataset: Dataset, manifest: Manifest) -> None:
             )
 
 
-def _check_files(directory: str, manifest: Manifest) -> None:
-    """Checks the files that opening a dataset does not read."""
-    read = {INFO_FILE, FEATURES_FILE}
+def _check_files(directory: str, manifest: Manifest, read: set[str]) -> None:
+    """Checks the files that opening a dataset has not read."""
     for name in manifest.files.keys() - read:
         path = storage.join(directory, name)
         _check_digest(path, _sha256(path), manifest)

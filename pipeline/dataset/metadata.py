@@ -68,6 +68,11 @@ class Features:
     label: str
     classes: int
 
+    @property
+    def class_names_file(self) -> str:
+        """The file that names the classes, where there is one."""
+        return f"{self.label}.labels.txt"
+
 
 def read_features(document: Fields, info: Fields) -> Features:
     """The features that TFDS's metadata describe.
