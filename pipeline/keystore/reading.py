@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lpe.pipeline import storage
-from lpe.pipeline.storage.documents import Fields, parse_document
+from lpe.pipeline.storage.documents import Fields, parse_document, read_bounded
 from lpe.transforms.errors import KeyStoreError
 
 REMEDY = "restore it from your copy"
@@ -19,15 +19,11 @@ def read_file(path: str) -> bytes:
       FileNotFoundError: it is missing.
     """
     try:
-        with storage.open_read(path) as file:
-            content = file.read(_MOST_BYTES + 1)
+        return read_bounded(path, REMEDY, KeyStoreError, _MOST_BYTES)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise KeyStoreError(str(storage.explain(error))) from error
-    if len(content) > _MOST_BYTES:
-        raise KeyStoreError(f"{path}: damaged (larger than {_MOST_BYTES >> 20} MB); {REMEDY}")
-    return content
 
 
 def parse_fields(content: bytes, path: str) -> Fields:

@@ -172,26 +172,33 @@ def read_document(path: str, remedy: str, error: type[LpeError] = DataError) -> 
       FileNotFoundError: it is missing.
       OSError: it cannot be read.
     """
-    with open_read(path) as file:
-        content = file.read(MOST_BYTES + 1)
-    return parse_document(content, path, remedy, error)
+    return parse_document(read_bounded(path, remedy, error), path, remedy, error)
 
 
 def read_content(path: str, remedy: str, error: type[LpeError] = DataError) -> bytes:
-    """The bytes of a file of at most `MOST_BYTES`, which must be there.
+    """The bytes of a file as `read_bounded` has them, which must be there."""
+    try:
+        return read_bounded(path, remedy, error)
+    except (FileNotFoundError, IsADirectoryError):
+        raise error(f"{path}: missing; {remedy}") from None
+
+
+def read_bounded(path: str, remedy: str, error: type[LpeError] = DataError, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file, which may have been made to be too large for memory.
 
     Args:
       path: the file.
       remedy, error: see `Fields`.
+      most: bytes that it may have, some megabytes.
+
+    Raises:
+      FileNotFoundError: it is missing.
+      OSError: it cannot be read.
     """
-    fields = Fields({}, path, remedy, error)
-    try:
-        with open_read(path) as file:
-            content = file.read(MOST_BYTES + 1)
-    except (FileNotFoundError, IsADirectoryError):
-        raise error(f"{path}: missing; {remedy}") from None
-    if len(content) > MOST_BYTES:
-        fields.refuse(f"larger than {MOST_BYTES >> 20} MB")
+    with open_read(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        Fields({}, path, remedy, error).refuse(f"larger than {most >> 20} MB")
     return content
 
 
