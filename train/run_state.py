@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from lpe.pipeline import storage
 from lpe.pipeline.storage.documents import parse_document
-from lpe.train.runs import finite, share
 from lpe.transforms.errors import DataError
 
 METRICS_FILE = "metrics.jsonl"
@@ -113,7 +112,7 @@ class RunState:
         line = parse_document(text, str(self._metrics), "delete it and train again")
         line.integer("epoch", epoch, epoch)
         for name in ("accuracy", "val_accuracy"):
-            share(line, name)
+            line.number(name, 0, 1)
         for name in ("loss", "val_loss", "seconds"):
-            finite(line, name)
+            line.number(name, 0)
         return dict(line.raw())

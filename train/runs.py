@@ -148,28 +148,12 @@ def load_run(path: str) -> Run:
         class_names=_class_names(record),
         image_shape=_image_shape(record),
         encryption=_encryption(record),
-        accuracy={name: share(accuracy, name) for name in ("train", "validation")},
+        accuracy={name: accuracy.number(name, 0, 1) for name in ("train", "validation")},
         best_epoch=record.integer("best_epoch", 1),
         epochs=record.integer("epochs", 1),
-        seconds=finite(record, "seconds"),
+        seconds=record.number("seconds", 0),
         seed=record.integer("seed", 0, 2**32 - 1),
     )
-
-
-def finite(record: Fields, name: str) -> float:
-    """A field that is a number, neither negative nor infinite."""
-    value = record.number(name)
-    if not 0 <= value < math.inf:
-        record.refuse(f"{name!r} cannot be {value}")
-    return value
-
-
-def share(record: Fields, name: str) -> float:
-    """A field that is a number from 0 to 1."""
-    value = record.number(name)
-    if not 0 <= value <= 1:
-        record.refuse(f"{name!r} must be from 0 to 1, not {value}")
-    return value
 
 
 def _remedy(directory: str) -> str:

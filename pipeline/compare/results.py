@@ -10,7 +10,6 @@ from typing import Any
 from lpe.pipeline import storage
 from lpe.pipeline.compare.trials import KINDS, Trial
 from lpe.pipeline.storage.documents import MOST_BYTES, Fields, parse_document
-from lpe.train.runs import finite, share
 
 _REMEDY = "delete the file: finished networks are only measured again"
 
@@ -54,9 +53,9 @@ class TrialResult:
             line.refuse("'run' is not the directory of such a network")
         return cls(
             trial,
-            share(line, "accuracy"),
+            line.number("accuracy", 0, 1),
             line.integer("epochs", 1),
-            finite(line, "seconds"),
+            line.number("seconds", 0),
             trial.directory,
         )
 

@@ -91,12 +91,12 @@ class Fields:
             self._decimal(item, f"{name}[{i}]", least, most) for i, item in enumerate(self._list(name))
         )
 
-    def number(self, name: str) -> float:
-        """A finite number, whole or not."""
+    def number(self, name: str, least: float = -_MOST_NUMBER, most: float = _MOST_NUMBER) -> float:
+        """A finite number within bounds, whole or not."""
         value = self._get(name)
         # 1e999 is read as infinity, and a whole number may be too large for a float.
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST_NUMBER:
-            self.refuse(f"{_shown(name)} must be a finite number, not {_shown(value)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            self.refuse(f"{_shown(name)} must be a number from {least:g} to {most:g}, not {_shown(value)}")
         return float(value)
 
     def boolean(self, name: str) -> bool:

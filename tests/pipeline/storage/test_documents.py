@@ -84,6 +84,8 @@ def test_a_number_of_many_digits_is_refused_not_computed() -> None:
         ("{}", lambda fields: fields.text("x"), "no field 'x'"),
         ('{"x": true}', lambda fields: fields.integer("x"), "whole number"),
         ('{"x": 7}', lambda fields: fields.integer("x", most=6), "from 0 to 6, not 7"),
+        ('{"x": 1.5}', lambda fields: fields.number("x", 0, 1), "from 0 to 1, not 1.5"),
+        ('{"x": -1e-9}', lambda fields: fields.number("x", 0), "not -1e-09"),
         ('{"x": "1e3"}', lambda fields: fields.decimal("x"), "whole number"),
         ('{"x": "\\u00b2"}', lambda fields: fields.decimal("x"), "whole number"),
         ('{"x": "a/b"}', lambda fields: fields.text("x", re.compile(r"\w+")), "cannot be 'a/b'"),
