@@ -195,11 +195,13 @@ def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = N
         _log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
         lock.check()  # before anything is taken away
-        retired = _retire(registry, name, home, keystore)
+        keys = _keys_of_versions(home, keystore)
+        retired = _retire(registry, name, home, keys)
         logged = registry.retired(name)
         deleted = _delete_expired(home, policy.retire_after, logged)
-        expired = [place for place, retired in logged.items() if _is_over(retired, policy.retire_after)]
-        registry.forget_versions(name, home, _keys_of_versions(home, keystore), expired)
+        kept = {version: key for version, key in keys.items() if storage.join(home, version) not in deleted}
+        expired = [place for place, since in logged.items() if _is_over(since, policy.retire_after)]
+        registry.forget_versions(name, home, kept, expired)
     reason = due.reason if due.reason is not None else "under the primary key already"
     return Outcome(result, reason, rotated, retired, deleted, tuple(stale))
 
@@ -278,9 +280,8 @@ def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
         )
 
 
-def _retire(registry: Registry, name: str, home: str, keystore: str) -> tuple[str, ...]:
+def _retire(registry: Registry, name: str, home: str, keys: Mapping[str, int | None]) -> tuple[str, ...]:
     newest = committed_versions(home)[-1]
-    keys = _keys_of_versions(home, keystore)
     logged = registry.retired(name)
     marked = []
     for old in retirement.old_versions(home):
