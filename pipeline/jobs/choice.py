@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lpe.pipeline.dataset.writer import NewVersion
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
 from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.jobs.write import read_settings
 from lpe.pipeline.keystore import DatasetKey, data_key
@@ -33,9 +35,28 @@ def encryption_settings(choice: CipherChoice, key: DatasetKey, read: ReadSpec) -
     }
 
 
-def cipher_spec(choice: CipherChoice, salt: str) -> CipherSpec:
-    """The public description of the encryption of the dataset with this salt."""
-    return CipherSpec(choice.name, salt, choice.scope, ciphers.resolve_params(choice.name, choice.params))
+def chosen_encryption(
+    choice: CipherChoice,
+    key: DatasetKey,
+    version: NewVersion,
+    class_names: tuple[str, ...],
+    sealed_shape: ImageShape | None,
+    source: SourceDigests,
+) -> Encryption:
+    """Describes the encryption of a version that is about to be written, under a salt of its own.
+
+    Args:
+      choice: the cipher and what else was asked for.
+      key: the key to encrypt under.
+      version: the version.
+      class_names: the true ones.
+      sealed_shape: see `stored_format`.
+      source: digests of what the images are made from.
+    """
+    salt = key.dataset_salt(version.version, version.identity.job)
+    params = ciphers.resolve_params(choice.name, choice.params)
+    spec = CipherSpec(choice.name, salt, choice.scope, params)
+    return new_encryption(key, spec, class_names if choice.hide_labels else None, sealed_shape, source)
 
 
 def published_class_names(class_names: tuple[str, ...], choice: CipherChoice) -> tuple[str, ...]:

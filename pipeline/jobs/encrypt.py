@@ -9,9 +9,14 @@ from lpe.pipeline.dataset import committed_versions, open_dataset
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Encrypt
-from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
 from lpe.pipeline.engine import runners
-from lpe.pipeline.jobs.choice import cipher_spec, encryption_settings, published_class_names, stored_format
+from lpe.pipeline.jobs.choice import (
+    chosen_encryption,
+    encryption_settings,
+    published_class_names,
+    stored_format,
+)
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
@@ -63,14 +68,8 @@ def encrypt(
         )
         registry = Registry(key.keystore)
         with new_version(spec.home, identity) as version:
-            salt = primary.dataset_salt(version.version, identity.job)
-            encryption = new_encryption(
-                primary,
-                cipher_spec(choice, salt),
-                plan.class_names if choice.hide_labels else None,
-                sealed_shape,
-                SourceDigests(plan.digest, plan.origin),
-            )
+            source = SourceDigests(plan.digest, plan.origin)
+            encryption = chosen_encryption(choice, primary, version, plan.class_names, sealed_shape, source)
             if version.committed is None:
                 registry.record_dataset(key.name, primary.id, version.directory)
             else:  # as it says itself

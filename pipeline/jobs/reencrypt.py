@@ -5,8 +5,13 @@ from __future__ import annotations
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
-from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
-from lpe.pipeline.jobs.choice import cipher_spec, encryption_settings, published_class_names, stored_format
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
+from lpe.pipeline.jobs.choice import (
+    chosen_encryption,
+    encryption_settings,
+    published_class_names,
+    stored_format,
+)
 from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import KeyRef, Registry
@@ -59,15 +64,8 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
             restartable=True,
         )
         with new_version(spec.home, identity, locked=True) as version:
-            salt = primary.dataset_salt(version.version, identity.job)
             source = old.source(old_key) or SourceDigests(plan.digest, plan.origin)
-            encryption = new_encryption(
-                primary,
-                cipher_spec(choice, salt),
-                true_names if choice.hide_labels else None,
-                sealed_shape,
-                source,
-            )
+            encryption = chosen_encryption(choice, primary, version, true_names, sealed_shape, source)
             if version.committed is None:
                 Registry(keystore).record_dataset(old.key_name, primary.id, version.directory)
             origin = {"version": plan.dataset.version, "key": old.key_id}
