@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import keras
 
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, one_line
 
 _ARCHIVED = "model.weights.h5"
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those whose output Python bounds
@@ -49,7 +49,7 @@ def load_archive(model: keras.Model, path: Path) -> None:
     except DataError:
         raise
     except Exception as error:  # zipfile raises a dozen kinds for damaged archives
-        raise DataError(f"no archive of weights: {_one_line(error)}") from error
+        raise DataError(f"no archive of weights: {one_line(error)}") from error
     _load(model, data)
 
 
@@ -78,7 +78,7 @@ def _load(model: keras.Model, data: bytes) -> None:
     except DataError:
         raise
     except Exception as error:  # h5py and Keras raise a dozen kinds for damaged files
-        raise DataError(f"no weights of this network: {_one_line(error)}") from error
+        raise DataError(f"no weights of this network: {one_line(error)}") from error
 
 
 def _check(file: h5py.File, most: int) -> None:
@@ -127,8 +127,3 @@ def _at_most(file: Any, most: int) -> bytes:
     if len(data) > most:
         raise DataError(f"larger than {most} bytes, which this network's weights never are")
     return data
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]

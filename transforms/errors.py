@@ -18,6 +18,17 @@ class LpeError(Exception):
     """Base of every error that `lpe` raises on purpose; its text is one line for a person to read."""
 
 
+def one_line(error: object, most: int = 300) -> str:
+    """The text of another library's error, or of an answer, for a message of ours.
+
+    Args:
+      error: it may hold anything that a file or a service said.
+      most: characters of the result, which can all be printed on one line.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:most])
+
+
 class CipherError(LpeError, ValueError):
     """A cipher name, parameter, key or image shape that the scheme does not admit."""
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, one_line
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "split", "name")])
 _MOST_ROW_BYTES = 1 << 14  # three texts: a name has at most 4,096 bytes, and a number for its length
@@ -49,13 +49,7 @@ def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
             table = file.read()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: damaged ({_one_line(error)}); {remedy}") from error
+        raise DataError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
     if table.num_rows != rows or any(column.null_count for column in table.columns):
         raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
     return table
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join("".join(letter if " " <= letter != "\x7f" else " " for letter in str(error)).split())[
-        :200
-    ]

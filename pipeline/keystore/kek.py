@@ -10,10 +10,10 @@ import tink
 from tink import aead, cleartext_keyset_handle
 
 from lpe.pipeline import storage
-from lpe.pipeline.keystore.kek_service import SERVICES, Kek, ServiceKek, one_line
+from lpe.pipeline.keystore.kek_service import SERVICES, Kek, ServiceKek
 from lpe.pipeline.keystore.reading import read_file
 from lpe.pipeline.storage import locks
-from lpe.transforms.errors import KeyStoreError
+from lpe.transforms.errors import KeyStoreError, one_line
 
 PIN = "LPE_KEK"
 """The environment variable that names the only key-encryption key that this process may use."""

@@ -8,7 +8,8 @@ from botocore import exceptions
 from tink.integration import awskms
 
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, one_line
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek
+from lpe.transforms.errors import one_line
 
 _MOST_BYTES = 4096  # of plaintext, in one Encrypt
 

@@ -15,8 +15,8 @@ from google.cloud import kms_v1
 from tink.integration import gcpkms
 
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, on_this_machine, one_line
-from lpe.transforms.errors import KeyStoreError
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, on_this_machine
+from lpe.transforms.errors import KeyStoreError, one_line
 
 _ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"  # gcloud's own name for it
 

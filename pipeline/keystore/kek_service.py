@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol
 
 import tink
 
-from lpe.transforms.errors import KeyStoreError
+from lpe.transforms.errors import KeyStoreError, one_line
 
 # A keyset is opened in `DoFn.setup()` and once a command: waiting long for a service helps nobody.
 SECONDS = 5.0
@@ -156,11 +156,6 @@ def on_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def one_line(error: object) -> str:
-    """The text of an error or an answer, on one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 class _EmptyError(Exception):

@@ -17,8 +17,8 @@ from requests.adapters import HTTPAdapter
 from tink.integration import hcvault
 
 from lpe.pipeline.keystore import kek_service
-from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, on_this_machine, one_line
-from lpe.transforms.errors import KeyStoreError
+from lpe.pipeline.keystore.kek_service import LATER, TRIES, Kek, on_this_machine
+from lpe.transforms.errors import KeyStoreError, one_line
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _CIPHERTEXT = (

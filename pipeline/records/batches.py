@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from lpe.pipeline.records import example_proto, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, one_line
 from lpe.transforms.image_shape import ImageShape
 
 MOST_PIXELS = 1 << 26
@@ -344,7 +344,7 @@ def _from_encoded(payload: bytes, fmt: RecordFormat) -> np.ndarray:
     except UnidentifiedImageError:
         raise DataError("its image is no PNG, JPEG, BMP or GIF") from None
     except Exception as error:  # Pillow raises a dozen kinds for damaged images
-        raise DataError(f"its image cannot be decoded ({' '.join(str(error).split())[:200]})") from error
+        raise DataError(f"its image cannot be decoded ({one_line(error)})") from error
     return pixels.reshape(*pixels.shape[:2], fmt.channels)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lpe.pipeline.sources.base import ReadOptions, SourceBatch
 from lpe.pipeline.sources.guarded_image import GuardedImage
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, one_line
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 """The endings, in lower case, of files that are taken for images."""
@@ -75,7 +75,7 @@ def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files
         unknown = isinstance(error, UnidentifiedImageError)
-        reason = "it is no image" if unknown else " ".join(str(error).split()) or type(error).__name__
+        reason = "it is no image" if unknown else one_line(error)
         raise DataError(f"cannot be decoded: {reason}") from error
     return _to_array(converted, options)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from lpe.pipeline.storage.files import open_read
-from lpe.transforms.errors import DataError, LpeError
+from lpe.transforms.errors import DataError, LpeError, one_line
 
 MOST_BYTES = 256 << 20
 """The largest document that is read: the manifest of a dataset of a million shards."""
@@ -215,7 +215,7 @@ def parse_document(content: bytes, where: str, remedy: str, error: type[LpeError
     try:
         value = json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as failure:  # UnicodeDecodeError is a ValueError
-        reason = "nested too deeply" if isinstance(failure, RecursionError) else _one_line(str(failure))
+        reason = "nested too deeply" if isinstance(failure, RecursionError) else one_line(failure, 120)
         fields.refuse(f"no JSON: {reason}")
     if not isinstance(value, dict):
         fields.refuse("not a JSON object")
@@ -247,7 +247,3 @@ def _shown(value: object) -> str:
 def _integer_shown(value: int) -> str:
     # Python refuses to write out very large numbers.
     return str(value) if value.bit_length() < 256 else f"a number of {value.bit_length()} bits"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:120]

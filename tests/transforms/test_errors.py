@@ -24,3 +24,10 @@ def test_the_tree_that_is_drawn_is_the_hierarchy():
         assert drawn[name] == error.__bases__[0].__name__
     assert drawn["ShardsFailedError"] == "DataError"
     assert issubclass(errors.CipherError, ValueError)
+
+
+def test_another_librarys_words_fit_on_one_line():
+    assert errors.one_line(ValueError("a\n  b\tc")) == "a b c"
+    assert errors.one_line(ValueError("\x1b[31m\x00")) == "?[31m?"
+    assert errors.one_line(KeyError()) == "KeyError"
+    assert errors.one_line("x" * 500, 120) == "x" * 120
