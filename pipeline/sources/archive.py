@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.metadata import file_sha256
@@ -87,26 +87,25 @@ class FileTree:
 
     def _in_place(self, file: BinaryIO, remote: bool) -> Iterable[tuple[str, ByteRange]]:
         """The files of a .tar. A remote one's headers are all over it: they are read, and it is summed, in one go."""
-        hasher = hashlib.sha256() if remote else None
-        stream = TarStream(file, hasher)
+        summed = _Summed(file) if remote else None
+        stream = TarStream(file) if summed is None else TarStream(cast(BinaryIO, summed), whole=True)
         found = [
             (name, ByteRange(self.path, offset, size))
             for name, offset, size in _members(stream, self.path, self._limits)
         ]
-        if hasher is not None:
+        if summed is not None:
             stream.finish()
-            self._sha256 = hasher.hexdigest()
+            self._sha256 = summed.sha256.hexdigest()
         return found
 
     def _unpacked(self, file: BinaryIO) -> Iterable[tuple[str, ByteRange]]:
         """The files of a .tar.gz, which is unpacked and summed in one go."""
-        hasher = hashlib.sha256()
-        counted = _Counted(file, hasher)
+        summed = _Summed(file)
         with spooling(self.path):
             self._spool = Spool()
-            self._unpack(counted, self._spool)
+            self._unpack(summed, self._spool)
             self._spool.finish()
-        self._sha256 = hasher.hexdigest()
+        self._sha256 = summed.sha256.hexdigest()
         spool = self._spool
         return [
             (name, spool.range(offset, size))
@@ -118,13 +117,13 @@ class FileTree:
         if self._spool is not None:
             self._spool.close()
 
-    def _unpack(self, counted: _Counted, spool: Spool) -> None:
+    def _unpack(self, summed: _Summed, spool: Spool) -> None:
         unpacked = 0
         try:
-            with gzip.open(cast(BinaryIO, counted)) as packed:
+            with gzip.open(cast(BinaryIO, summed)) as packed:
                 while piece := packed.read(PIECE):
                     unpacked += len(piece)
-                    most = self._limits.unpacked(counted.size)
+                    most = self._limits.unpacked(summed.size)
                     if unpacked > most:
                         raise DataError(
                             f"{self.path}: unpacks to more than {most} bytes; raise that with lpe ingest "
@@ -180,17 +179,17 @@ def _objects(root: str) -> Iterator[tuple[str, ByteRange]]:
             yield path.removeprefix(prefix), ByteRange(path, 0, size)
 
 
-class _Counted:
+class _Summed:
     """A file whose bytes are counted and summed as they are read."""
 
-    def __init__(self, file: BinaryIO, hasher: Any) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._hasher = hasher
+        self.sha256 = hashlib.sha256()
         self.size = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self._hasher.update(data)
+        self.sha256.update(data)
         self.size += len(data)
         return data
 

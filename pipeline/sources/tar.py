@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lpe.pipeline.sources.limits import MOST_HEADER_BYTES, MOST_HEADERS, MOST_NAME_BYTES
 from lpe.pipeline.sources.ranges import PIECE
@@ -29,12 +29,16 @@ _RECORD = re.compile(rb"([1-9][0-9]{0,6}) ")
 
 
 class TarStream:
-    """An archive that is read from start to end, what is passed over summed too where there is a hasher."""
+    """An archive that is read from start to end.
 
-    def __init__(self, file: BinaryIO, hasher: Any = None) -> None:
+    Args:
+      file: the archive, at its start.
+      whole: read what is passed over too.
+    """
+
+    def __init__(self, file: BinaryIO, *, whole: bool = False) -> None:
         self._file = file
-        self._hasher = hasher
-        self._size = file.seek(0, os.SEEK_END) if hasher is None else None
+        self._size = file.seek(0, os.SEEK_END) if not whole else None
         if self._size is not None:
             file.seek(0)
         self.position = 0
@@ -42,8 +46,6 @@ class TarStream:
     def read(self, size: int) -> bytes:
         """The next bytes, fewer only at the end."""
         data = self._file.read(size)
-        if self._hasher is not None:
-            self._hasher.update(data)
         self.position += len(data)
         return data
 
