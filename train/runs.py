@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from lpe.pipeline.dataset.layout import NAME, VERSION
+from lpe.pipeline.dataset.layout import KEYSET_NAME, NAME, VERSION
 from lpe.pipeline.dataset.metadata import MOST_CLASSES
 from lpe.pipeline.records.batches import MOST_IMAGE_BYTES
 from lpe.pipeline.storage.documents import Fields, read_document
@@ -26,7 +26,6 @@ RUN_FILE = "run.json"  # written last: a run without it is not finished
 MODEL_FILE = "model.keras"
 SPEC_FILE = "spec.json"  # written first
 _WORDS = re.compile(r"[a-z0-9+-]{1,100}", re.ASCII)
-_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +190,7 @@ def _encryption(record: Fields) -> Mapping[str, Any] | None:
     params, key = encryption.object("params"), encryption.object("key")
     if params.has("chain"):
         params.text("chain", _WORDS)
-    key.text("name", _KEY_NAME)
+    key.text("name", KEYSET_NAME)
     key.integer("id")
     key.text("check_value", _WORDS)
     return encryption.raw()

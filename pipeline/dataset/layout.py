@@ -49,6 +49,8 @@ NAME = re.compile(r"[A-Za-z]\w{0,199}", re.ASCII)
 """What a dataset can be called: TFDS's rule."""
 SPLIT_NAME = re.compile(r"\w[\w-]{0,199}", re.ASCII)
 """What a split can be called: TFDS's rule, but that it does not begin with a dash."""
+KEYSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}", re.ASCII)
+"""What the keyset of an encrypted dataset can be called; key stores make shorter ones."""
 VERSION = re.compile(r"(?:0|[1-9]\d{0,8})\.(?:0|[1-9]\d{0,8})\.(?:0|[1-9]\d{0,8})", re.ASCII)
 """What a version can be called: three numbers."""
 _LITERAL = re.compile(r"[\w.=-]*", re.ASCII)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.dataset.layout import ENCRYPTION_FILE
+from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME
 from lpe.pipeline.dataset.manifest import is_salt, read_sealed_shape
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry, SealSpec
 from lpe.pipeline.storage.documents import Fields
@@ -21,7 +21,6 @@ from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import CipherSpec, Scope
 
 _CHECK_VALUE = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_KEYSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Encryption:
             fields.refuse("'salt' is not that of this format")
         return cls(
             spec=spec,
-            key_name=key.text("name", _KEYSET_NAME),
+            key_name=key.text("name", KEYSET_NAME),
             key_id=key.integer("id"),
             check_value=key.text("check_value", _CHECK_VALUE),
             hidden_class_names=fields.optional_text("sealed_class_names"),
