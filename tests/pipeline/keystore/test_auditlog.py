@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lpe.pipeline import clock, storage
+from lpe.pipeline import clock
 from lpe.pipeline.keystore import KeyStore, Registry
 from lpe.transforms.errors import KeyStoreError
+from tests.pipeline.keystore.kills import killed_before
 
 
 @pytest.fixture
@@ -103,20 +104,9 @@ def test_a_key_of_which_the_log_says_something_else_is_refused_until_it_is_accep
     assert lpe("keys", "log", "patients", "--keystore", keystore).code == 1  # the gap shows
 
 
-def test_a_key_that_no_line_explains_shows_and_is_logged_by_the_next_change(
-    lpe, keystore, trail, monkeypatch
-):
-    real = storage.write_atomic
-
-    def killed_before_the_log(path, data, **kwargs):
-        if path.endswith(".log.jsonl"):
-            raise KeyboardInterrupt
-        real(path, data, **kwargs)
-
-    monkeypatch.setattr(storage, "write_atomic", killed_before_the_log)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_key_that_no_line_explains_shows_and_is_logged_by_the_next_change(lpe, keystore, trail):
+    with killed_before(".log.jsonl"):
         KeyStore(keystore).rotate("patients")
-    monkeypatch.setattr(storage, "write_atomic", real)
     new = KeyStore(keystore).keys("patients")[-1]
     assert new.primary
     shown = lpe("keys", "log", "patients", "--keystore", keystore, "--json")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lpe.pipeline import storage
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.keystore.files import KeysetFiles
 from lpe.pipeline.keystore.kek import open_kek
 from lpe.pipeline.keystore.keyset import wrap
 from lpe.transforms import labels
 from lpe.transforms.errors import KeyStoreError
+from tests.pipeline.keystore.kills import killed_before
 from tests.secret_bytes import prf_keys
 
 
@@ -75,19 +75,11 @@ def test_a_keyset_of_the_first_format_is_read_and_bound_at_its_next_change(keyst
         store.open("patients")
 
 
-def test_a_kill_while_a_keyset_is_bound_loses_nothing(keystore, monkeypatch):
-    keys, real = prf_keys(keystore, "patients"), storage.write_atomic
+def test_a_kill_while_a_keyset_is_bound_loses_nothing(keystore):
+    keys = prf_keys(keystore, "patients")
     unbind(keystore)
-
-    def killed_at_the_metadata(path: str, data: bytes, **options: bool) -> None:
-        if path.endswith(".meta.json"):
-            raise KeyboardInterrupt
-        real(path, data, **options)
-
-    monkeypatch.setattr(storage, "write_atomic", killed_at_the_metadata)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_before(".meta.json"):
         KeyStore(keystore).rotate("patients")
-    monkeypatch.setattr(storage, "write_atomic", real)
     assert KeyStore(keystore).open("patients").id in keys
     assert len(KeyStore(keystore).rotate("patients")) == 2
     assert prf_keys(keystore, "patients").items() > keys.items()
