@@ -20,6 +20,7 @@ from tests.conftest import Outcome
 from tests.servers.dataflow import Dataflow, Execute, dataflow_service
 from tests.servers.dataflow.execution import Execution
 from tests.servers.dataflow.staged import Bucket
+from tests.servers.environment import services_at
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 from tests.servers.google_kms import GoogleKms, google_kms
 from tests.workers.environment import run_folder
@@ -151,14 +152,13 @@ def google_cloud(factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         storage = stack.enter_context(gcs_server())
         metadata = stack.enter_context(metadata_service())
         kms = stack.enter_context(google_kms())
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name, value in {
+        where = {
             "STORAGE_EMULATOR_HOST": storage,
             "GCE_METADATA_HOST": metadata,
             "GCE_METADATA_IP": metadata,
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS": kms.url,
-        }.items():
-            patch.setenv(name, value)
+        }
+        stack.enter_context(services_at(where))
         make_bucket(storage, "bucket")
         workers = stack.enter_context(worker_pool(run_folder(factory), extra="gcp"))
         execute = Execution(storage, workers)

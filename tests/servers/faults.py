@@ -142,3 +142,4 @@ def spoiled(target: str) -> Iterator[Faults]:
         yield faults
     finally:
         server.shutdown()
+        server.server_close()

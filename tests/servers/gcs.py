@@ -50,6 +50,7 @@ def metadata_service() -> Iterator[str]:
         yield f"127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
+        server.server_close()
 
 
 @contextlib.contextmanager

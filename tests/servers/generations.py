@@ -81,3 +81,4 @@ def generations_server() -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+        server.server_close()

@@ -104,6 +104,7 @@ def google_kms() -> Iterator[GoogleKms]:
         yield stub
     finally:
         server.shutdown()
+        server.server_close()
 
 
 def _bytes(body: dict[str, str], field: str) -> bytes:

@@ -25,6 +25,7 @@ from lpe.pipeline.sources.plan import plan_dataset
 from lpe.pipeline.storage import objects
 from lpe.pipeline.storage.s3 import client
 from tests.pipeline.running import contents, encrypting, policy, refused
+from tests.servers.environment import services_at
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 from tests.servers.moto import ENVIRONMENT, moto_server
 from tests.tamper import editing
@@ -33,21 +34,18 @@ from tests.tamper.owner import Owner, snapshot
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
-    with moto_server() as url, pytest.MonkeyPatch.context() as patch:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": url}.items():
-            patch.setenv(name, value)
+    with moto_server() as url, services_at({**ENVIRONMENT, "AWS_ENDPOINT_URL": url}):
         client().create_bucket(Bucket="written")
         yield
 
 
 @pytest.fixture(scope="module")
 def gs() -> Iterator[None]:
-    with gcs_server() as url, metadata_service() as host, pytest.MonkeyPatch.context() as patch:
+    with gcs_server() as url, metadata_service() as host:
         where = {"STORAGE_EMULATOR_HOST": url, "GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
-        for name, value in where.items():
-            patch.setenv(name, value)
-        make_bucket(url, "written")
-        yield
+        with services_at(where):
+            make_bucket(url, "written")
+            yield
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 
 from lpe.pipeline.storage import gcs, leases, locks, objects, s3
 from lpe.transforms.errors import BusyError, DataError, UsageError
+from tests.servers.environment import services_at
 from tests.servers.generations import generations_server
 from tests.servers.moto import ENVIRONMENT, moto_server
 
@@ -155,14 +156,14 @@ def test_two_hundred_attempts_never_two_holders(tmp_path):
 
 @pytest.fixture(scope="module")
 def servers():
-    with moto_server() as s3, generations_server() as gs, pytest.MonkeyPatch.context() as patch:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": s3, "STORAGE_EMULATOR_HOST": gs}.items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
-        import boto3  # noqa: PLC0415
+    with moto_server() as s3, generations_server() as gs:
+        where = {**ENVIRONMENT, "AWS_ENDPOINT_URL": s3, "STORAGE_EMULATOR_HOST": gs}
+        with services_at(where) as patch:
+            patch.delenv("AWS_PROFILE", raising=False)
+            import boto3  # noqa: PLC0415
 
-        boto3.client("s3").create_bucket(Bucket="bucket")
-        yield
+            boto3.client("s3").create_bucket(Bucket="bucket")
+            yield
 
 
 @pytest.fixture(params=["s3", "gs"])

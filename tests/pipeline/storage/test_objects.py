@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from lpe.pipeline.storage import objects
 from lpe.pipeline.storage.s3 import client
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.pipeline.sources import images
+from tests.servers.environment import services_at
 from tests.servers.faults import Faults, at_random, spoiled
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 from tests.servers.moto import ENVIRONMENT, moto_server
@@ -23,20 +23,12 @@ from tests.servers.moto import ENVIRONMENT, moto_server
 SERVICES = ["s3", "gs"]
 
 
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
-            patch.setenv(name, value)
-        yield
-
-
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Faults]:
     with (
         moto_server() as url,
         spoiled(url) as faults,
-        _environment({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
+        services_at({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
     ):
         client().create_bucket(Bucket="bucket")
         yield faults
@@ -46,7 +38,7 @@ def s3() -> Iterator[Faults]:
 def gs() -> Iterator[Faults]:
     with gcs_server() as url, spoiled(url) as faults, metadata_service() as host:
         where = {"STORAGE_EMULATOR_HOST": faults.url, "GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
-        with _environment(where):
+        with services_at(where):
             make_bucket(url, "bucket")
             yield faults
 

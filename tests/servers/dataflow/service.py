@@ -148,3 +148,4 @@ def dataflow_service(execute: Execute | None) -> Iterator[Dataflow]:
     finally:
         server.shutdown()
         server.server_close()
+        server.server_close()
