@@ -11,6 +11,8 @@ is settled by a convention that the images decide, so that the same images under
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 MOST_VALUES = 1 << 26
@@ -22,7 +24,7 @@ _PRIOR = 20.0
 _ROUNDS = 12
 _SETTLED = 0.9995
 """Correlation of one round's brightness with the last one's at which it is taken as converged."""
-_BATCH = 512
+_PLACES = 32
 
 
 def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -36,12 +38,13 @@ def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       Which reading each place uses, int32 [H W C]; the tables, float32 [H W C, 256], -1..1.
     """
     count, height, width, channels, readings = images.shape
-    flat = _Bytes(images.reshape(count, -1))
+    by_place = images.reshape(count, -1).T
+    flat = _Bytes(by_place)
     brightness = np.random.default_rng(0).standard_normal((count,)).astype(np.float32)
     for _ in range(_ROUNDS):
         brightness = (brightness - brightness.mean()) / max(float(brightness.std()), 1e-6)
-        tables = flat.means(brightness[:, None])
-        updated = flat.look_up(tables).sum(axis=1)
+        tables = flat.means(brightness[None])
+        updated = flat.look_up(tables).sum(axis=0)
         agreement = np.corrcoef(brightness, updated)[0, 1]
         brightness = updated
         if agreement > _SETTLED:
@@ -51,60 +54,67 @@ def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     places = np.arange(len(chosen))
     tables = tables.reshape(-1, readings, 256)[places, chosen]
     if readings > 1:
-        flat = _Bytes(images.reshape(count, -1, readings)[:, places, chosen])
+        flat = _Bytes(by_place[places * readings + chosen])
     for _ in range(_ROUNDS):
-        values = flat.look_up(tables).reshape(count, height, width, channels)
-        around = _surroundings(values).reshape(count, -1)
-        tables = flat.means((around - around.mean(axis=0)) / (around.std(axis=0) + 1e-6))
+        around = _surroundings(flat.look_up(tables).reshape(height, width, channels, count)).reshape(-1, count)
+        around -= around.mean(axis=1, keepdims=True)
+        deviation = np.sqrt(np.einsum("pn,pn->p", around, around) / count)
+        around /= deviation[:, None] + 1e-6
+        tables = flat.means(around)
     tables = _spread(tables, flat.counts)
-    means = flat.look_up(tables).mean(axis=1, dtype=np.float64)
+    means = flat.look_up(tables).mean(axis=0, dtype=np.float64)
     skewness = ((means - means.mean()) ** 3).mean()
     return chosen.astype(np.int32), -tables if skewness < 0 else tables
 
 
 class _Bytes:
-    """Bytes uint8 [N, P] of N images at P places, for looking them up in tables [P, 256] and for making such tables.
+    """Bytes uint8 [P, N] of N images at P places, for looking them up in tables [P, 256] and for making such tables.
+
+    Places come first: the table that a place's bytes are counted in stays in the processor's cache.
 
     Attributes:
       counts: how often each byte occurs at each place, float64 [P, 256].
     """
 
     def __init__(self, values: np.ndarray) -> None:
-        self._values = values
-        self._places = np.arange(values.shape[1], dtype=np.int64) * 256
+        self._values = np.ascontiguousarray(values)
         self.counts = self._sums(None)
 
     def means(self, targets: np.ndarray) -> np.ndarray:
-        """For each place and byte the mean target, float32 [P, 256]; targets are float [N, P] or [N, 1], of mean 0."""
+        """For each place and byte the mean target, float32 [P, 256]; targets are float [P, N] or [1, N], of mean 0."""
         return (self._sums(targets) / (self.counts + _PRIOR)).astype(np.float32)
 
     def look_up(self, tables: np.ndarray) -> np.ndarray:
-        """Each byte's value in the table of its place, float32 [N, P]."""
+        """Each byte's value in the table of its place, float32 [P, N]."""
         out = np.empty(self._values.shape, np.float32)
-        for part in self._parts():
-            out[part] = tables.reshape(-1)[self._values[part] + self._places]
+        for part, cells in self._cells():
+            np.take(tables[part].reshape(-1), cells, out=out[part], mode="clip")  # the others copy once more
         return out
 
     def _sums(self, targets: np.ndarray | None) -> np.ndarray:
         """For each place and byte the sum of the targets, or the count: float64 [P, 256]."""
-        size = self._values.shape[1] * 256
-        sums = np.zeros(size)
-        for part in self._parts():
-            cells = self._values[part] + self._places
-            weights = None if targets is None else np.broadcast_to(targets[part], cells.shape).ravel()
-            sums += np.bincount(cells.ravel(), weights, size)
-        return sums.reshape(-1, 256)
+        sums = np.empty((len(self._values), 256))
+        for part, cells in self._cells():
+            weights = None
+            if targets is not None:
+                weights = np.broadcast_to(targets if len(targets) == 1 else targets[part], cells.shape).ravel()
+            sums[part] = np.bincount(cells.ravel(), weights, 256 * len(cells)).reshape(-1, 256)
+        return sums
 
-    def _parts(self) -> list[slice]:
-        """Images in groups small enough for the temporary arrays."""
-        return [slice(at, at + _BATCH) for at in range(0, len(self._values), _BATCH)]
+    def _cells(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Places in groups small enough for the cache, and the cell of each of their bytes in the group's tables."""
+        for at in range(0, len(self._values), _PLACES):
+            part = slice(at, at + _PLACES)
+            values = self._values[part]
+            yield part, values + np.arange(len(values), dtype=np.intp)[:, None] * 256
 
 
 def _surroundings(values: np.ndarray) -> np.ndarray:
-    """The sum over all channels of the 3×3 pixels around each place, itself left out: float32 [N, H, W, C]."""
-    height, width = values.shape[1:3]
-    grey = np.pad(values.sum(axis=-1, keepdims=True), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
-    around = sum(grey[:, y : y + height, x : x + width] for y in range(3) for x in range(3))
+    """The sum over all channels of the 3×3 pixels around each place, itself left out: float32 [H, W, C, N]."""
+    height, width = values.shape[:2]
+    grey = np.pad(values.sum(axis=2, keepdims=True), ((1, 1), (1, 1), (0, 0), (0, 0)), "edge")
+    rows = grey[:height] + grey[1 : height + 1] + grey[2:]
+    around = rows[:, :width] + rows[:, 1 : width + 1] + rows[:, 2:]
     return np.asarray(around - values, np.float32)
 
 
