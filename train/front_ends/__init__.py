@@ -40,24 +40,24 @@ class AdaptiveLayer(Protocol):
 class _Part:
     """A part of a front end: its module and layer, and whether it takes and gives bytes (uint8 [N, H, W, C]).
 
-    `weights` is how many bytes of them it has for each value of an image.
+    `memory` is how many bytes it takes for each value of an image, at least.
     """
 
     module: str
     layer: str
     takes: tuple[str, ...]
     gives: str
-    weights: int = 0
+    memory: int = 0
 
 
 _BYTES, _VALUES = "bytes", "values"
-_MOST_BYTES = 2 << 30  # of a part's weights
+_MOST_BYTES = 2 << 30  # of memory for a part
 _PARTS = {
     "dechain": _Part("dechain", "Dechain", (_BYTES,), _BYTES),
     "bit-planes": _Part("bit_planes", "BitPlanes", (_BYTES,), _VALUES),
-    "embedding": _Part("embedding", "PositionEmbedding", (_BYTES,), _VALUES, weights=1024),
-    "affine": _Part("affine", "PositionAffine", (_BYTES,), _VALUES, weights=36),
-    "adaptation": _Part("adaptation", "Adaptation", (_BYTES, _VALUES), _VALUES, weights=1024),
+    "embedding": _Part("embedding", "PositionEmbedding", (_BYTES,), _VALUES, memory=1024),
+    "affine": _Part("affine", "PositionAffine", (_BYTES,), _VALUES, memory=36),
+    "adaptation": _Part("adaptation", "Adaptation", (_BYTES, _VALUES), _VALUES, memory=1024),
     "adaptation-shared": _Part("adaptation", "SharedAdaptation", (_BYTES, _VALUES), _VALUES),
 }
 # As far as tried: 16,000 CIFAR-10 images, the small network, 4 epochs. With `etc` nothing helped.
@@ -137,10 +137,10 @@ def apply(name: str, image: keras.KerasTensor, encryption: Mapping[str, Any] | N
     for part in parts:
         layer = getattr(_module(part), part.layer)
         readings = x.shape[-1] // image.shape[-1]
-        if math.prod(x.shape[1:]) * part.weights > _MOST_BYTES:
+        if math.prod(x.shape[1:]) * part.memory > _MOST_BYTES:
             raise UsageError(
-                f"front end {name}: its weights for images of shape {image.shape[1:]} take more than "
-                f"{_MOST_BYTES >> 30} GB; ingest them with a smaller --image-size"
+                f"front end {name}: images of shape {image.shape[1:]} take it more than "
+                f"{_MOST_BYTES >> 30} GB of memory; ingest them with a smaller --image-size"
             )
         x = layer(**layer.settings(encryption, readings))(x)
     if not parts or parts[-1].gives == _BYTES:
