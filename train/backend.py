@@ -20,6 +20,16 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 """A Keras dtype policy: what is computed in, while weights are float32."""
 
 
+def title() -> str:
+    """The name of the backend that `load` imports, as its makers write it.
+
+    Raises:
+      UsageError: none is installed.
+    """
+    name = os.environ.get("KERAS_BACKEND") or _installed()
+    return {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}.get(name, name)
+
+
 def load() -> ModuleType:
     """Imports Keras with its backend (seconds, the first time) and returns the module `keras`.
 
@@ -146,11 +156,16 @@ def _import(name: str) -> ModuleType:
 def _silenced() -> Iterator[None]:
     """A context that holds back what native code writes to standard error, and shows it after an exception.
 
-    TensorFlow's libraries log while they are loaded, before they read any setting.
+    TensorFlow's libraries log while they are loaded, before they read any setting. What Python writes, another thread's
+    progress say, is shown all the time.
     """
     with tempfile.TemporaryFile() as held:
         sys.stderr.flush()
         original = os.dup(2)
+        python = sys.stderr
+        with contextlib.suppress(OSError):  # what a stream without a file descriptor raises
+            if python.fileno() == 2:
+                sys.stderr = os.fdopen(os.dup(original), "w", buffering=1)
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -161,3 +176,4 @@ def _silenced() -> Iterator[None]:
         finally:
             os.dup2(original, 2)
             os.close(original)
+            sys.stderr = python

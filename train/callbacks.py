@@ -12,9 +12,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from lpe.train.data import EpochClock
+from lpe.train.data import EpochClock, Examples
 from lpe.train.keras_types import Callback, Logs
-from lpe.train.progress import Progress
+from lpe.train.progress import Progress, Status
 from lpe.train.run_state import RunState
 from lpe.transforms.errors import LpeError
 
@@ -86,6 +86,45 @@ class Commit(Callback):
         self._state.commit(line, self.model)
         if self._progress is not None:
             self._progress(epoch + 1, self._epochs, metrics, speed)
+
+
+class Steps(Callback):
+    """Says after each batch how far an epoch has come.
+
+    Args:
+      train: the batches of an epoch.
+      validation: those that it is validated on.
+      epochs: how many there are in all.
+      status: called with a line.
+    """
+
+    async_safe = True  # so that no batch waits for the metrics of the one before, which Keras hands over here
+
+    def __init__(self, train: Examples, validation: Examples, epochs: int, status: Status) -> None:
+        super().__init__()
+        self._train = train
+        self._validation = validation
+        self._epochs = epochs
+        self._status = status
+        self._epoch = ""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Says that an epoch begins, from 0: the first one's first step takes long, since Keras compiles it."""
+        self._epoch = f"epoch {epoch + 1} of {self._epochs}"
+        self._status(f"{self._epoch}: preparing the first step")
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Says how many images were trained on after a batch, from 0."""
+        self._report("", self._train, batch)
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Says how many images were validated after a batch, from 0."""
+        self._report("validation, ", self._validation, batch)
+
+    def _report(self, part: str, examples: Examples, batch: int) -> None:
+        size = examples.batch_size
+        done, total = min((batch + 1) * size, examples.count), min(examples.steps * size, examples.count)
+        self._status(f"{self._epoch}: {part}{done:,} of {total:,} images")
 
 
 class Scalars(Callback):

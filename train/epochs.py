@@ -9,7 +9,7 @@ import keras
 from lpe.train import backend, callbacks, optimizing
 from lpe.train.batches import Batches
 from lpe.train.data import EpochClock, TrainingInput
-from lpe.train.progress import Progress
+from lpe.train.progress import Progress, Status
 from lpe.train.recipes import Recipe
 from lpe.train.run_state import RunState
 from lpe.train.weights import load_checkpoint
@@ -26,6 +26,7 @@ def train(
     epochs: int,
     tensorboard: Path,
     progress: Progress | None,
+    status: Status,
 ) -> None:
     """Compiles a network and trains the epochs after the first `finished`, each saved in `state` at its end.
 
@@ -38,6 +39,7 @@ def train(
       epochs: how many there are in all, which the schedule is stretched over.
       tensorboard: the directory for TensorBoard's files.
       progress: called after each epoch.
+      status: called after each batch.
 
     Raises:
       DataError: a damaged checkpoint or shard, by name.
@@ -66,6 +68,7 @@ def train(
                 callbacks.Clock(clock),
                 *([callbacks.averaged_weights()] if recipe.ema is not None else []),
                 callbacks.Scalars(tensorboard),
+                callbacks.Steps(inputs.train, inputs.validation, epochs, status),
                 callbacks.Commit(state, inputs.train.steps * inputs.train.batch_size, epochs, progress),
             ],
         )

@@ -29,7 +29,7 @@ from lpe.train.backend import Precision
 from lpe.train.data import training_input
 from lpe.train.fine_tuning import check_origin, origin_record
 from lpe.train.front_ends import tables
-from lpe.train.progress import Progress
+from lpe.train.progress import Progress, Status
 from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
@@ -53,7 +53,8 @@ class TrainSpec:
       output: the run directory, local. One with an unfinished run of the same spec is resumed, one
         with a finished run of the same spec is left as it is, any other is refused.
       model: a name of `lpe.train.models.names()`, or another size of one.
-      front_end: see `lpe.train.front_ends`; `auto` is the one that is meant for the dataset's scheme.
+      front_end: see `lpe.train.front_ends`; `auto` is the one that is meant for the dataset's scheme, `none` gives
+        the network the bytes as they are.
       epochs: how often the network sees the training images.
       recipe: optimiser, schedule, regularisation.
       precision: what is computed in; weights are float32 in any case.
@@ -71,7 +72,7 @@ class TrainSpec:
     data: str
     output: str
     model: str = "cnn"
-    front_end: str = front_ends.NONE
+    front_end: str = front_ends.AUTO
     epochs: int = 10
     recipe: Recipe = RECIPES["small"]
     precision: Precision = "float32"
@@ -143,7 +144,11 @@ class TrainResult:
         }
 
 
-def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
+def _unheard(line: str) -> None:
+    """A `Status` that nobody reads."""
+
+
+def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unheard) -> TrainResult:
     """Trains, or goes on where a killed run of the same spec stopped: at the end of its last epoch.
 
     Sets seeds, precision and determinism for the whole process (`backend.prepare`): for one thread and one training at
@@ -152,6 +157,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
     Args:
       spec: the run.
       progress: called after each epoch.
+      status: called whenever the work moves on.
 
     Returns:
       The run's result; of one that was finished before, the same again, with `skipped`.
@@ -181,14 +187,17 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
         run = load_run(spec.output)
         _tidy(directory)
         return TrainResult.of(run, skipped=True)
+    status(f"loading {backend.title()}")
     backend.prepare(spec.seed, spec.precision)
     from lpe.train import epochs  # noqa: PLC0415  (imports Keras, which `prepare` sets up)
 
     with _temporary_files(directory):
+        status("making the network")
         model = _fresh_model(spec, dataset, origin)
         state = RunState(directory)
         finished = state.recover()
         if not finished and spec.front_end != front_ends.NONE:
+            status(f"reading what ciphertexts give away, for the front end {spec.front_end}")
             count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
             front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
         epochs.train(
@@ -200,6 +209,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None) -> TrainResult:
             epochs=spec.epochs,
             tensorboard=directory / TENSORBOARD,
             progress=progress,
+            status=status,
         )
         best = state.weights_path(best_epoch(state.history))
         epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)

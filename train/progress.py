@@ -1,4 +1,4 @@
-"""The report that a training run gives after each epoch."""
+"""The reports that a training run gives: a line on what goes on, and the metrics of each epoch."""
 
 from __future__ import annotations
 
@@ -23,3 +23,19 @@ class Progress(Protocol):
           metrics: `loss`, `accuracy`, `val_loss`, `val_accuracy`; losses in nats, accuracies 0..1.
           images_per_second: of training, validation left out.
         """
+
+
+class Status(Protocol):
+    """A function that is called whenever the work moves on: many times a second, from threads of the
+    training's own. What it raises is lost."""
+
+    def __call__(self, line: str, /) -> None:
+        """Takes what goes on now, e.g. `epoch 2 of 4: 1,280 of 3,584 images`."""
+
+
+def describe_epoch(epoch: int, epochs: int, metrics: Mapping[str, float], images_per_second: float) -> str:
+    """The report of a finished epoch in one line; arguments as for `Progress`."""
+    return (
+        f"epoch {epoch}/{epochs}: accuracy {metrics['accuracy']:.1%}, validation {metrics['val_accuracy']:.1%}, "
+        f"{images_per_second:,.0f} images/s"
+    )

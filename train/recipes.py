@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal, get_args
 
 from lpe.transforms.errors import UsageError
+
+_STEPS = 110
+_FEWEST_EPOCHS, _MOST_EPOCHS = 4, 30
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "one-cycle", "step"]
@@ -84,6 +88,12 @@ def recipe_for(model: str) -> str:
     if model == "cnn":
         return "small"
     return "madono" if model.startswith("pyramidnet") else "fast"
+
+
+def epochs_for(images: int, batch_size: int) -> int:
+    """How many epochs show what a network can learn from so many images, in about as little time as that takes."""
+    steps = max(1, images // batch_size)
+    return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, math.ceil(_STEPS / steps)))
 
 
 def recipe(name: str) -> Recipe:

@@ -43,6 +43,19 @@ def verdict(scheme: SchemeAudit) -> str:
     return " ".join(sentences) or "Not broken by these attacks."
 
 
+def analyst_sentence(scheme: SchemeAudit) -> str:
+    """One sentence on what an analyst gets who has ciphertexts and nothing else."""
+    if scheme.target.cipher == "plain":
+        return "There is no encryption: whoever has the images sees them."
+    alone = scheme.best("ciphertext-only")
+    if alone is None or not (_broken(alone.quality) or _visible(alone.quality, scheme)):
+        return "An analyst with these ciphertexts and no key restored nothing to be seen by the attacks here."
+    return (
+        f"An analyst with {alone.images} of these ciphertexts and no key restores unseen ones in "
+        f"{alone.seconds:.1f} s: {_figures(alone.quality)}."
+    )
+
+
 def _broken(quality: Quality) -> bool:
     return quality.exact >= _BROKEN_EXACT or (quality.psnr >= _BROKEN_PSNR and quality.ssim >= _BROKEN_SSIM)
 

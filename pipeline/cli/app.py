@@ -15,6 +15,7 @@ import typer
 import lpe
 from lpe.pipeline import storage
 from lpe.pipeline.cli import audit, compare, data, keys, reencrypt, run, schemes, training
+from lpe.pipeline.cli.console import Report
 from lpe.pipeline.cli.options import BEAM
 from lpe.pipeline.cli.startup import collect_garbage_rarely, leave_out_google_cloud
 from lpe.transforms.errors import LpeError, UsageError
@@ -108,9 +109,12 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         line = f"{type(error).__name__}: {error}".splitlines()[0]
         return _fail(words, f"internal error: {line} ({_DEBUG} shows where)", 1, debug)
+    finally:
+        Report.stop_all()
 
 
 def _fail(arguments: list[str], line: str, code: int, debug: bool) -> int:
+    Report.stop_all()
     if debug:
         traceback.print_exc()
     if "--json" in arguments:

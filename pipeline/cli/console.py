@@ -6,32 +6,36 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 import lpe
+from lpe.pipeline.cli.ticker import Ticker
+from lpe.train.progress import describe_epoch
 
 if TYPE_CHECKING:
     from lpe.pipeline.engine.metrics import JobMetrics
     from lpe.pipeline.engine.progress import Update
 
-_SECONDS_BETWEEN_LINES = 5.0
-
 
 class Report:
     """The results and the progress of one command, on standard output and standard error.
 
-    Implements `lpe.pipeline.engine.progress.Progress`.
+    Implements `lpe.pipeline.engine.progress.Progress`. Off a terminal a thread writes a line every few seconds, from
+    the start until the result; `Report.stop_all` ends it where there is none.
 
     Args:
       command: its name, e.g. `keys create`.
       as_json: print one JSON object on standard output and nothing else there.
     """
+
+    _unfinished: ClassVar[list[Report]] = []
 
     def __init__(self, command: str, *, as_json: bool) -> None:
         self.command = command
@@ -39,6 +43,21 @@ class Report:
         self._started = time.monotonic()
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
+        self._spinner: Status | None = None
+        self._ticker = None if as_json or self._err.is_terminal else Ticker(self._write, command)
+        self._unfinished.append(self)
+
+    @classmethod
+    def stop_all(cls) -> None:
+        """Ends the progress of every report, since its command is over."""
+        while cls._unfinished:
+            cls._unfinished.pop().stop()
+
+    def stop(self) -> None:
+        """Ends the progress."""
+        self._stop_spinner()
+        if self._ticker is not None:
+            self._ticker.stop()
 
     def result(self, value: Mapping[str, Any], *tables: Table, lines: tuple[str, ...] = ()) -> None:
         """Prints the command's result.
@@ -48,6 +67,7 @@ class Report:
           tables: for people.
           lines: for people, below the tables.
         """
+        self.stop()
         if self.as_json:
             seconds = round(time.monotonic() - self._started, 3)
             whole = {"command": self.command, "status": "ok", "seconds": seconds, **value}
@@ -68,21 +88,29 @@ class Report:
     def note(self, line: str) -> None:
         """Prints a line about the work that goes on, for people."""
         if not self.as_json:
-            self._err.print(line, soft_wrap=True, markup=False)
+            self._write(line)
+
+    def status(self, line: str) -> None:
+        """Shows what goes on now: on a terminal at once, elsewhere if nothing else is written for some seconds."""
+        if self._ticker is not None:
+            self._ticker.say(line)
+        elif not self.as_json:
+            if self._spinner is None:
+                self._spinner = self._err.status("")
+                self._spinner.start()
+            self._spinner.update(Text(line))
 
     def epoch(self, epoch: int, epochs: int, logs: Mapping[str, float], images_per_second: float) -> None:
         """Prints the metrics of a finished epoch of training."""
-        self.note(
-            f"epoch {epoch}/{epochs}: accuracy {logs['accuracy']:.1%}, validation {logs['val_accuracy']:.1%}, "
-            f"{images_per_second:,.0f} images/s"
-        )
+        self.note(describe_epoch(epoch, epochs, logs, images_per_second))
 
     @contextlib.contextmanager
     def progress(self, title: str, unit: str = "images") -> Iterator[Update]:
-        """Shows a bar on a terminal, a plain line now and then otherwise, nothing with JSON."""
+        """Shows a bar on a terminal, a plain line every few seconds otherwise, nothing with JSON."""
         if self.as_json:
             yield lambda done, total: None
-        elif self._err.is_terminal:
+        elif self._ticker is None:
+            self._stop_spinner()
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -94,19 +122,18 @@ class Report:
                 task = bar.add_task(title, total=None)
                 yield lambda done, total: bar.update(task, completed=done, total=total)
         else:
-            yield _lines(lambda text: self._err.print(text, markup=False), title, unit)
+            self.status(title)
+            yield lambda done, total: self.status(f"{title}: {done:,} of {total:,} {unit}")
 
+    def _write(self, line: str) -> None:
+        self._err.print(line, soft_wrap=True, markup=False)
+        if self._ticker is not None:
+            self._ticker.written()
 
-def _lines(write: Callable[[str], None], title: str, unit: str) -> Update:
-    last = time.monotonic()
-
-    def update(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            write(f"{title}: {done:,} of {total:,} {unit}")
-
-    return update
+    def _stop_spinner(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
 
 
 def properties_table(title: str, properties: Mapping[str, str]) -> Table:

@@ -12,7 +12,6 @@ from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import (
     BAD_RECORD,
     CIPHER,
-    EPOCHS,
     GREY,
     HIDE_LABELS,
     IMAGE_SIZE,
@@ -29,6 +28,7 @@ from lpe.pipeline.cli.options import (
     cipher_params,
     read_spec,
 )
+from lpe.pipeline.cli.training import FRONT_END
 
 
 def run(
@@ -49,7 +49,11 @@ def run(
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     model: MODEL = "cnn",
-    epochs: EPOCHS = 6,
+    front_end: FRONT_END = "auto",
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the training images. [default: by their number, 4 to 30]"),
+    ] = None,
     seed: SEED = 0,
     no_baseline: Annotated[
         bool, typer.Option("--no-baseline", help="Do not train on the plain images for comparison.")
@@ -64,6 +68,7 @@ def run(
         choice=lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels),
         key=lpe.KeyRef(keystore or storage.join(output, "keys"), key),
         model=model,
+        front_end=front_end,
         epochs=epochs,
         seed=seed,
         baseline=not no_baseline,
@@ -78,12 +83,34 @@ def run(
     report.result(
         result.to_json(),
         rows_table(f"{source} in {output}", ["step", "what came out", "time"], rows),
-        lines=(_conclusion(result, cipher),),
+        lines=(
+            *_conclusion(result, cipher),
+            "",
+            "Next, with images of your own:",
+            *_next_commands(result.work, key),
+        ),
     )
 
 
-def _conclusion(result: lpe.DemoResult, cipher: str) -> str:
-    line = f"Accuracy on images encrypted with {cipher}: {result.encrypted_accuracy:.1%}"
+def _conclusion(result: lpe.DemoResult, cipher: str) -> list[str]:
+    """What came out, in a few sentences."""
+    as_it_is = " as it is" if result.front_end == "none" else ""
+    accuracy = f"Accuracy on images encrypted with {cipher}{as_it_is}: {result.encrypted_accuracy:.1%}"
     if result.plain_accuracy is None:
-        return f"{line}."
-    return f"{line}; the same network on plain images: {result.plain_accuracy:.1%}."
+        lines = [f"{accuracy}."]
+    else:
+        lines = [f"{accuracy}; the same network on plain images: {result.plain_accuracy:.1%}."]
+    if result.analyst is None:
+        lines.append("What an analyst restores was not tried: that needs the extra audit.")
+    else:
+        lines.append(result.analyst)
+    return lines
+
+
+def _next_commands(work: str, key: str) -> list[str]:
+    """Three commands for a folder of one's own, with a folder for each class."""
+    return [
+        f"  lpe run --source folder:PHOTOS --image-size 64x64 --output {work}-photos",
+        f"  lpe predict --run {storage.join(work, 'runs', 'encrypted')} --keystore {storage.join(work, 'keys')} PHOTO.png",
+        f"  lpe encrypt --source folder:PHOTOS --output data/photos --keystore {storage.join(work, 'keys')} --key {key}",
+    ]

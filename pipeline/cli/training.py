@@ -26,7 +26,7 @@ def train(
     data: DATA,
     output: Annotated[str, typer.Option(help="The run's directory.")],
     model: MODEL = "cnn",
-    front_end: FRONT_END = "none",
+    front_end: FRONT_END = "auto",
     epochs: EPOCHS = 10,
     train_images: TRAIN_IMAGES = None,
     recipe: RECIPE = None,
@@ -91,7 +91,7 @@ def train(
         images=train_images,
         init_from=init_from,
     )
-    result = lpe.fit(spec, progress=report.epoch)
+    result = lpe.fit(spec, report.epoch, report.status)
     accuracy = result.accuracy
     properties = {
         **result.data.properties(),

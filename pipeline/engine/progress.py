@@ -17,6 +17,9 @@ class Progress(Protocol):
     def note(self, line: str) -> None:
         """Takes a line about the work that goes on."""
 
+    def status(self, line: str) -> None:
+        """Takes what goes on now; called often, and from several threads."""
+
     def progress(self, title: str, unit: str = "images") -> AbstractContextManager[Update]:
         """Follows one step: the block is its duration, what it yields is called now and then."""
 
@@ -28,6 +31,9 @@ class Silent:
     """A `Progress` that nobody follows."""
 
     def note(self, line: str) -> None:
+        """Ignores the line."""
+
+    def status(self, line: str) -> None:
         """Ignores the line."""
 
     @contextlib.contextmanager

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from lpe.pipeline import storage
+from lpe.pipeline.audit.report import AuditReport
+from lpe.pipeline.audit.verdict import analyst_sentence
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine import runners
 from lpe.pipeline.engine.beam_options import beam_options
+from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.progress import Progress
+from lpe.pipeline.jobs.audit import AuditSpec, audit
 from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.register import register_run
 from lpe.pipeline.jobs.show import Grid, show
+from lpe.pipeline.jobs.side_by_side import Listener, SideBySide, side_by_side
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.verify import Verification, verify
 from lpe.pipeline.keystore import KeyInfo, KeyRef, KeyStore
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec, open_plan
+from lpe.train import front_ends
 from lpe.train.evaluate import Evaluation, evaluate
 from lpe.train.loop import TrainResult, TrainSpec, fit
-from lpe.train.recipes import recipe, recipe_for
+from lpe.train.progress import describe_epoch
+from lpe.train.recipes import epochs_for, recipe, recipe_for
 from lpe.train.runs import load_run
 from lpe.transforms.errors import DataError
+
+_AUDITED_BYTES = 100 * 32 * 32 * 3
+"""Of images that are audited: a hundred small ones."""
+_LEAST_AUDITED, _MOST_AUDITED = 10, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +50,8 @@ class DemoSpec:
       work: the work directory.
       choice: the scheme.
       key: the key; the keyset is made if absent.
-      model, epochs, seed: see `TrainSpec`.
+      model, front_end, seed: see `TrainSpec`.
+      epochs: see `TrainSpec`; None for as many as the number of images asks for.
       baseline: also train the same model on the plain images.
       beam: Beam's options, see `JobSpec`.
       skip_bad_records: see `JobSpec`.
@@ -48,7 +62,8 @@ class DemoSpec:
     choice: CipherChoice
     key: KeyRef
     model: str = "cnn"
-    epochs: int = 6
+    front_end: str = front_ends.AUTO
+    epochs: int | None = None
     seed: int = 0
     baseline: bool = True
     beam: Sequence[str] = ()
@@ -125,12 +140,16 @@ class DemoResult:
       steps: in the order in which they were done.
       encrypted_accuracy: of the network on encrypted images, 0..1.
       plain_accuracy: of the same network on plain images; None without a baseline.
+      front_end: the front end of the network on encrypted images, `auto` resolved.
+      analyst: a sentence on what an analyst restores of the same data; None if that was not tried.
     """
 
     work: str
     steps: tuple[Step, ...]
     encrypted_accuracy: float
     plain_accuracy: float | None
+    front_end: str
+    analyst: str | None
 
     @property
     def accuracy(self) -> dict[str, float | None]:
@@ -140,13 +159,20 @@ class DemoResult:
     def to_json(self) -> dict[str, Any]:
         """The part of `--json` that is the command's."""
         stages = {step.name: step.to_json() for step in self.steps}
-        return {"work": self.work, "stages": stages, "accuracy": self.accuracy}
+        return {
+            "work": self.work,
+            "stages": stages,
+            "accuracy": self.accuracy,
+            "front_end": self.front_end,
+            "analyst": self.analyst,
+        }
 
 
 def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
-    """Makes keys, ingests, encrypts, verifies, draws, trains and evaluates.
+    """Makes keys, ingests, encrypts, verifies, draws, audits, trains and evaluates.
 
-    A run that was killed goes on where it stopped: every step looks at what is there.
+    A run that was killed goes on where it stopped: every step looks at what is there. Networks are trained in processes
+    of their own, at once where there are cores enough, so that a script calls this under `if __name__ == "__main__":`.
 
     Raises:
       UsageError: an option does not go with the source or the runner, or the runner would not wait for jobs.
@@ -160,9 +186,21 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
     encrypted = steps.run("encrypt", lambda: _encrypt(spec, progress, plain)).dataset
     steps.run("verify", lambda: _verify(spec, encrypted, plain))
     steps.run("show", lambda: _show(spec, encrypted))
-    accuracy = _train_and_evaluate(spec, steps, progress, "encrypted", encrypted)
-    baseline = _train_and_evaluate(spec, steps, progress, "plain", plain) if spec.baseline else None
-    return DemoResult(spec.work, tuple(steps.finished), accuracy, baseline)
+    data = {"encrypted": encrypted, "plain": plain} if spec.baseline else {"encrypted": encrypted}
+    calls = {kind: (_train_and_evaluate, _training(spec, kind, dataset)) for kind, dataset in data.items()}
+    with side_by_side(calls, usable_cores(), progress) as trainings:
+        analyst = _audit(spec, steps, progress, encrypted)
+        trained = {kind: _trained(steps, trainings, kind) for kind in data}
+    register_run(trained["encrypted"].train.run, spec.key.keystore)  # rotation must not destroy its key
+    accuracies = {kind: one.evaluation.accuracy for kind, one in trained.items()}
+    return DemoResult(
+        spec.work,
+        tuple(steps.finished),
+        accuracies["encrypted"],
+        accuracies.get("plain"),
+        trained["encrypted"].train.front_end,
+        analyst,
+    )
 
 
 _Result = TypeVar("_Result", bound=StepResult)
@@ -191,11 +229,15 @@ class _Steps:
     def run(self, name: str, work: Callable[[], _Done[_Result]]) -> _Result:
         """Runs a step; its result."""
         self._progress.note(f"{name} …")
+        self._progress.status(name)
         started = time.monotonic()
         done = work()
-        seconds = time.monotonic() - started
-        self.finished.append(Step(name, done.result, seconds, done.skipped, done.summary))
+        self.add(name, done, time.monotonic() - started)
         return done.result
+
+    def add(self, name: str, done: _Done[_Result], seconds: float) -> None:
+        """Adds a step that was done elsewhere."""
+        self.finished.append(Step(name, done.result, seconds, done.skipped, done.summary))
 
 
 def _keys(key: KeyRef) -> _Done[Keyset]:
@@ -244,32 +286,67 @@ def _show(spec: DemoSpec, encrypted: Dataset) -> _Done[Grid]:
     return _Done(show(output, dataset=encrypted.directory, keystore=spec.key.keystore), output)
 
 
-def _train_and_evaluate(
-    spec: DemoSpec, steps: _Steps, progress: Progress, kind: str, dataset: Dataset
-) -> float:
-    """The accuracy on the test split, or on the validation split where there is none."""
-    run = storage.join(spec.work, "runs", kind)
-    steps.run(f"train ({kind})", lambda: _train(spec, progress, dataset, run))
-    if dataset.encryption is not None:
-        register_run(run, spec.key.keystore)  # its predictions need the key: rotation must not destroy it
-    split = "test" if "test" in dataset.splits else "validation"
-    return steps.run(f"evaluate ({kind})", lambda: _evaluate(run, dataset, split)).accuracy
+def _audit(spec: DemoSpec, steps: _Steps, progress: Progress, encrypted: Dataset) -> str | None:
+    """What an analyst gets; None without the libraries for it, or where images differ in shape."""
+    shape = encrypted.image_shape
+    if shape is None or importlib.util.find_spec("skimage") is None:
+        return None
+    images = max(_LEAST_AUDITED, min(_MOST_AUDITED, _AUDITED_BYTES // math.prod(shape)))
+    output = storage.join(spec.work, "audit")
+    settings = AuditSpec(output, encrypted.directory, spec.key.keystore, images=images)
+
+    def work() -> _Done[AuditReport]:
+        report = audit(settings, progress.status)
+        return _Done(report, f"{report.images:,} images attacked, {report.page}")
+
+    return analyst_sentence(steps.run("audit", work).schemes[0])
 
 
-def _train(spec: DemoSpec, progress: Progress, dataset: Dataset, run: str) -> _Done[TrainResult]:
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """A network that was trained and evaluated, and what that took."""
+
+    train: TrainResult
+    train_seconds: float
+    evaluation: Evaluation
+    evaluate_seconds: float
+
+
+def _training(spec: DemoSpec, kind: str, dataset: Dataset) -> tuple[TrainSpec, str]:
+    """What `_train_and_evaluate` is given; accuracy is measured on the test split, if there is one."""
+    chosen = recipe(recipe_for(spec.model))
+    images = dataset.splits["train"].examples if "train" in dataset.splits else 0
     settings = TrainSpec(
         data=dataset.directory,
-        output=run,
+        output=storage.join(spec.work, "runs", kind),
         model=spec.model,
-        epochs=spec.epochs,
-        recipe=recipe(recipe_for(spec.model)),
+        front_end=spec.front_end,
+        epochs=spec.epochs or epochs_for(images, chosen.batch_size),
+        recipe=chosen,
         seed=spec.seed,
     )
-    result = fit(settings, progress=progress.epoch)
-    summary = f"{result.epochs} epochs, validation {result.accuracy['validation']:.1%}, {result.model}"
-    return _Done(result, summary, result.skipped)
+    return settings, "test" if "test" in dataset.splits else "validation"
 
 
-def _evaluate(run: str, dataset: Dataset, split: str) -> _Done[Evaluation]:
-    evaluation = evaluate(load_run(run), dataset.directory, split=split)
-    return _Done(evaluation, f"accuracy {evaluation.accuracy:.1%} on {evaluation.examples:,} images")
+def _train_and_evaluate(settings: TrainSpec, split: str, listener: Listener) -> _Trained:
+    """The work of a process of its own."""
+    started = time.monotonic()
+    result = fit(settings, lambda *epoch: listener.note(describe_epoch(*epoch)), listener.status)
+    trained = time.monotonic()
+    listener.status(f"measuring it on split {split}")
+    evaluation = evaluate(load_run(result.run), settings.data, split=split)
+    return _Trained(result, trained - started, evaluation, time.monotonic() - trained)
+
+
+def _trained(steps: _Steps, trainings: SideBySide[_Trained], kind: str) -> _Trained:
+    """Waits for a training, and adds its steps."""
+    done = trainings.result(kind)
+    result, evaluation = done.train, done.evaluation
+    front_end = "" if result.front_end == front_ends.NONE else f", front end {result.front_end}"
+    summary = (
+        f"{result.epochs} epochs, validation {result.accuracy['validation']:.1%}{front_end}, {result.model}"
+    )
+    steps.add(f"train ({kind})", _Done(result, summary, result.skipped), done.train_seconds)
+    accuracy = f"accuracy {evaluation.accuracy:.1%} on {evaluation.examples:,} images"
+    steps.add(f"evaluate ({kind})", _Done(evaluation, accuracy), done.evaluate_seconds)
+    return done

@@ -56,7 +56,9 @@ def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if readings > 1:
         flat = _Bytes(by_place[places * readings + chosen])
     for _ in range(_ROUNDS):
-        around = _surroundings(flat.look_up(tables).reshape(height, width, channels, count)).reshape(-1, count)
+        around = _surroundings(flat.look_up(tables).reshape(height, width, channels, count)).reshape(
+            -1, count
+        )
         around -= around.mean(axis=1, keepdims=True)
         deviation = np.sqrt(np.einsum("pn,pn->p", around, around) / count)
         around /= deviation[:, None] + 1e-6
@@ -97,7 +99,9 @@ class _Bytes:
         for part, cells in self._cells():
             weights = None
             if targets is not None:
-                weights = np.broadcast_to(targets if len(targets) == 1 else targets[part], cells.shape).ravel()
+                weights = np.broadcast_to(
+                    targets if len(targets) == 1 else targets[part], cells.shape
+                ).ravel()
             sums[part] = np.bincount(cells.ravel(), weights, 256 * len(cells)).reshape(-1, 256)
         return sums
 
