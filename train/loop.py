@@ -197,7 +197,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
         state = RunState(directory)
         finished = state.recover()
         if not finished and spec.front_end != front_ends.NONE:
-            status(f"reading what ciphertexts give away, for the front end {spec.front_end}")
+            status("fitting the front end to ciphertexts")
             count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
             front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
         epochs.train(

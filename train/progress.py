@@ -26,8 +26,10 @@ class Progress(Protocol):
 
 
 class Status(Protocol):
-    """A function that is called whenever the work moves on: many times a second, from threads of the
-    training's own. What it raises is lost."""
+    """A function that is called whenever the work moves on.
+
+    It is called many times a second, from threads of the training's own; what it raises is lost.
+    """
 
     def __call__(self, line: str, /) -> None:
         """Takes what goes on now, e.g. `epoch 2 of 4: 1,280 of 3,584 images`."""

@@ -87,7 +87,7 @@ def run(
             *_conclusion(result, cipher),
             "",
             "Next, with images of your own:",
-            *_next_commands(result.work, key),
+            *_next_commands(result.work, spec.key),
         ),
     )
 
@@ -107,10 +107,11 @@ def _conclusion(result: lpe.DemoResult, cipher: str) -> list[str]:
     return lines
 
 
-def _next_commands(work: str, key: str) -> list[str]:
+def _next_commands(work: str, key: lpe.KeyRef) -> list[str]:
     """Three commands for a folder of one's own, with a folder for each class."""
+    run = storage.join(work, "runs", "encrypted")
     return [
         f"  lpe run --source folder:PHOTOS --image-size 64x64 --output {work}-photos",
-        f"  lpe predict --run {storage.join(work, 'runs', 'encrypted')} --keystore {storage.join(work, 'keys')} PHOTO.png",
-        f"  lpe encrypt --source folder:PHOTOS --output data/photos --keystore {storage.join(work, 'keys')} --key {key}",
+        f"  lpe encrypt --source folder:PHOTOS --output data/photos --keystore {key.keystore} --key {key.name}",
+        f"  lpe predict --run {run} --keystore {key.keystore} PHOTO.png",
     ]

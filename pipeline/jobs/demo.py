@@ -189,7 +189,7 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
     data = {"encrypted": encrypted, "plain": plain} if spec.baseline else {"encrypted": encrypted}
     calls = {kind: (_train_and_evaluate, _training(spec, kind, dataset)) for kind, dataset in data.items()}
     with side_by_side(calls, usable_cores(), progress) as trainings:
-        analyst = _audit(spec, steps, progress, encrypted)
+        analyst = _audit(spec, steps, trainings, encrypted)
         trained = {kind: _trained(steps, trainings, kind) for kind in data}
     register_run(trained["encrypted"].train.run, spec.key.keystore)  # rotation must not destroy its key
     accuracies = {kind: one.evaluation.accuracy for kind, one in trained.items()}
@@ -286,7 +286,7 @@ def _show(spec: DemoSpec, encrypted: Dataset) -> _Done[Grid]:
     return _Done(show(output, dataset=encrypted.directory, keystore=spec.key.keystore), output)
 
 
-def _audit(spec: DemoSpec, steps: _Steps, progress: Progress, encrypted: Dataset) -> str | None:
+def _audit(spec: DemoSpec, steps: _Steps, trainings: SideBySide[_Trained], encrypted: Dataset) -> str | None:
     """What an analyst gets; None without the libraries for it, or where images differ in shape."""
     shape = encrypted.image_shape
     if shape is None or importlib.util.find_spec("skimage") is None:
@@ -296,7 +296,8 @@ def _audit(spec: DemoSpec, steps: _Steps, progress: Progress, encrypted: Dataset
     settings = AuditSpec(output, encrypted.directory, spec.key.keystore, images=images)
 
     def work() -> _Done[AuditReport]:
-        report = audit(settings, progress.status)
+        report = audit(settings, lambda line: trainings.status("audit", line))
+        trainings.status("audit", "")
         return _Done(report, f"{report.images:,} images attacked, {report.page}")
 
     return analyst_sentence(steps.run("audit", work).schemes[0])

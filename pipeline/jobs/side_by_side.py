@@ -79,6 +79,13 @@ class SideBySide(Generic[_Result]):
         """
         return self._futures[name].result()
 
+    def status(self, name: str, line: str) -> None:
+        """Shows what goes on now in one of them, or in the caller's process; an empty line for nothing more."""
+        self._status[name] = line
+        going_on = [f"{name}: {line}" for name, line in sorted(self._status.items()) if line]
+        if going_on:
+            self._progress.status("; ".join(going_on))
+
     def close(self) -> None:
         """Ends the processes that still run."""
         self._ended = True
@@ -102,7 +109,7 @@ class SideBySide(Generic[_Result]):
                 if kind == "note":
                     self._progress.note(f"{name}: {value}")
                 elif kind == "status":
-                    self._tell(name, value)
+                    self.status(name, value)
                 elif kind == "error":
                     raise value
                 else:
@@ -111,21 +118,14 @@ class SideBySide(Generic[_Result]):
         except EOFError:
             process.join()
             raise LpeError(
-                f"{name}: its process ended with exit code {process.exitcode}, perhaps for lack of memory; run the same "
-                "again, it goes on where it stopped (a script that starts it does so under `if __name__ == "
+                f"{name}: its process ended with exit code {process.exitcode}, perhaps for lack of memory; run the "
+                "same again, it goes on where it stopped (in a script, under `if __name__ == "
                 '"__main__":`)'
             ) from None
         finally:
-            self._tell(name, "")
+            self.status(name, "")
             receiver.close()
             process.join()
-
-    def _tell(self, name: str, line: str) -> None:
-        """Passes on what goes on in all of them."""
-        self._status[name] = line
-        going_on = [f"{name}: {line}" for name, line in sorted(self._status.items()) if line]
-        if going_on:
-            self._progress.status("; ".join(going_on))
 
 
 @contextlib.contextmanager

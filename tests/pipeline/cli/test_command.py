@@ -52,6 +52,7 @@ def test_run_does_it_all(first, work):
         "encrypt",
         "verify",
         "show",
+        "audit",
         "train (encrypted)",
         "evaluate (encrypted)",
         "train (plain)",
@@ -64,6 +65,10 @@ def test_run_does_it_all(first, work):
     assert stages["evaluate (encrypted)"]["examples"] == 120
     assert first["accuracy"]["plain"] == stages["evaluate (plain)"]["accuracy"]
     assert 0 <= first["accuracy"]["encrypted"] <= 1
+    assert first["front_end"] == "dechain+embedding"
+    assert "no key restores unseen ones" in first["analyst"]
+    assert stages["audit"]["schemes"][0]["cipher"] == "lpe-100"
+    assert (work / "audit" / "report.html").is_file()
     assert Image.open(work / "grid.png").width > 900
     for kind in ("encrypted", "plain"):
         assert (work / "runs" / kind / "model.keras").is_file()

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 
+import pytest
+
+from lpe.pipeline.cli import ticker
 from lpe.pipeline.cli.console import Report, megabytes, properties_table, rows_table
 from lpe.pipeline.engine.progress import Progress
+
+
+@pytest.fixture(autouse=True)
+def _silence_afterwards():
+    yield
+    Report.stop_all()
 
 
 def test_a_result_for_machines_is_one_object(capsys):
@@ -38,11 +48,39 @@ def test_a_result_for_people(capsys):
     assert '"name"' not in captured.out
 
 
-def test_progress_off_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
-    monkeypatch.setattr("lpe.pipeline.cli.console._SECONDS_BETWEEN_LINES", 0.0)
-    with Report("ingest", as_json=False).progress("ingest") as update:
+def test_progress_off_a_terminal_is_a_line_after_some_silence(capsys, monkeypatch):
+    monkeypatch.setattr(ticker, "SECONDS", 0.2)
+    report = Report("ingest", as_json=False)
+    with report.progress("ingest") as update:
         update(1000, 2000)
-    assert capsys.readouterr().err == "ingest: 1,000 of 2,000 images\n"
+        time.sleep(0.5)
+    report.stop()
+    lines = capsys.readouterr().err.splitlines()
+    assert "ingest: 1,000 of 2,000 images" in lines[0]
+    time.sleep(0.3)
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_is_added_where_something_was_written_just_now(capsys, monkeypatch):
+    monkeypatch.setattr(ticker, "SECONDS", 0.4)
+    report = Report("train", as_json=False)
+    for _ in range(8):
+        report.note("a line")
+        time.sleep(0.1)
+    Report.stop_all()
+    assert set(capsys.readouterr().err.splitlines()) == {"a line"}
+
+
+def test_what_goes_on_spins_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    report = Report("train", as_json=False)
+    report.status("loading TensorFlow")
+    report.status("epoch 1 of 2")
+    report.note("a line")
+    report.stop()
+    err = capsys.readouterr().err
+    assert "a line" in err
+    assert "epoch 1 of 2" in err
 
 
 def test_a_report_is_what_jobs_report_to(capsys):
