@@ -15,6 +15,7 @@ from lpe.pipeline.audit.results import AttackResult, SchemeAudit
 from lpe.pipeline.html.page import render
 from lpe.transforms import ciphers
 from lpe.transforms.attacks.base import Adversary
+from lpe.transforms.tables import rows_html
 
 _HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "MAE", "exact")
 _GALLERY: tuple[Adversary, ...] = ("ciphertext-only", "learned", "known-plaintext", "chosen-plaintext")
@@ -40,6 +41,19 @@ class AuditReport:
     def page(self) -> str:
         """The path of report.html."""
         return storage.join(self.output, "report.html")
+
+    @property
+    def title(self) -> str:
+        """What was attacked."""
+        return f"{self.source}, {self.images:,} images"
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of a summary table."""
+        rows = [[scheme.target.cipher, scheme.target.scope, scheme.verdict] for scheme in self.schemes]
+        return ["cipher", "key per", "verdict"], rows
+
+    def _repr_html_(self) -> str:
+        return rows_html(self.title, *self.table())
 
     def content(self) -> dict[str, Any]:
         """The content of report.json."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 import lpe
-from lpe.pipeline.cli.console import Report, forecast_table, megabytes, properties_table, work_done
+from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     AUGMENT,
@@ -135,7 +134,7 @@ def encrypt(
 
 
 def _print_forecast(forecast: lpe.Forecast, as_json: bool) -> None:
-    table = forecast_table("encrypt, dry run", forecast)
+    table = properties_table("encrypt, dry run", forecast.properties())
     Report("encrypt", as_json=as_json).result(forecast.to_json(), table, lines=("Nothing was written.",))
 
 
@@ -198,25 +197,7 @@ def verify(
     if problems:
         report.result({**value, "status": "error", "error": problems[0]}, lines=problems)
         raise typer.Exit(1)
-    report.result(value, _verification_table(verification, with_key=keystore is not None))
-
-
-def _verification_table(verification: lpe.Verification, *, with_key: bool) -> Table:
-    dataset = verification.dataset
-    checked = ["metadata, sizes, checksums, counts, labels, ids"]
-    checked += ["key"] if with_key and dataset.encrypted else []
-    checked += ["every seal"] if with_key and dataset.sealed else []
-    checked += ["every image equals the plain one"] if verification.compared else []
-    properties = {
-        "dataset": dataset.directory,
-        "examples": f"{verification.examples:,} ({megabytes(dataset.num_bytes)})",
-        "checked": "; ".join(checked),
-        "result": "ok",
-    }
-    if verification.metrics is not None:
-        properties["work"] = work_done(verification.metrics)
-    properties["time"] = f"{verification.seconds:.1f} s"
-    return properties_table("verify", properties)
+    report.result(value, properties_table("verify", verification.properties()))
 
 
 def show(
@@ -250,5 +231,4 @@ def show(
         split=split,
         count=images,
     )
-    properties = {"picture": grid.output, "images": str(len(grid.columns))}
-    report.result(grid.to_json(), properties_table("show", properties))
+    report.result(grid.to_json(), properties_table("show", grid.properties()))

@@ -14,6 +14,7 @@ from lpe.pipeline.compare.trials import CompareSpec
 from lpe.pipeline.html.page import render
 from lpe.pipeline.jobs import show
 from lpe.pipeline.sources.plan import ReadSpec
+from lpe.transforms.tables import rows_html
 
 LEAKAGE = (
     "In these schemes accuracy is largely leakage: a network learns from a ciphertext what the ciphertext gives away, "
@@ -76,6 +77,18 @@ class Comparison:
         """What the accuracies are worth."""
         return LEAKAGE
 
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of a summary table."""
+        headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
+        rows = [
+            [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
+            for row in self.rows
+        ]
+        return headings, rows
+
+    def _repr_html_(self) -> str:
+        return rows_html(f"test accuracy: {self.setting}", *self.table())
+
     def content(self) -> dict[str, Any]:
         """The content of report.json."""
         return {
@@ -111,9 +124,9 @@ def write(comparison: Comparison) -> None:
 
 def _grid(comparison: Comparison) -> bytes:
     read = ReadSpec(f"dataset:{comparison.plain}")
-    picture, _ = show.draw_schemes(read, comparison.spec.ciphers, None, _SHOWN)
+    sample = show.sample_schemes(read, comparison.spec.ciphers, None, _SHOWN)
     out = io.BytesIO()
-    picture.save(out, "png", optimize=True)
+    sample.draw().save(out, "png", optimize=True)
     return out.getvalue()
 
 

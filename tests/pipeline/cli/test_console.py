@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from lpe.pipeline.cli.console import Report, megabytes, properties_table, rows_table
+from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.engine.progress import Progress
+from lpe.transforms.tables import megabytes
 
 
 def test_a_result_for_machines_is_one_object(capsys):
