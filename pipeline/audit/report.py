@@ -17,6 +17,8 @@ from lpe.transforms import ciphers
 from lpe.transforms.attacks.base import Adversary
 from lpe.transforms.tables import rows_html
 
+REPORT_FILE = "report.json"
+PAGE_FILE = "report.html"
 _HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "MAE", "exact")
 _GALLERY: tuple[Adversary, ...] = ("ciphertext-only", "learned", "known-plaintext", "chosen-plaintext")
 
@@ -40,7 +42,7 @@ class AuditReport:
     @property
     def page(self) -> str:
         """The path of report.html."""
-        return storage.join(self.output, "report.html")
+        return storage.join(self.output, PAGE_FILE)
 
     @property
     def title(self) -> str:
@@ -75,7 +77,7 @@ def write(report: AuditReport) -> None:
       UsageError: matplotlib is not installed.
     """
     text = json.dumps(report.content(), indent=2) + "\n"
-    storage.write_atomic(storage.join(report.output, "report.json"), text.encode())
+    storage.write_atomic(storage.join(report.output, REPORT_FILE), text.encode())
     storage.write_atomic(report.page, _page(report))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,6 +43,10 @@ from lpe.pipeline.cli.options import (
     run_job,
 )
 from lpe.transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    from lpe.pipeline.jobs.page import Page
+    from lpe.pipeline.jobs.show import Grid
 
 
 def ingest(
@@ -201,7 +205,13 @@ def verify(
 
 
 def show(
-    dataset: Annotated[str | None, typer.Argument(help="A dataset's home or version directory.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            help="A dataset's home or version directory; with --html also a run of lpe train or a work directory of "
+            "lpe run."
+        ),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(help="Instead of a dataset: images to encrypt for show.")
     ] = None,
@@ -215,20 +225,51 @@ def show(
     split: Annotated[str | None, typer.Option(help="Which split (default: test if there is one).")] = None,
     images: Annotated[int, typer.Option(min=1, max=40, help="How many images.")] = 10,
     output: Annotated[str, typer.Option(help="The PNG file to write.")] = "grid.png",
+    page: Annotated[
+        str | None,
+        typer.Option(
+            "--html",
+            metavar="PAGE",
+            help="Write a page instead: images, statistics, accuracy, curves, verdict; the file holds all of it.",
+        ),
+    ] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --html: the audit whose verdict is shown. [default: the work directory's]",
+        ),
+    ] = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
     as_json: JSON = False,
 ) -> None:
-    """Draw images plain and encrypted, one column an image."""
+    """Draw images plain and encrypted, one column an image, or make a page of what one has."""
     report = Report("show", as_json=as_json)
-    grid = lpe.show(
-        output,
-        dataset=dataset,
-        read=None if source is None else read_spec(source, image_size, grey, None, False),
-        ciphers=[] if source is None else cipher_names(ciphers),
-        keystore=keystore,
-        against=dataset_path(against),
-        split=split,
-        count=images,
-    )
-    report.result(grid.to_json(), properties_table("show", grid.properties()))
+    shown: Grid | Page
+    if page is not None:
+        if target is None or source is not None:
+            raise UsageError("--html shows what is there: name a dataset, a run or a work directory")
+        shown = lpe.show_page(
+            page,
+            target,
+            keystore=keystore,
+            against=dataset_path(against),
+            audit=audit,
+            split=split,
+            count=images,
+        )
+    else:
+        if audit is not None:
+            raise UsageError("--audit goes with --html, e.g. --html page.html")
+        shown = lpe.show(
+            output,
+            dataset=target,
+            read=None if source is None else read_spec(source, image_size, grey, None, False),
+            ciphers=[] if source is None else cipher_names(ciphers),
+            keystore=keystore,
+            against=dataset_path(against),
+            split=split,
+            count=images,
+        )
+    report.result(shown.to_json(), properties_table("show", shown.properties()))
