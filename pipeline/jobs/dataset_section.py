@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.html.page import png_uri
 from lpe.pipeline.jobs import grid, stats
@@ -76,7 +77,7 @@ def describe(data: Dataset, keystore: str | None = None) -> DatasetSection:
     """Gathers what is known of a dataset without a look at its images.
 
     Raises:
-      DataError: its encryption.json is damaged.
+      DataError: its encryption.json is damaged, or not what the owner of the key wrote.
       KeyStoreError: there is a key store, and the key cannot be had.
     """
     kind, names, hidden = "plain images", data.class_names, False
@@ -84,7 +85,8 @@ def describe(data: Dataset, keystore: str | None = None) -> DatasetSection:
         encryption = Encryption.of(data, "")
         kind, hidden = f"encrypted with {encryption.spec.name}", encryption.hidden_class_names is not None
         if keystore is not None and hidden:
-            names, hidden = encryption.class_names(encryption.open_key(keystore), names), False
+            key = open_dataset_key(data, encryption, keystore)
+            names, hidden = encryption.class_names(key, names), False
     classes = "names hidden" if hidden else _listed(names)
     properties = {**data.properties(), "classes": f"{len(names):,}: {classes}"}
     return DatasetSection(f"{data.name} {data.version}, {kind}", properties)

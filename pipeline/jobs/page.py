@@ -119,7 +119,8 @@ def show_page(
     storage.write_atomic(
         output, render("show", target=target, contents=contents, attack_headings=_ATTACK_HEADINGS)
     )
-    shown = [section.title for section in (*contents.datasets, *contents.runs.values())]
+    shown = [section.title for section in contents.datasets]
+    shown += [section.title for section in contents.runs.values()]
     if contents.audit is not None and contents.audit.recorded is not None:
         shown.append(contents.audit.recorded.page)
     return Page(output, target, tuple(shown))

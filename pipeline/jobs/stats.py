@@ -159,9 +159,16 @@ def of_images(rows: Mapping[str, Sequence[np.ndarray]]) -> list[Statistics]:
 
 def _mean(name: str, images: Sequence[np.ndarray]) -> Statistics:
     each = [_row(name, image[np.newaxis], None, None) for image in images]
-    fields = ("entropy", "chi_square", "horizontal", "vertical", "diagonal")
-    means = {field: float(np.mean([getattr(row, field) for row in each])) for field in fields}
-    return dataclasses.replace(each[0], **means)
+    return Statistics(
+        cipher=name,
+        entropy=float(np.mean([row.entropy for row in each])),
+        chi_square=float(np.mean([row.chi_square for row in each])),
+        horizontal=float(np.mean([row.horizontal for row in each])),
+        vertical=float(np.mean([row.vertical for row in each])),
+        diagonal=float(np.mean([row.diagonal for row in each])),
+        plaintext_change=None,
+        key_change=None,
+    )
 
 
 def _row(name: str, images: np.ndarray, plaintext: Change | None, key: Change | None) -> Statistics:
