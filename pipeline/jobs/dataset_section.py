@@ -64,6 +64,8 @@ def dataset_section(
     if data.sealed and keystore is None:
         return dataclasses.replace(described, notice="These images are sealed: pass --keystore to see them.")
     sample = sample_dataset(data, keystore, against, split, count)
+    if not sample.columns:
+        return dataclasses.replace(described, notice="This split has no images.")
     table = stats.of_images({row.title: row.images for row in sample.rows})
     return dataclasses.replace(
         described,

@@ -15,7 +15,7 @@ from lpe.transforms.errors import DataError, UsageError
 from tests.browser import assert_stands_alone, layout_widths, needs_chromium
 from tests.pipeline.running import encrypt, refused
 from tests.secret_bytes import found, kek_key, prf_keys
-from tests.train.datasets import CLASSES, ENCRYPTION, write_dataset
+from tests.train.datasets import CLASSES, ENCRYPTION, toy_images, write_dataset
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=//x>', "left & right")
 SCHEME = {
@@ -121,6 +121,13 @@ def test_a_dataset_without_a_key_store_shows_its_ciphertexts(work, tmp_path):
     # The statistics are the ciphertexts' and random bytes', with no plain row.
     cells = re.findall(r"<tr[^>]*><td>([^<]*)</td>", text)
     assert cells == ["lpe-100", "random"]
+
+
+def test_a_split_without_images_says_so(tmp_path):
+    page = tmp_path / "page.html"
+    splits = {"train": toy_images(6, 0), "test": toy_images(0, 1)}
+    show_page(str(page), write_dataset(tmp_path / "toy", splits, shards=1))
+    assert "This split has no images." in page.read_text()
 
 
 def test_a_work_directory_has_everything_side_by_side(work, tmp_path):
