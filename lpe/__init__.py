@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.export import export_data_key
     from lpe.pipeline.jobs.ingest import ingest
     from lpe.pipeline.jobs.keyset_status import keyset_status
+    from lpe.pipeline.jobs.page import show_page
     from lpe.pipeline.jobs.predict import Prediction, predict
     from lpe.pipeline.jobs.register import register_run
     from lpe.pipeline.jobs.rotation import (
@@ -147,6 +148,7 @@ _MODULES = {
     "register_run": "lpe.pipeline.jobs.register",
     "run_demo": "lpe.pipeline.jobs.demo",
     "show": "lpe.pipeline.jobs.show",
+    "show_page": "lpe.pipeline.jobs.page",
     "stats": "lpe.pipeline.jobs.stats",
     "unseal": "lpe.pipeline.jobs.unseal",
     "verify": "lpe.pipeline.jobs.verify",
@@ -217,6 +219,7 @@ __all__ = [
     "register_run",
     "run_demo",
     "show",
+    "show_page",
     "stats",
     "unseal",
     "verify",

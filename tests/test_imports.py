@@ -25,7 +25,7 @@ HEAVY = {
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("clock",),
-    ("storage", "records"),
+    ("storage", "records", "html"),
     ("dataset",),
     ("sources", "keystore"),
     ("encryption",),

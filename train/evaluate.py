@@ -12,6 +12,7 @@ from lpe.train.data import EpochClock, evaluation_input
 from lpe.train.runs import Run
 from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError
+from lpe.transforms.tables import properties_html
 
 # What decides how images are encrypted: where one of these differs, the network sees noise.
 _BINDING = ("cipher", "params", "scope", "salt")
@@ -33,6 +34,18 @@ class Evaluation:
     accuracy: float
     loss: float
     examples: int
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        return {
+            **self.data.properties(),
+            "images": f"{self.examples:,}",
+            "accuracy": f"{self.accuracy:.1%}",
+            "loss": f"{self.loss:.3f}",
+        }
+
+    def _repr_html_(self) -> str:
+        return properties_html("evaluate", self.properties())
 
     def to_json(self) -> dict[str, Any]:
         """What `lpe evaluate --json` prints of it."""

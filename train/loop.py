@@ -36,6 +36,7 @@ from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
 from lpe.train.shards import image_shape, sample
 from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.tables import properties_html
 
 if TYPE_CHECKING:
     import keras
@@ -129,6 +130,21 @@ class TrainResult:
             seconds=run.seconds,
             skipped=skipped,
         )
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        return {
+            **self.data.properties(),
+            "run": self.run,
+            "model": self.model,
+            "front end": self.front_end,
+            "epochs": str(self.epochs),
+            "accuracy": f"{self.accuracy['train']:.1%} train, {self.accuracy['validation']:.1%} validation",
+            "time": "nothing to do" if self.skipped else f"{self.seconds:.0f} s",
+        }
+
+    def _repr_html_(self) -> str:
+        return properties_html("train", self.properties())
 
     def to_json(self) -> dict[str, Any]:
         """What `lpe train --json` prints of it; `status` is `ok` or `skipped`."""

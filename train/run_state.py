@@ -60,7 +60,7 @@ class RunState:
 
     def recover(self) -> int:
         """Reads `history`, drops lines without weights, and returns how many epochs are finished."""
-        lines = self._read_lines()
+        lines = read_history(self._metrics)
         finished = next((n for n in range(len(lines), 0, -1) if self._has_weights(lines[:n])), 0)
         self.history = lines[:finished]
         text = "".join(json.dumps(line) + "\n" for line in self.history)
@@ -95,24 +95,26 @@ class RunState:
         epochs = (len(lines), best_epoch(lines))
         return all(self.weights_path(epoch).exists() for epoch in epochs)
 
-    def _read_lines(self) -> History:
-        """The lines of epochs 1, 2, …, up to the first that is torn, damaged or missing."""
-        lines: History = []
-        if self._metrics.exists():
-            with self._metrics.open("rb") as file:
-                while text := file.readline(_MOST_LINE):
-                    try:
-                        lines.append(self._read_line(text, len(lines) + 1))
-                    except DataError:
-                        break
-        return lines
 
-    def _read_line(self, text: bytes, epoch: int) -> dict[str, Any]:
-        """A line of the metrics. Raises DataError unless it is this epoch's and whole."""
-        line = parse_document(text, str(self._metrics), "delete it and train again")
-        line.integer("epoch", epoch, epoch)
-        for name in ("accuracy", "val_accuracy"):
-            line.number(name, 0, 1)
-        for name in ("loss", "val_loss", "seconds"):
-            line.number(name, 0)
-        return dict(line.raw())
+def read_history(path: Path) -> History:
+    """The metrics of epochs 1, 2, … in a `metrics.jsonl`, up to the first line that is torn, damaged or missing."""
+    lines: History = []
+    if path.exists():
+        with path.open("rb") as file:
+            while text := file.readline(_MOST_LINE):
+                try:
+                    lines.append(_read_line(text, path, len(lines) + 1))
+                except DataError:
+                    break
+    return lines
+
+
+def _read_line(text: bytes, path: Path, epoch: int) -> dict[str, Any]:
+    """A line of the metrics. Raises DataError unless it is this epoch's and whole."""
+    line = parse_document(text, str(path), "delete it and train again")
+    line.integer("epoch", epoch, epoch)
+    for name in ("accuracy", "val_accuracy"):
+        line.number(name, 0, 1)
+    for name in ("loss", "val_loss", "seconds"):
+        line.number(name, 0)
+    return dict(line.raw())

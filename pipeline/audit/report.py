@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
 import json
 from typing import Any
+
+import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.audit import pictures
 from lpe.pipeline.audit.quality import MAX_PSNR, Quality
 from lpe.pipeline.audit.results import AttackResult, SchemeAudit
+from lpe.pipeline.html.page import render
 from lpe.transforms import ciphers
 from lpe.transforms.attacks.base import Adversary
+from lpe.transforms.tables import rows_html
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
-h2 { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }
-table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child, td:nth-child(2), th:nth-child(2) { text-align: left; }
-tr.floor td { color: #777; }
-figure { margin: 1rem 0; }
-figcaption { font-size: 14px; color: #444; }
-img { max-width: 100%; image-rendering: pixelated; }
-.verdict { font-weight: 600; }
-"""
+REPORT_FILE = "report.json"
+PAGE_FILE = "report.html"
+_HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "MAE", "exact")
 _GALLERY: tuple[Adversary, ...] = ("ciphertext-only", "learned", "known-plaintext", "chosen-plaintext")
 
 
@@ -49,7 +42,20 @@ class AuditReport:
     @property
     def page(self) -> str:
         """The path of report.html."""
-        return storage.join(self.output, "report.html")
+        return storage.join(self.output, PAGE_FILE)
+
+    @property
+    def title(self) -> str:
+        """What was attacked."""
+        return f"{self.source}, {self.images:,} images"
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of a summary table."""
+        rows = [[scheme.target.cipher, scheme.target.scope, scheme.verdict] for scheme in self.schemes]
+        return ["cipher", "key per", "verdict"], rows
+
+    def _repr_html_(self) -> str:
+        return rows_html(self.title, *self.table())
 
     def content(self) -> dict[str, Any]:
         """The content of report.json."""
@@ -71,50 +77,63 @@ def write(report: AuditReport) -> None:
       UsageError: matplotlib is not installed.
     """
     text = json.dumps(report.content(), indent=2) + "\n"
-    storage.write_atomic(storage.join(report.output, "report.json"), text.encode())
-    storage.write_atomic(report.page, _page(report).encode())
+    storage.write_atomic(storage.join(report.output, REPORT_FILE), text.encode())
+    storage.write_atomic(report.page, _page(report))
 
 
-def _page(report: AuditReport) -> str:
-    summary = "".join(
-        f"<tr><td><a href='#{_anchor(scheme)}'>{html.escape(_title(scheme))}</a></td>"
-        f"<td>{html.escape(scheme.verdict)}</td></tr>"
-        for scheme in report.schemes
-    )
-    sections = "".join(map(_section, report.schemes))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>lpe audit</title><style>{STYLE}</style></head><body>
-<h1>What the encryption gives away</h1>
-<p>{report.images:,} images of {html.escape(report.source)}.
-Attackers learn from four of five; every figure is measured on the fifth, which they have not seen. Quality is compared
-with the raw ciphertext and with the mean colour of all images, which an attack that finds out nothing reaches too.
-Where ciphertexts leave open whether an image is mirrored, turned or negative, which a person sees at once, the nearest
-view counts.</p>
-<table><tr><th>encryption</th><th>verdict</th></tr>{summary}</table>
-<p>A scheme that nothing here breaks is not broken by these attacks. That does not make it secure.</p>
-{sections}
-</body></html>
-"""
+@dataclasses.dataclass(frozen=True)
+class _Section:
+    """An encryption's part of the page.
+
+    Attributes:
+      title: the encryption.
+      anchor: the part's own, for links.
+      verdict: see `SchemeAudit`.
+      gallery: a PNG, images above what attacks made of their ciphertexts.
+      shown: its rows, from the top.
+      headings: of the table.
+      rows: an attack each.
+      floor: rows of what was reached without an attack.
+      curve: a PNG, quality against number of images; None where no attack was tried with several numbers.
+    """
+
+    title: str
+    anchor: str
+    verdict: str
+    gallery: bytes
+    shown: str
+    headings: list[str]
+    rows: list[list[str]]
+    floor: list[list[str]]
+    curve: bytes | None
 
 
-def _section(scheme: SchemeAudit) -> str:
-    rows = "".join(map(_row, scheme.results))
+def _page(report: AuditReport) -> bytes:
+    return render("audit", report=report, sections=[_section(scheme) for scheme in report.schemes])
+
+
+def _section(scheme: SchemeAudit) -> _Section:
+    title = _title(scheme)
     agreement = any(result.quality.agreement is not None for result in scheme.results)
-    head = (
-        "<th>attack</th><th>adversary</th><th>images</th><th>PSNR</th><th>SSIM</th><th>MAE</th><th>exact</th>"
+    images, shown = _gallery(scheme)
+    return _Section(
+        title=title,
+        anchor=title.replace(" ", "-").replace(",", ""),
+        verdict=scheme.verdict,
+        gallery=pictures.side_by_side(images),
+        shown="; ".join(shown),
+        headings=[*_HEADINGS, *(["same class"] if agreement else []), "seconds"],
+        rows=[_row(result) for result in scheme.results],
+        floor=[
+            ["ciphertext as it is", "", "", *_cells(scheme.ciphertext), ""],
+            ["mean colour", "", "", *_cells(scheme.floor), ""],
+        ],
+        curve=pictures.curves(scheme),
     )
-    head += "<th>same class</th>" if agreement else ""
-    curve = pictures.curves(scheme)
-    plot = "" if curve is None else f"<figure>{image_tag(curve, 'error against number of images')}</figure>"
-    return f"""<h2 id="{_anchor(scheme)}">{html.escape(_title(scheme))}</h2>
-<p class="verdict">{html.escape(scheme.verdict)}</p>
-{_gallery(scheme)}
-<table><tr>{head}<th>seconds</th></tr>{rows}
-{_floor("ciphertext as it is", scheme.ciphertext)}{_floor("mean colour", scheme.floor)}</table>
-{plot}"""
 
 
-def _gallery(scheme: SchemeAudit) -> str:
+def _gallery(scheme: SchemeAudit) -> tuple[list[np.ndarray], list[str]]:
+    """Rows of images, and what each row shows."""
     rows, names = [scheme.plain, scheme.encrypted], ["the images", "their ciphertexts"]
     for adversary in _GALLERY:
         best = scheme.best(adversary)
@@ -123,25 +142,12 @@ def _gallery(scheme: SchemeAudit) -> str:
             names.append(
                 f"{best.attack} ({adversary}, {best.images} {'image' if best.images == 1 else 'images'})"
             )
-    caption = html.escape("; ".join(names))
-    picture = image_tag(pictures.side_by_side(rows), caption)
-    return f"<figure>{picture}<figcaption>From top: {caption}.</figcaption></figure>"
+    return rows, names
 
 
-def _row(result: AttackResult) -> str:
-    cells = [
-        result.attack,
-        result.adversary,
-        str(result.images),
-        *_cells(result.quality),
-        f"{result.seconds:.1f}",
-    ]
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _floor(name: str, quality: Quality) -> str:
-    cells = [name, "", "", *_cells(quality), ""]
-    return "<tr class='floor'>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+def _row(result: AttackResult) -> list[str]:
+    figures = [str(result.images), *_cells(result.quality), f"{result.seconds:.1f}"]
+    return [result.attack, result.adversary, *figures]
 
 
 def _cells(quality: Quality) -> list[str]:
@@ -150,18 +156,8 @@ def _cells(quality: Quality) -> list[str]:
     return [*cells, f"{quality.agreement:.0%}"] if quality.agreement is not None else cells
 
 
-def image_tag(png: bytes, text: str) -> str:
-    """An HTML image that holds its PNG; `text`, escaped already, says what it shows."""
-    data = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{text}">'
-
-
 def _title(scheme: SchemeAudit) -> str:
     target = scheme.target
     defaults = ciphers.resolve_params(target.cipher, {})
     changed = [f"{name}={value}" for name, value in target.params.items() if defaults[name] != value]
     return ", ".join([target.cipher, *changed, f"one key per {target.scope}"])
-
-
-def _anchor(scheme: SchemeAudit) -> str:
-    return html.escape(_title(scheme).replace(" ", "-").replace(",", ""))

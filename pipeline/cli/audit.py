@@ -74,10 +74,8 @@ def audit(
         learned=learned,
     )
     report = lpe.audit(spec, screen.note)
-    rows = [[scheme.target.cipher, scheme.target.scope, scheme.verdict] for scheme in report.schemes]
-    title = f"{report.source}, {report.images:,} images"
     screen.result(
         report.to_json(),
-        rows_table(title, ["cipher", "key per", "verdict"], rows),
+        rows_table(report.title, *report.table()),
         lines=(f"report: {report.page}",),
     )

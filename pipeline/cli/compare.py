@@ -71,13 +71,8 @@ def compare(
         beam=tuple(ctx.args),
     )
     comparison = lpe.compare(spec, screen)
-    headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
-    rows = [
-        [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
-        for row in comparison.rows
-    ]
     screen.result(
         comparison.to_json(),
-        rows_table("test accuracy", headings, rows),
+        rows_table("test accuracy", *comparison.table()),
         lines=(comparison.setting, comparison.caveat, f"report: {comparison.page}"),
     )

@@ -15,12 +15,10 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-import lpe
 from lpe.pipeline.cli.ticker import Ticker
 from lpe.train.progress import describe_epoch
 
 if TYPE_CHECKING:
-    from lpe.pipeline.engine.metrics import JobMetrics
     from lpe.pipeline.engine.progress import Update
 
 
@@ -154,73 +152,3 @@ def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]
     for row in rows:
         table.add_row(*map(Text, row))  # what looks like markup, say in a path, is none
     return table
-
-
-def megabytes(size: int) -> str:
-    """A size in bytes as people read it."""
-    return f"{size / 1e6:,.1f} MB"
-
-
-def job_table(command: str, result: lpe.JobResult) -> Table:
-    """The summary of a job that wrote a dataset, or found it written."""
-    dataset = result.dataset
-    properties = {"dataset": dataset.directory}
-    for name, split in dataset.splits.items():
-        shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
-        properties[name] = f"{split.examples:,} images, {shards} shards, {size}"
-    if dataset.augmentation is not None:
-        properties["augmented"] = _augmented(dataset, dataset.augmentation)
-    if dataset.encryption is not None:
-        key = dataset.encryption["key"]
-        properties["cipher"] = f"{dataset.encryption['cipher']}, one key per {dataset.encryption['scope']}"
-        properties["key"] = f"{key['name']} {key['id']}"
-    if result.bad_records:
-        properties["skipped"] = f"{result.bad_records:,} bad records, listed in bad_records.jsonl"
-    if result.metrics is not None:
-        properties["work"] = work_done(result.metrics)
-    properties["time"] = "nothing to do" if result.skipped else f"{result.seconds:.1f} s"
-    return properties_table(command, properties)
-
-
-def work_done(metrics: JobMetrics) -> str:
-    """The work of all workers together: `8 shards; all workers together: read 0.12 s, transform 0.31 s, …`."""
-    kept = f", {metrics.kept_shards:,} of them finished before" if metrics.kept_shards else ""
-    phases = ", ".join(f"{phase} {seconds.total:,.2f} s" for phase, seconds in metrics.seconds.items())
-    return f"{metrics.shards:,} shards{kept}" + (f"; all workers together: {phases}" if phases else "")
-
-
-def forecast_table(title: str, forecast: lpe.Forecast) -> Table:
-    """The summary of a dry run."""
-    properties = {
-        name: f"{split.examples:,} images, {_size(split.bytes)}; shards: {split.shards:,}, at most "
-        f"{_size(split.largest_shard)} each"
-        for name, split in forecast.splits.items()
-    }
-    phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in forecast.seconds.items())
-    speed = f"{forecast.images_per_second:,.0f} images/s, {forecast.bytes_per_second / 1e6:,.0f} MB/s"
-    properties |= {
-        "plan": f"{_size(forecast.plan_bytes)} in the pipeline's graph",
-        "measured here": f"{forecast.sample:,} images on one core: {phases}",
-        "a core does": speed,
-        "all of it takes": f"{_duration(forecast.core_seconds)} of one core, and what storage takes",
-        "peak memory": f"{_size(forecast.peak_memory)}, plan and a batch included",
-    }
-    return properties_table(title, properties)
-
-
-def _size(size: int) -> str:
-    return megabytes(size) if size < 10_000_000_000 else f"{size / 1e9:,.1f} GB"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
-
-
-def _augmented(dataset: lpe.Dataset, augmentation: Mapping[str, Any]) -> str:
-    """The size of the augmented copies, and what they are."""
-    copies = dataset.copies(augmentation["split"])
-    total = sum(dataset.splits[name].num_bytes for name in copies)
-    return (
-        f"{len(copies)} × {megabytes(total // len(copies))} = {megabytes(total)} more, for copies of "
-        f"{augmentation['split']} ({', '.join(augmentation['kinds'])}; seed {augmentation['seed']})"
-    )

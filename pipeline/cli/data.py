@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 import lpe
-from lpe.pipeline.cli.console import Report, forecast_table, megabytes, properties_table, work_done
+from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     AUGMENT,
@@ -44,6 +43,10 @@ from lpe.pipeline.cli.options import (
     run_job,
 )
 from lpe.transforms.errors import UsageError
+
+if TYPE_CHECKING:
+    from lpe.pipeline.jobs.page import Page
+    from lpe.pipeline.jobs.show import Grid
 
 
 def ingest(
@@ -135,7 +138,7 @@ def encrypt(
 
 
 def _print_forecast(forecast: lpe.Forecast, as_json: bool) -> None:
-    table = forecast_table("encrypt, dry run", forecast)
+    table = properties_table("encrypt, dry run", forecast.properties())
     Report("encrypt", as_json=as_json).result(forecast.to_json(), table, lines=("Nothing was written.",))
 
 
@@ -198,29 +201,17 @@ def verify(
     if problems:
         report.result({**value, "status": "error", "error": problems[0]}, lines=problems)
         raise typer.Exit(1)
-    report.result(value, _verification_table(verification, with_key=keystore is not None))
-
-
-def _verification_table(verification: lpe.Verification, *, with_key: bool) -> Table:
-    dataset = verification.dataset
-    checked = ["metadata, sizes, checksums, counts, labels, ids"]
-    checked += ["key"] if with_key and dataset.encrypted else []
-    checked += ["every seal"] if with_key and dataset.sealed else []
-    checked += ["every image equals the plain one"] if verification.compared else []
-    properties = {
-        "dataset": dataset.directory,
-        "examples": f"{verification.examples:,} ({megabytes(dataset.num_bytes)})",
-        "checked": "; ".join(checked),
-        "result": "ok",
-    }
-    if verification.metrics is not None:
-        properties["work"] = work_done(verification.metrics)
-    properties["time"] = f"{verification.seconds:.1f} s"
-    return properties_table("verify", properties)
+    report.result(value, properties_table("verify", verification.properties()))
 
 
 def show(
-    dataset: Annotated[str | None, typer.Argument(help="A dataset's home or version directory.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            help="A dataset's home or version directory; with --html also a run of lpe train or a work directory of "
+            "lpe run."
+        ),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(help="Instead of a dataset: images to encrypt for show.")
     ] = None,
@@ -234,21 +225,51 @@ def show(
     split: Annotated[str | None, typer.Option(help="Which split (default: test if there is one).")] = None,
     images: Annotated[int, typer.Option(min=1, max=40, help="How many images.")] = 10,
     output: Annotated[str, typer.Option(help="The PNG file to write.")] = "grid.png",
+    page: Annotated[
+        str | None,
+        typer.Option(
+            "--html",
+            metavar="PAGE",
+            help="Write a page instead: images, statistics, accuracy, curves, verdict; the file holds all of it.",
+        ),
+    ] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --html: the audit whose verdict is shown. [default: the work directory's]",
+        ),
+    ] = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
     as_json: JSON = False,
 ) -> None:
-    """Draw images plain and encrypted, one column an image."""
+    """Draw images plain and encrypted, one column an image, or make a page of what one has."""
     report = Report("show", as_json=as_json)
-    grid = lpe.show(
-        output,
-        dataset=dataset,
-        read=None if source is None else read_spec(source, image_size, grey, None, False),
-        ciphers=[] if source is None else cipher_names(ciphers),
-        keystore=keystore,
-        against=dataset_path(against),
-        split=split,
-        count=images,
-    )
-    properties = {"picture": grid.output, "images": str(len(grid.columns))}
-    report.result(grid.to_json(), properties_table("show", properties))
+    shown: Grid | Page
+    if page is not None:
+        if target is None or source is not None:
+            raise UsageError("--html shows what is there: name a dataset, a run or a work directory")
+        shown = lpe.show_page(
+            page,
+            target,
+            keystore=keystore,
+            against=dataset_path(against),
+            audit=audit,
+            split=split,
+            count=images,
+        )
+    else:
+        if audit is not None:
+            raise UsageError("--audit goes with --html, e.g. --html page.html")
+        shown = lpe.show(
+            output,
+            dataset=target,
+            read=None if source is None else read_spec(source, image_size, grey, None, False),
+            ciphers=[] if source is None else cipher_names(ciphers),
+            keystore=keystore,
+            against=dataset_path(against),
+            split=split,
+            count=images,
+        )
+    report.result(shown.to_json(), properties_table("show", shown.properties()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lpe
-from lpe.pipeline.cli.console import Report, job_table
+from lpe.pipeline.cli.console import Report, properties_table
 from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def run_job(
         except lpe.JobStaged as staged:
             report.staged(staged.template, home)
             return
-    report.result(result.to_json(), job_table(command, result))
+    report.result(result.to_json(), properties_table(command, result.properties()))
 
 
 def check_beam_options(words: Sequence[str]) -> None:

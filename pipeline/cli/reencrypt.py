@@ -9,7 +9,7 @@ import typer
 
 import lpe
 from lpe.pipeline import clock
-from lpe.pipeline.cli.console import Report, job_table, megabytes, rows_table
+from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.options import (
     JSON,
     KEYSTORE,
@@ -20,6 +20,7 @@ from lpe.pipeline.cli.options import (
     cipher_params,
 )
 from lpe.transforms.errors import LpeError, UsageError
+from lpe.transforms.tables import megabytes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -138,7 +139,7 @@ def _reencrypt(
                 errors.append(f"{home}: {error}")
     keysets = dict.fromkeys(outcome.key_name for outcome in outcomes)
     keys = lpe.destroy_unused_keys(list(keysets), keystore) if policy.destroy_keys else lpe.DestroyedKeys()
-    tables = [job_table("reencrypt", outcome.result) for outcome in outcomes]
+    tables = [properties_table("reencrypt", outcome.result.properties()) for outcome in outcomes]
     report.result(_value(outcomes, errors, keys), *tables, lines=tuple(_lines(outcomes, keys)))
     for line in errors:
         report.note(f"lpe: {line}")

@@ -76,13 +76,9 @@ def run(
         skip_bad_records=on_bad_record is OnBadRecord.skip,
     )
     result = lpe.run_demo(spec, report)
-    rows = [
-        [step.name, step.summary, "there already" if step.skipped else f"{step.seconds:.1f} s"]
-        for step in result.steps
-    ]
     report.result(
         result.to_json(),
-        rows_table(f"{source} in {output}", ["step", "what came out", "time"], rows),
+        rows_table(f"{source} in {output}", *result.table()),
         lines=(
             *_conclusion(result, cipher),
             "",

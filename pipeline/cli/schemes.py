@@ -53,21 +53,9 @@ def stats(
     """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
     screen = Report("stats", as_json=as_json)
     table = lpe.stats(read_spec(source, image_size, grey, None, False), cipher_names(ciphers), split, images)
-    rows = [
-        [
-            row.cipher,
-            f"{row.entropy:.2f}",
-            f"{row.chi_square:.0f}",
-            " ".join(f"{value:5.2f}" for value in (row.horizontal, row.vertical, row.diagonal)),
-            str(row.plaintext_change or ""),
-            str(row.key_change or ""),
-        ]
-        for row in table.schemes
-    ]
-    headings = ["cipher", "entropy", "chi²", "corr. → ↓ ↘", "1 plain bit", "1 key bit"]
     screen.result(
         table.to_json(),
-        rows_table(f"{source}, means over {images} images", headings, rows),
+        rows_table(f"{source}, means over {images} images", *table.table()),
         lines=(
             "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
         ),

@@ -92,17 +92,7 @@ def train(
         init_from=init_from,
     )
     result = lpe.fit(spec, report.epoch, report.status)
-    accuracy = result.accuracy
-    properties = {
-        **result.data.properties(),
-        "run": result.run,
-        "model": result.model,
-        "front end": result.front_end,
-        "epochs": str(result.epochs),
-        "accuracy": f"{accuracy['train']:.1%} train, {accuracy['validation']:.1%} validation",
-        "time": "nothing to do" if result.skipped else f"{result.seconds:.0f} s",
-    }
-    report.result(result.to_json(), properties_table("train", properties))
+    report.result(result.to_json(), properties_table("train", result.properties()))
 
 
 def evaluate(
@@ -115,12 +105,7 @@ def evaluate(
     """Measure a trained model on a split of a dataset under the same key."""
     report = Report("evaluate", as_json=as_json)
     evaluation = lpe.evaluate(lpe.load_run(run), data, split=split, batch_size=batch_size)
-    properties = {
-        **evaluation.data.properties(),
-        "images": f"{evaluation.examples:,} ({split})",
-        "accuracy": f"{evaluation.accuracy:.1%}",
-        "loss": f"{evaluation.loss:.3f}",
-    }
+    properties = {"split": split, **evaluation.properties()}
     report.result(evaluation.to_json(), properties_table("evaluate", properties))
 
 
@@ -133,6 +118,6 @@ def predict(
     """Encrypt the owner's images as the model's data was encrypted, and classify them."""
     report = Report("predict", as_json=as_json)
     predictions = lpe.predict(run, images, keystore)
-    rows = [[image.path, image.label, f"{image.probability:.1%}"] for image in predictions]
+    rows = [list(prediction.properties().values()) for prediction in predictions]
     value = {"predictions": [prediction.to_json() for prediction in predictions]}
     report.result(value, rows_table("predict", ["image", "class", "probability"], rows))

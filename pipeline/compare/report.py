@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import io
 import json
 from typing import Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.audit.report import STYLE, image_tag
 from lpe.pipeline.compare import figures
 from lpe.pipeline.compare.table import Row
 from lpe.pipeline.compare.trials import CompareSpec
+from lpe.pipeline.html.page import render
 from lpe.pipeline.jobs import show
 from lpe.pipeline.sources.plan import ReadSpec
+from lpe.transforms.tables import rows_html
 
 LEAKAGE = (
     "In these schemes accuracy is largely leakage: a network learns from a ciphertext what the ciphertext gives away, "
@@ -77,6 +77,18 @@ class Comparison:
         """What the accuracies are worth."""
         return LEAKAGE
 
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of a summary table."""
+        headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
+        rows = [
+            [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
+            for row in self.rows
+        ]
+        return headings, rows
+
+    def _repr_html_(self) -> str:
+        return rows_html(f"test accuracy: {self.setting}", *self.table())
+
     def content(self) -> dict[str, Any]:
         """The content of report.json."""
         return {
@@ -107,56 +119,38 @@ def write(comparison: Comparison) -> None:
         storage.write_atomic(storage.join(comparison.spec.work, name), png)
     text = json.dumps(comparison.content(), indent=2) + "\n"
     storage.write_atomic(storage.join(comparison.spec.work, "report.json"), text.encode())
-    storage.write_atomic(comparison.page, _page(comparison, pictures).encode())
+    storage.write_atomic(comparison.page, _page(comparison, pictures))
 
 
 def _grid(comparison: Comparison) -> bytes:
     read = ReadSpec(f"dataset:{comparison.plain}")
-    picture, _ = show.draw_schemes(read, comparison.spec.ciphers, None, _SHOWN)
+    sample = show.sample_schemes(read, comparison.spec.ciphers, None, _SHOWN)
     out = io.BytesIO()
-    picture.save(out, "png", optimize=True)
+    sample.draw().save(out, "png", optimize=True)
     return out.getvalue()
 
 
-def _page(comparison: Comparison, pictures: dict[str, bytes]) -> str:
+def _page(comparison: Comparison, pictures: dict[str, bytes]) -> bytes:
     rows = comparison.rows
-    heads = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
     sources = [f"{row.cipher}: {row.published.source}" for row in rows if row.published is not None]
-    published = f"Published: {'; '.join(sources)}." if sources else ""
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>lpe compare</title><style>{STYLE}
-img {{ image-rendering: auto; }}</style></head><body>
-<h1>Accuracy on encrypted images, and what it is worth</h1>
-<p>{html.escape(comparison.setting)}</p>
-<p class="verdict">{html.escape(LEAKAGE)}</p>
-<figure>{image_tag(pictures["accuracy.png"], "accuracy of each scheme")}<figcaption>Test accuracy on the ciphertext as
-it is, with a front end that is given no key, and on images that the best attack restored from ciphertexts alone.
-Published figures are of ShakeDrop and PyramidNet with 28.5 M parameters after 300 epochs: compare differences, not
-heights.</figcaption></figure>
-<table><tr>{heads}</tr>{"".join(map(_row, rows))}</table>
-<p>Lost: points of accuracy against plain images, for the ciphertext as it is and for the better of it and the front
-end. Restored exactly: no byte differs, so that the network for plain images is the network.
-{html.escape(published)}</p>
-<h2>Accuracy against privacy</h2>
-<figure>{image_tag(pictures["frontier.png"], "accuracy lost against best reconstruction")}<figcaption>A scheme that
-protected and could be learned would be at the lower left.</figcaption></figure>
-<h2>What people see</h2>
-<figure>{image_tag(pictures["grid.png"], "images, plain and encrypted")}<figcaption>Test images, plain and under each
-scheme.</figcaption></figure>
-</body></html>
-"""
+    return render(
+        "compare",
+        comparison=comparison,
+        pictures=pictures,
+        headings=_HEADINGS,
+        rows=[_row(row) for row in rows],
+        published=f"Published: {'; '.join(sources)}." if sources else "",
+    )
 
 
-def _row(row: Row) -> str:
-    attack = "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts"
-    cells = [
+def _row(row: Row) -> list[str]:
+    return [
         row.cipher,
         row.front_end,
         *row.accuracy_texts,
         f"{row.gap:.1f}",
         f"{row.best_gap:.1f}",
-        attack,
+        "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts",
         row.reconstruction,
         "" if row.published is None else f"{row.published.accuracy:.2f} %",
     ]
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

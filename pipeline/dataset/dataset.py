@@ -39,6 +39,7 @@ from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.storage.documents import Fields, parse_document, read_content
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.tables import megabytes, properties_html
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +116,34 @@ class Dataset:
         if augmented is None or augmented.split != split:
             return ()
         return tuple(copy_split(split, copy) for copy in range(1, augmented.copies + 1))
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        rows = {"dataset": self.directory}
+        for name, split in self.splits.items():
+            shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
+            rows[name] = f"{split.examples:,} images, {shards} shards, {size}"
+        if self.augmentation is not None:
+            rows["augmented"] = self._augmented(self.augmentation)
+        if self.encryption is not None:
+            key, sealed = self.encryption["key"], ", sealed" if self.sealed else ""
+            rows["cipher"] = f"{self.encryption['cipher']}, one key per {self.encryption['scope']}{sealed}"
+            rows["key"] = f"{key['name']} {key['id']}"
+        if self.retired is not None:
+            rows["retired"] = f"since {self.retired:%Y-%m-%d}: a newer version has replaced it"
+        return rows
+
+    def _augmented(self, augmentation: Mapping[str, Any]) -> str:
+        """The size of the augmented copies, and what they are."""
+        copies = self.copies(augmentation["split"])
+        total = sum(self.splits[name].num_bytes for name in copies)
+        return (
+            f"{len(copies)} × {megabytes(total // len(copies))} = {megabytes(total)} more, for copies of "
+            f"{augmentation['split']} ({', '.join(augmentation['kinds'])}; seed {augmentation['seed']})"
+        )
+
+    def _repr_html_(self) -> str:
+        return properties_html(f"{self.name} {self.version}", self.properties())
 
     def shard_paths(self, split: str) -> list[str]:
         """The split's files, in shard order. Raises DataError for an unknown split."""

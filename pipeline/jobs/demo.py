@@ -35,6 +35,7 @@ from lpe.train.progress import describe_epoch
 from lpe.train.recipes import epochs_for, recipe, recipe_for
 from lpe.train.runs import load_run
 from lpe.transforms.errors import DataError
+from lpe.transforms.tables import rows_html
 
 _AUDITED_BYTES = 100 * 32 * 32 * 3
 """Of images that are audited: a hundred small ones."""
@@ -155,6 +156,19 @@ class DemoResult:
     def accuracy(self) -> dict[str, float | None]:
         """By kind of images, `encrypted` and `plain`."""
         return {"encrypted": self.encrypted_accuracy, "plain": self.plain_accuracy}
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of a summary table."""
+        rows = [
+            [step.name, step.summary, "there already" if step.skipped else f"{step.seconds:.1f} s"]
+            for step in self.steps
+        ]
+        return ["step", "what came out", "time"], rows
+
+    def _repr_html_(self) -> str:
+        known = {kind: value for kind, value in self.accuracy.items() if value is not None}
+        accuracy = ", ".join(f"{kind} {value:.1%}" for kind, value in known.items())
+        return rows_html(f"{self.work}: accuracy {accuracy}", *self.table())
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json` that is the command's."""

@@ -26,6 +26,7 @@ from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.keyed import CipherSpec, KeyedCipher
+from lpe.transforms.tables import megabytes, properties_html
 
 _SAMPLE_IMAGES = 4096
 _SAMPLE_SECONDS = 1.0
@@ -90,6 +91,26 @@ class Forecast:
     def core_seconds(self) -> float:
         """Seconds that one core would take for everything but waiting for storage."""
         return self.examples / self.images_per_second
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        rows = {
+            name: f"{split.examples:,} images, {_size(split.bytes)}; shards: {split.shards:,}, at most "
+            f"{_size(split.largest_shard)} each"
+            for name, split in self.splits.items()
+        }
+        phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in self.seconds.items())
+        speed = f"{self.images_per_second:,.0f} images/s, {self.bytes_per_second / 1e6:,.0f} MB/s"
+        return rows | {
+            "plan": f"{_size(self.plan_bytes)} in the pipeline's graph",
+            "measured here": f"{self.sample:,} images on one core: {phases}",
+            "a core does": speed,
+            "all of it takes": f"{_duration(self.core_seconds)} of one core, and what storage takes",
+            "peak memory": f"{_size(self.peak_memory)}, plan and a batch included",
+        }
+
+    def _repr_html_(self) -> str:
+        return properties_html("encrypt, dry run", self.properties())
 
     def to_json(self) -> dict[str, Any]:
         """The forecast's part of `--json`."""
@@ -175,6 +196,14 @@ class _RandomFunction:
 
     def compute(self, context: bytes, length: int) -> bytes:
         return hashlib.shake_256(self._key + context).digest(length)
+
+
+def _size(size: int) -> str:
+    return megabytes(size) if size < 10_000_000_000 else f"{size / 1e9:,.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
 
 
 def _peak_memory() -> int:

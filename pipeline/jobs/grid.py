@@ -46,19 +46,20 @@ def draw(rows: Sequence[Row], headings: Sequence[str]) -> Image.Image:
         top = head + i * (_CELL + _GAP)
         canvas.text((margin - _GAP, top + _CELL // 2), row.title, _INK, font=font, anchor="rm")
         for j, pixels in enumerate(row.images):
-            picture.paste(_cell(pixels), (margin + j * (_CELL + _GAP), top))
+            picture.paste(cell(pixels), (margin + j * (_CELL + _GAP), top))
     return picture
 
 
-def _cell(pixels: np.ndarray) -> Image.Image:
+def cell(pixels: np.ndarray) -> Image.Image:
+    """An image, uint8 [H, W, C], of any shape, in a square of one size."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     scale = _CELL / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     # Small images are magnified pixel by pixel, so that cipher noise looks like what it is.
     resized = image.resize(size, Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS)
-    cell = Image.new("RGB", (_CELL, _CELL), _PAPER)
-    cell.paste(resized, ((_CELL - resized.width) // 2, (_CELL - resized.height) // 2))
-    return cell
+    square = Image.new("RGB", (_CELL, _CELL), _PAPER)
+    square.paste(resized, ((_CELL - resized.width) // 2, (_CELL - resized.height) // 2))
+    return square
 
 
 def _shortened(text: str, font: _Font) -> str:

@@ -22,6 +22,7 @@ from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import KeyedCipher
+from lpe.transforms.tables import properties_html
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,13 @@ class Prediction:
     path: str
     label: str
     probability: float
+
+    def properties(self) -> dict[str, str]:
+        """A row of a summary table."""
+        return {"image": self.path, "class": self.label, "probability": f"{self.probability:.1%}"}
+
+    def _repr_html_(self) -> str:
+        return properties_html("predict", self.properties())
 
     def to_json(self) -> dict[str, Any]:
         """One entry of `predictions`."""

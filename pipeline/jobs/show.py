@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from lpe.transforms.batch import ImageBatch
 from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import image_shape_of
+from lpe.transforms.tables import properties_html
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,23 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True)
+class Sample:
+    """Images that are to be shown.
+
+    Attributes:
+      rows: the same images, plain or under a scheme.
+      columns: from left to right.
+    """
+
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+
+    def draw(self) -> Image.Image:
+        """All of them as one picture."""
+        return grid.draw(self.rows, [column.class_name for column in self.columns])
+
+
+@dataclasses.dataclass(frozen=True)
 class Grid:
     """A picture that was written.
 
@@ -50,6 +70,19 @@ class Grid:
 
     output: str
     columns: tuple[Column, ...]
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        return {"picture": self.output, "images": str(len(self.columns))}
+
+    def _repr_html_(self) -> str:
+        """The picture, as long as it is where it was written."""
+        try:
+            png = storage.read_bytes(self.output)
+        except OSError:
+            return properties_html("show", self.properties())
+        alt = html.escape(", ".join(column.class_name for column in self.columns))
+        return f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{alt}">'
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -89,40 +122,37 @@ def show(
     if (dataset is None) == (read is None):
         raise UsageError("name either a dataset or a --source")
     if dataset is not None:
-        picture, columns = draw_dataset(dataset, keystore, against, split, count)
+        sample = sample_dataset(open_dataset(dataset), keystore, against, split, count)
     else:
         assert read is not None
-        picture, columns = draw_schemes(read, ciphers, split, count)
-    save(picture, output)
-    return Grid(output, columns)
+        sample = sample_schemes(read, ciphers, split, count)
+    save(sample.draw(), output)
+    return Grid(output, sample.columns)
 
 
-def draw_dataset(
-    path: str, keystore: str | None, against: str | None, split: str | None, count: int
-) -> tuple[Image.Image, tuple[Column, ...]]:
-    """Draws images of a dataset; plain above encrypted where both can be had. See `show`."""
-    data = open_dataset(path)
+def sample_dataset(
+    data: Dataset, keystore: str | None, against: str | None, split: str | None, count: int
+) -> Sample:
+    """Images of a dataset; plain above encrypted where both can be had. See `show`."""
     if keystore is None:
         data.check_open()
     batches = one_of_each_class(plan_dataset(data), split, count)
     if data.encryption is None:
-        return _draw([Row("plain", _images(batches))], batches, data.class_names)
+        return _sample([Row("plain", _images(batches))], batches, data.class_names)
     encryption = Encryption.from_json(data.encryption, data.directory)
     if keystore is not None:
-        return _draw_decrypted(data, encryption, keystore, batches)
+        return _decrypted(data, encryption, keystore, batches)
     rows = [Row(encryption.spec.name, _images(batches))]
     if against is not None:
         plain_data = open_dataset(against)
         plain_data.check_open()
         ids = [batch.ids[0] for batch in batches]
         rows.insert(0, Row("plain", _images_of_ids(plan_dataset(plain_data), ids, split)))
-    return _draw(rows, batches, data.class_names)
+    return _sample(rows, batches, data.class_names)
 
 
-def _draw_decrypted(
-    data: Dataset, encryption: Encryption, keystore: str, batches: list[ImageBatch]
-) -> tuple[Image.Image, tuple[Column, ...]]:
-    """Draws images and their ciphertexts, which are unsealed first, under their true class names."""
+def _decrypted(data: Dataset, encryption: Encryption, keystore: str, batches: list[ImageBatch]) -> Sample:
+    """Images and their ciphertexts, which are unsealed first, under their true class names."""
     key = open_dataset_key(data, encryption, keystore)
     if encryption.seal is not None:
         data_key = key.data_key(encryption.spec.salt)
@@ -131,13 +161,11 @@ def _draw_decrypted(
     decrypt = Decrypt(keystore, encryption, len(data.class_names)).open()
     plain = [decrypt(batch) for batch in batches]
     rows = [Row("plain", _images(plain)), Row(encryption.spec.name, _images(batches))]
-    return _draw(rows, plain, encryption.class_names(key, data.class_names))
+    return _sample(rows, plain, encryption.class_names(key, data.class_names))
 
 
-def draw_schemes(
-    read: ReadSpec, names: Sequence[str], split: str | None, count: int
-) -> tuple[Image.Image, tuple[Column, ...]]:
-    """Draws images of a source, plain and under each scheme. See `show`."""
+def sample_schemes(read: ReadSpec, names: Sequence[str], split: str | None, count: int) -> Sample:
+    """Images of a source, plain and under each scheme. See `show`."""
     with open_plan(read) as plan:
         plan.require_plain("show it without --ciphers")
         batches = one_of_each_class(plan, split, count)
@@ -147,7 +175,7 @@ def draw_schemes(
         if name != "plain":
             secret = secrets.token_bytes(SECRET_BYTES)
             rows.append(Row(name, [_encrypted(name, secret, batch) for batch in batches]))
-    return _draw(rows, batches, class_names)
+    return _sample(rows, batches, class_names)
 
 
 def save(picture: Image.Image, path: str) -> None:
@@ -158,11 +186,9 @@ def save(picture: Image.Image, path: str) -> None:
         picture.save(file, "png", optimize=True)
 
 
-def _draw(
-    rows: list[Row], batches: list[ImageBatch], class_names: Sequence[str]
-) -> tuple[Image.Image, tuple[Column, ...]]:
+def _sample(rows: list[Row], batches: list[ImageBatch], class_names: Sequence[str]) -> Sample:
     columns = tuple(Column(batch.ids[0], class_names[int(batch.labels[0])]) for batch in batches)
-    return grid.draw(rows, [column.class_name for column in columns]), columns
+    return Sample(tuple(rows), columns)
 
 
 def _images(batches: list[ImageBatch]) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.keyed import Scope
+from lpe.transforms.tables import properties_html
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +116,19 @@ class JobResult:
     def bad_records(self) -> int:
         """Images that were left out because they cannot be read."""
         return self.dataset.manifest.bad_records if self.dataset.manifest is not None else 0
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        rows = self.dataset.properties()
+        if self.bad_records:
+            rows["skipped"] = f"{self.bad_records:,} bad records, listed in bad_records.jsonl"
+        if self.metrics is not None:
+            rows["work"] = str(self.metrics)
+        rows["time"] = "nothing to do" if self.skipped else f"{self.seconds:.1f} s"
+        return rows
+
+    def _repr_html_(self) -> str:
+        return properties_html(f"{self.dataset.name} {self.dataset.version}", self.properties())
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json` that jobs have in common; see DESIGN."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from lpe.pipeline.sources.samples import first_images
 from lpe.transforms import ciphers, metrics
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import image_shape_of
+from lpe.transforms.tables import rows_html
 
+HEADINGS = ("cipher", "entropy", "chi²", "corr. → ↓ ↘")
+"""Of `Statistics.row`."""
 _RANDOM = "random"
 
 
@@ -62,6 +65,16 @@ class Statistics:
         """One entry of `schemes`."""
         return dataclasses.asdict(self)
 
+    def row(self) -> list[str]:
+        """A row of a summary table: what the images look like, without the changes."""
+        correlations = (self.horizontal, self.vertical, self.diagonal)
+        return [
+            self.cipher,
+            f"{self.entropy:.2f}",
+            f"{self.chi_square:.0f}",
+            " ".join(f"{value:5.2f}" for value in correlations),
+        ]
+
 
 @dataclasses.dataclass(frozen=True)
 class StatisticsTable:
@@ -74,6 +87,16 @@ class StatisticsTable:
 
     images: int
     schemes: tuple[Statistics, ...]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of a summary table."""
+        rows = [
+            [*row.row(), str(row.plaintext_change or ""), str(row.key_change or "")] for row in self.schemes
+        ]
+        return [*HEADINGS, "1 plain bit", "1 key bit"], rows
+
+    def _repr_html_(self) -> str:
+        return rows_html(f"means over {self.images} images", *self.table())
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -119,6 +142,32 @@ def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics
         encrypted,
         _change(encrypted, cipher.encrypt(changed)),
         _change(encrypted, other.encrypt(images)),
+    )
+
+
+def of_images(rows: Mapping[str, Sequence[np.ndarray]]) -> list[Statistics]:
+    """Statistics of images that are at hand, and of random bytes of the same shapes.
+
+    Args:
+      rows: by name, some images, uint8 [H, W, C] each, of any shapes.
+    """
+    random = np.random.RandomState(0)
+    shapes = [image.shape for image in next(iter(rows.values()))]
+    noise = [random.randint(0, 256, shape).astype(np.uint8) for shape in shapes]
+    return [_mean(name, images) for name, images in {**rows, _RANDOM: noise}.items()]
+
+
+def _mean(name: str, images: Sequence[np.ndarray]) -> Statistics:
+    each = [_row(name, image[np.newaxis], None, None) for image in images]
+    return Statistics(
+        cipher=name,
+        entropy=float(np.mean([row.entropy for row in each])),
+        chi_square=float(np.mean([row.chi_square for row in each])),
+        horizontal=float(np.mean([row.horizontal for row in each])),
+        vertical=float(np.mean([row.vertical for row in each])),
+        diagonal=float(np.mean([row.diagonal for row in each])),
+        plaintext_change=None,
+        key_change=None,
     )
 
 

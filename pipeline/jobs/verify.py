@@ -20,6 +20,7 @@ from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import plan_dataset
 from lpe.transforms.errors import DataError
+from lpe.transforms.tables import megabytes, properties_html
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Verification:
       dataset: what was checked.
       examples: how many were read and held what they must.
       problems: one line each; none if all is well.
+      with_key: whether the dataset's key was at hand.
       compared: whether every image was compared with a plain dataset's.
       seconds: what it took.
       metrics: what was counted; None where the runner does not tell.
@@ -38,9 +40,29 @@ class Verification:
     dataset: Dataset
     examples: int
     problems: tuple[str, ...]
+    with_key: bool
     compared: bool
     seconds: float
     metrics: JobMetrics | None = None
+
+    def properties(self) -> dict[str, str]:
+        """Rows of a summary table."""
+        checked = ["metadata, sizes, checksums, counts, labels, ids"]
+        checked += ["key"] if self.with_key else []
+        checked += ["every seal"] if self.with_key and self.dataset.sealed else []
+        checked += ["every image equals the plain one"] if self.compared else []
+        rows = {
+            "dataset": self.dataset.directory,
+            "examples": f"{self.examples:,} ({megabytes(self.dataset.num_bytes)})",
+            "checked": "; ".join(checked),
+            "result": "; ".join(self.problems) or "ok",
+        }
+        if self.metrics is not None:
+            rows["work"] = str(self.metrics)
+        return {**rows, "time": f"{self.seconds:.1f} s"}
+
+    def _repr_html_(self) -> str:
+        return properties_html("verify", self.properties())
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json` that is verify's."""
@@ -122,7 +144,8 @@ def verify(
         if error.count > len(problems):
             problems += (f"and {error.count - len(problems)} more like these",)
     seconds = time.monotonic() - started
-    return Verification(data, examples, problems, against is not None, seconds, metrics)
+    with_key = keystore is not None
+    return Verification(data, examples, problems, with_key, against is not None, seconds, metrics)
 
 
 def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader]:

@@ -25,6 +25,14 @@ def modules() -> set[str]:
     return own | {f"lpe/{path.relative_to(CHECKOUT)}" for path in files}
 
 
+def templates() -> set[str]:
+    """What pages are made from, by its paths in the distribution."""
+    folder = CHECKOUT / "pipeline" / "html" / "templates"
+    files = {f"lpe/{path.relative_to(CHECKOUT)}" for path in folder.iterdir()}
+    assert files
+    return files
+
+
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
     """A folder with a module of a user's for each of our folders."""
@@ -40,6 +48,7 @@ def test_the_sdist_has_every_module_as_a_file_and_no_tests(sdist):
         assert archive.extractfile(members[top_level]).read().split() == [b"lpe"]
     assert not [name for name, member in members.items() if member.issym() or member.islnk()]
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "lpe/py.typed"} <= set(members)
+    assert templates() <= set(members)
     assert {name for name in members if name.endswith(".py")} == modules() | {"setup.py"}
 
 
@@ -50,7 +59,7 @@ def test_the_wheel_has_every_module_and_nothing_beside_lpe(wheel):
         assert archive.read(f"{information}/top_level.txt").split() == [b"lpe"]
         metadata = archive.read(f"{information}/METADATA").decode()
     assert {name for name in names if name.endswith(".py")} == modules()
-    assert {"lpe/py.typed", f"{information}/licenses/LICENSE"} <= names
+    assert {"lpe/py.typed", f"{information}/licenses/LICENSE", *templates()} <= names
     assert "License-Expression: Apache-2.0\n" in metadata
 
 

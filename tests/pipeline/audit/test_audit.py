@@ -5,18 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lpe.pipeline.cli.app import main
+from tests.browser import assert_stands_alone, chromium, layout_widths, needs_chromium
 from tests.pipeline.running import encrypt, refused
 from tests.pipeline.sources.images import encoded, pixels, write
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -93,37 +90,25 @@ def test_what_cannot_be_audited(lpe, keystore, plain, tmp_path):
 def test_the_page_needs_no_network(lpe, plain, tmp_path):
     lpe("audit", "--source", plain, "--cipher", "pbe", "--images", 40, "--output", tmp_path)
     page = (tmp_path / "report.html").read_text()
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']*""", page)
+    assert_stands_alone(page)
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert len(pictures) == 3  # two galleries; one curve, since with a key per image nothing is learnt
     assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: the page is not looked at")
+@needs_chromium
 def test_the_page_as_a_browser_shows_it(lpe, plain, tmp_path):
     lpe("audit", "--source", plain, "--cipher", "lpe-100", "--images", 40, "--output", tmp_path)
-    shot = tmp_path / "page.png"
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,2400"]
-    where = [
-        f"--user-data-dir={tmp_path / 'profile'}",
-        f"--screenshot={shot}",
-        f"file://{tmp_path / 'report.html'}",
-    ]
-    subprocess.run([str(CHROMIUM), *words, *where], check=True, capture_output=True, timeout=90)
+    shot, page = tmp_path / "page.png", tmp_path / "report.html"
+    chromium(tmp_path / "profile", "--window-size=1000,2400", f"--screenshot={shot}", f"file://{page}")
     pixels = np.asarray(Image.open(shot).convert("RGB"))
     assert pixels.shape == (2400, 1000, 3)
     # Text, and the colours of the gallery: a page that did not render is white.
     assert (pixels.min(axis=2) < 100).mean() > 0.02
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 1000
-    dumped = subprocess.run(
-        [str(CHROMIUM), *words, where[0], "--dump-dom", where[2]],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert "What the encryption gives away" in dumped.stdout
-    assert dumped.stdout.count("<img") == 3
+    assert layout_widths([page], tmp_path) == [[360, 1280]]
+    assert "What the encryption gives away" in page.read_text()
+    assert page.read_text().count("<img") == 3
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from lpe.pipeline.cli import ticker
-from lpe.pipeline.cli.console import Report, megabytes, properties_table, rows_table
+from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.engine.progress import Progress
+from lpe.transforms.tables import megabytes
 
 
 @pytest.fixture(autouse=True)

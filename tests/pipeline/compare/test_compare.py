@@ -18,6 +18,7 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.recipes import RECIPES
 from lpe.transforms.errors import DataError, UsageError
+from tests.browser import assert_stands_alone, layout_widths, needs_chromium
 from tests.pipeline.running import refused
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -116,11 +117,17 @@ def test_the_page_stands_by_itself(plain, tmp_path):
     assert report.LEAKAGE in page
     assert "100 training images, no augmentation, 20 test images" in page
     assert "60.5 ± 0.7 %" in page
-    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert_stands_alone(page)
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert len(pictures) == 3
     for picture in pictures:
         assert min(Image.open(io.BytesIO(base64.b64decode(picture))).size) > 200
+
+
+@needs_chromium
+def test_the_page_fits_narrow_and_wide_windows(plain, tmp_path):
+    report.write(comparison(tmp_path, plain))
+    assert layout_widths([tmp_path / "report.html"], tmp_path) == [[360, 1280]]
 
 
 def test_results_are_kept_a_line_each(tmp_path):

@@ -1,0 +1,1 @@
+"""HTML pages that stand by themselves: templates, one stylesheet, and charts as SVG."""
