@@ -63,8 +63,7 @@ def test_an_error_is_the_functions_own_and_a_death_says_what_to_do():
 def test_what_still_runs_is_ended_with_the_block():
     heard = Heard()
     started = time.monotonic()
-    with pytest.raises(ZeroDivisionError), side_by_side({"a": (endless, ())}, 1, heard):
+    with side_by_side({"a": (endless, ())}, 1, heard):
         while not heard.notes:
             time.sleep(0.01)
-        raise ZeroDivisionError
     assert time.monotonic() - started < 60
