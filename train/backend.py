@@ -20,6 +20,8 @@ BACKENDS = ("tensorflow", "jax", "torch")
 _EXTRAS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 """A Keras dtype policy: what is computed in, while weights are float32."""
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+"""The precisions by name."""
 
 
 def load() -> ModuleType:
@@ -48,9 +50,9 @@ def load() -> ModuleType:
 
 def check_precision(name: str) -> None:
     """Raises UsageError unless there is a precision of this name."""
-    known = get_args(Precision)
-    if name not in known:
-        raise UsageError(f"unknown precision {name!r}; there is {', '.join(known)}{did_you_mean(name, known)}")
+    if name not in PRECISIONS:
+        hint = did_you_mean(name, PRECISIONS)
+        raise UsageError(f"unknown precision {name!r}; there is {', '.join(PRECISIONS)}{hint}")
 
 
 def extra() -> str:

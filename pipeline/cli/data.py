@@ -8,6 +8,8 @@ import typer
 from rich.table import Table
 
 import lpe
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, forecast_table, megabytes, properties_table, work_done
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
@@ -16,6 +18,8 @@ from lpe.pipeline.cli.options import (
     BAD_RECORD,
     CIPHER,
     COPIES,
+    DATASET_SOURCE,
+    EXECUTION,
     GREY,
     HIDE_LABELS,
     HOME,
@@ -63,10 +67,11 @@ def ingest(
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
+    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
     run_job(
         "ingest",
         lpe.ingest,
-        read_spec(source, image_size, grey, validation_fraction, keep_ids, limits),
+        read,
         output,
         ctx.args,
         on_bad_record=on_bad_record,
@@ -80,10 +85,18 @@ def encrypt(
     source: SOURCE,
     output: Annotated[
         str | None,
-        typer.Option(help="The dataset's home, ROOT/NAME; the next version goes there. [required]"),
+        typer.Option(
+            metavar="HOME",
+            help="The dataset's home, ROOT/NAME; the next version goes there. Required, but for --dry-run.",
+        ),
     ] = None,
-    keystore: Annotated[str | None, typer.Option(help="Directory of the key store. [required]")] = None,
-    key: Annotated[str | None, typer.Option(help="The keyset's name. [required]")] = None,
+    keystore: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Directory of the key store. Required, but for --dry-run."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The keyset's name. Required, but for --dry-run.")
+    ] = None,
     cipher: CIPHER = "lpe-100",
     param: PARAM = None,
     scope: SCOPE = KeyScope.dataset,
@@ -106,25 +119,31 @@ def encrypt(
         typer.Option(
             "--dry-run",
             help="Plan, measure the first images and say what it would take; needs no output and no key.",
+            rich_help_panel=EXECUTION,
         ),
     ] = False,
     as_json: JSON = False,
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
-    choice = lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
+    params = cipher_params(param)
+    checks.check_cipher(cipher, params, seal=seal, image_size=image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
     read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
     if dry_run:
         check_beam_options(ctx.args)
+        choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
         _print_forecast(lpe.forecast(read, choice, augmentation), as_json)
         return
     if output is None or keystore is None or key is None:
         missing = "--output" if output is None else "--keystore" if keystore is None else "--key"
         raise UsageError(f"missing option {missing} (see lpe encrypt --help)")
+    keyset = lpe.KeyRef(keystore, key)
+    checks.check_keyset(keyset)
+    choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
     run_job(
         "encrypt",
-        lambda spec: lpe.encrypt(spec, choice, lpe.KeyRef(keystore, key), augmentation),
+        lambda spec: lpe.encrypt(spec, choice, keyset, augmentation),
         read,
         output,
         ctx.args,
@@ -139,9 +158,13 @@ def _print_forecast(forecast: lpe.Forecast, as_json: bool) -> None:
     Report("encrypt", as_json=as_json).result(forecast.to_json(), table, lines=("Nothing was written.",))
 
 
+def _dataset_spec(source: str) -> lpe.ReadSpec:
+    return lpe.ReadSpec(f"dataset:{dataset_path(source, '--source')}")
+
+
 def decrypt(
     ctx: typer.Context,
-    source: SOURCE,
+    source: DATASET_SOURCE,
     output: HOME,
     keystore: KEYSTORE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
@@ -149,10 +172,12 @@ def decrypt(
     as_json: JSON = False,
 ) -> None:
     """Restore the plain dataset from an encrypted one."""
+    read = _dataset_spec(source)
+    checks.check_keystore(keystore)
     run_job(
         "decrypt",
         lambda spec: lpe.decrypt(spec, keystore),
-        lpe.ReadSpec(source),
+        read,
         output,
         ctx.args,
         on_bad_record=on_bad_record,
@@ -163,17 +188,21 @@ def decrypt(
 
 def unseal(
     ctx: typer.Context,
-    source: SOURCE,
+    source: DATASET_SOURCE,
     output: HOME,
-    data_key: Annotated[str, typer.Option(help="The file that the owner's lpe keys export wrote.")],
+    data_key: Annotated[
+        str, typer.Option(metavar="FILE", help="The file that the owner's lpe keys export wrote.")
+    ],
     workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Open a sealed dataset with its data key: the images stay encrypted, and can be trained on."""
+    read = _dataset_spec(source)
+    checks.check_file(data_key, "--data-key")
     run_job(
         "unseal",
         lambda spec: lpe.unseal(spec, data_key),
-        lpe.ReadSpec(source),
+        read,
         output,
         ctx.args,
         workers=workers,
@@ -183,16 +212,19 @@ def unseal(
 
 def verify(
     ctx: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory, or dataset:DIR.")],
     keystore: ANY_KEYSTORE = None,
     against: Annotated[
-        str | None, typer.Option(metavar="dataset:DIR", help="The plain dataset that it must decrypt to.")
+        str | None, typer.Option(metavar="DATASET", help="The plain dataset that it must decrypt to.")
     ] = None,
     as_json: JSON = False,
 ) -> None:
     """Check every record of a dataset: whole, under its key, equal to the plain one."""
     report = Report("verify", as_json=as_json)
-    verification = lpe.verify(dataset, keystore, dataset_path(against), tuple(ctx.args))
+    path = dataset_path(dataset, "DATASET")
+    plain = None if against is None else dataset_path(against, "--against")
+    checks.check_keystore(keystore)
+    verification = lpe.verify(path, keystore, plain, tuple(ctx.args))
     value = verification.to_json()
     problems = verification.problems
     if problems:
@@ -220,33 +252,50 @@ def _verification_table(verification: lpe.Verification, *, with_key: bool) -> Ta
 
 
 def show(
-    dataset: Annotated[str | None, typer.Argument(help="A dataset's home or version directory.")] = None,
+    dataset: Annotated[
+        str | None, typer.Argument(help="A dataset's home or version directory, or dataset:DIR.")
+    ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Instead of a dataset: images to encrypt for show.")
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Instead of a dataset: images to encrypt for show; see lpe encrypt.",
+            autocompletion=complete_source,
+        ),
     ] = None,
     ciphers: Annotated[
-        str, typer.Option(help="With --source: schemes, comma-separated, or `all`.")
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="With --source: schemes, comma-separated, or `all`.",
+            autocompletion=complete_ciphers,
+        ),
     ] = "lpe-100",
     keystore: ANY_KEYSTORE = None,
     against: Annotated[
-        str | None, typer.Option(metavar="dataset:DIR", help="Take the plain images from this dataset.")
+        str | None, typer.Option(metavar="DATASET", help="Take the plain images from this dataset.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Which split (default: test if there is one).")] = None,
-    images: Annotated[int, typer.Option(min=1, max=40, help="How many images.")] = 10,
-    output: Annotated[str, typer.Option(help="The PNG file to write.")] = "grid.png",
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which split. \\[default: test if there is one]"),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, max=40, metavar="N", help="How many images.")] = 10,
+    output: Annotated[str, typer.Option(metavar="FILE", help="The PNG file to write.")] = "grid.png",
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
     as_json: JSON = False,
 ) -> None:
     """Draw images plain and encrypted, one column an image."""
     report = Report("show", as_json=as_json)
+    checks.check_picture(output)
+    checks.check_keystore(keystore)
     grid = lpe.show(
         output,
-        dataset=dataset,
+        dataset=None if dataset is None else dataset_path(dataset, "DATASET"),
         read=None if source is None else read_spec(source, image_size, grey, None, False),
         ciphers=[] if source is None else cipher_names(ciphers),
         keystore=keystore,
-        against=dataset_path(against),
+        against=None if against is None else dataset_path(against, "--against"),
         split=split,
         count=images,
     )

@@ -97,7 +97,9 @@ def _labels(rows: Sequence[Row]) -> dict[tuple[float, float], list[str]]:
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
     # A Figure of its own, not pyplot: no display, no global state.
-    figure = require("matplotlib.figure", backend.extra()).Figure(figsize=(width, height), layout="constrained")
+    figure = require("matplotlib.figure", backend.extra()).Figure(
+        figsize=(width, height), layout="constrained"
+    )
     return figure, figure.subplots()
 
 

@@ -18,7 +18,9 @@ def test_a_checkout_is_installed_from_where_it_is(monkeypatch, tmp_path):
 
 
 def test_what_is_missing_is_named_with_its_extra():
-    with pytest.raises(UsageError, match=r"needs no_such_module .* extra audit: pip install -e '\.\[audit\]'"):
+    with pytest.raises(
+        UsageError, match=r"needs no_such_module .* extra audit: pip install -e '\.\[audit\]'"
+    ):
         require("no_such_module.part", "audit")
 
 
