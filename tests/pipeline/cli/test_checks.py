@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lpe.pipeline.jobs.ingest import ingest
+from lpe.pipeline.jobs.spec import JobSpec
+from lpe.pipeline.keystore import KeyStore
+from lpe.pipeline.sources.plan import ReadSpec
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("apache_beam", "keras", "tensorflow", "torch", "jax")
@@ -80,17 +86,17 @@ print(json.dumps(outcomes))
 def outcomes(tmp_path_factory) -> dict[str, list]:
     """Of each command line, run one after another in one process: exit code, standard error, heavy imports so far."""
     place = tmp_path_factory.mktemp("refused")
-    make = (
-        "from lpe.pipeline.cli.app import main\n"
-        "assert main('ingest --source synthetic:20 --output home'.split()) == 0\n"
-        "assert main('keys create owner --keystore store'.split()) == 0\n"
-    )
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(place)}
-    settings = {"cwd": place, "env": environment, "capture_output": True, "text": True}
-    made = subprocess.run([sys.executable, "-c", make], check=False, **settings)
-    assert made.returncode == 0, made.stderr
+    ingest(JobSpec(ReadSpec("synthetic:20"), str(place / "home")))
+    KeyStore(str(place / "store")).create("owner")
     before = {path.name for path in place.iterdir()}
-    done = subprocess.run([sys.executable, "-c", PROGRAM, json.dumps(list(REFUSED))], check=False, **settings)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(list(REFUSED))],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert {path.name for path in place.iterdir()} == before
     return json.loads(done.stdout)
