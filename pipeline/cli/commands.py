@@ -29,9 +29,13 @@ class Command(TyperCommand):
         return _plain_flags(super().get_params(ctx))
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Parses the words after the command's name. Raises UsageError for a slip of an option."""
+        """Parses the words after the command's name. Raises UsageError for a slip of an option, or an empty value."""
         _check_options(self, ctx, args)
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for param in self.params if not ctx.resilient_parsing else ():
+            if ctx.params.get(param.name or "") == "":
+                raise UsageError(f"{param.opts[0]} is empty; give it a value (or is a variable not set?)")
+        return rest
 
 
 class Group(TyperGroup):

@@ -44,7 +44,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 def kind_of(path: str) -> str | None:
     """The kind of source that a local path looks like: `dataset`, `cifar` or `folder`; None if nothing is there."""
     place = Path(path)
-    if place.is_dir():
+    if path and place.is_dir():
         if committed_versions(path) or (place / INFO_FILE).exists():
             return "dataset"
         return "cifar" if is_cifar_folder(os.listdir(path)) else "folder"  # noqa: PTH208  (names are enough)

@@ -104,3 +104,9 @@ def test_a_path_without_a_kind_is_given_one(lpe, tmp_path, make, kind):
     path = path if path.exists() else next(path.parent.iterdir())
     outcome = lpe("ingest", "--source", path, "--output", tmp_path / "out" / "x")
     assert outcome.err.endswith(f"did you mean {kind}:{path}?\n")
+
+
+def test_an_empty_value_is_refused(lpe):
+    outcome = lpe("decrypt", "--source", "x", "--output", "y", "--keystore", "")
+    assert outcome.code == 2
+    assert outcome.err.startswith("lpe: --keystore is empty; ")
