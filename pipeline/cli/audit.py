@@ -20,7 +20,7 @@ from lpe.pipeline.cli.options import (
     KeyScope,
     cipher_names,
     cipher_params,
-    dataset_path,
+    dataset_name,
     read_spec,
 )
 
@@ -100,7 +100,7 @@ def audit(
         checks.check_run(classifier)
     spec = lpe.AuditSpec(
         output=output,
-        dataset=None if dataset is None else dataset_path(dataset, "DATASET"),
+        dataset=None if dataset is None else dataset_name(dataset, "DATASET"),
         keystore=keystore,
         read=read_spec(source, image_size, grey, None, False) if source is not None else None,
         ciphers=tuple(names),
@@ -111,6 +111,8 @@ def audit(
         classifier=classifier,
         learned=learned,
     )
+    if spec.dataset is not None:
+        checks.check_dataset(spec.dataset)
     report = lpe.audit(spec, screen.note)
     rows = [[scheme.target.cipher, scheme.target.scope, scheme.verdict] for scheme in report.schemes]
     title = f"{report.source}, {report.images:,} images"
