@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Literal, get_args
 
-from lpe.transforms.errors import UsageError
+from lpe.transforms.errors import UsageError, did_you_mean
+from lpe.transforms.extras import install_command
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras's backends by the module that they need, in the order of preference."""
+_EXTRAS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 """A Keras dtype policy: what is computed in, while weights are float32."""
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+"""The precisions by name."""
 
 
 def title() -> str:
@@ -54,6 +58,18 @@ def load() -> ModuleType:
     return keras
 
 
+def check_precision(name: str) -> None:
+    """Raises UsageError unless there is a precision of this name."""
+    if name not in PRECISIONS:
+        hint = did_you_mean(name, PRECISIONS)
+        raise UsageError(f"unknown precision {name!r}; there is {', '.join(PRECISIONS)}{hint}")
+
+
+def extra() -> str:
+    """The extra of the distribution that brings Keras with the backend that is asked for, or else TensorFlow."""
+    return _EXTRAS.get(os.environ.get("KERAS_BACKEND", ""), "train")
+
+
 def prepare(seed: int, precision: Precision) -> ModuleType:
     """Loads Keras for a training run: sets seeds, precision and determinism, and spreads batches over all devices.
 
@@ -69,8 +85,7 @@ def prepare(seed: int, precision: Precision) -> ModuleType:
     Raises:
       UsageError: an unknown precision, or Keras is not installed.
     """
-    if precision not in get_args(Precision):
-        raise UsageError(f"unknown precision {precision!r}; there is {', '.join(get_args(Precision))}")
+    check_precision(precision)
     keras = load()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
@@ -128,8 +143,7 @@ def _installed() -> str:
             if importlib.util.find_spec(name) is not None:
                 return name
     raise UsageError(
-        "training needs TensorFlow, JAX or PyTorch, and none is installed; "
-        "pip install 'learnable-pixel-encryption[train]'"
+        f"training needs TensorFlow, JAX or PyTorch, and none is installed; {install_command('train')}"
     )
 
 
@@ -147,9 +161,7 @@ def _import(name: str) -> ModuleType:
         with _silenced():
             return importlib.import_module(name)
     except ImportError as error:
-        raise UsageError(
-            f"training needs {name} ({error}); pip install 'learnable-pixel-encryption[train]'"
-        ) from error
+        raise UsageError(f"training needs {name} ({error}); {install_command(extra())}") from error
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
+from lpe.train import backend
 from lpe.transforms.extras import require
 
 
@@ -21,8 +22,8 @@ def draw(history: Sequence[Mapping[str, float]], best_epoch: int) -> bytes:
     Raises:
       UsageError: matplotlib is not installed.
     """
-    figure_module = require("matplotlib.figure", "train")
-    ticker = require("matplotlib.ticker", "train")
+    figure_module = require("matplotlib.figure", backend.extra())
+    ticker = require("matplotlib.ticker", backend.extra())
     epochs = [line["epoch"] for line in history]
     # A Figure of its own, not pyplot: no display, no global state.
     figure = figure_module.Figure(figsize=(9, 3.5), layout="constrained")

@@ -273,8 +273,8 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
     if recorded != settings:
         differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
         raise DataError(
-            f"{directory}: holds a run with another {', '.join(sorted(differing))}; choose another --output, "
-            "or delete the directory"
+            f"{directory}: holds a run trained with other settings ({', '.join(sorted(differing))}); choose another "
+            "--output, or delete the directory"
         )
     storage.delete_temporary_files(str(directory))
     return (directory / RUN_FILE).exists()

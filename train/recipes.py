@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Literal, get_args
 
-from lpe.transforms.errors import UsageError
+from lpe.transforms.errors import UsageError, did_you_mean
 
 _STEPS = 110
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 30
@@ -52,7 +52,8 @@ class Recipe:
             ("schedule", self.schedule, get_args(Schedule)),
         ):
             if value not in known:
-                raise UsageError(f"unknown {name} {value!r}; there is {', '.join(known)}")
+                hint = did_you_mean(value, known)
+                raise UsageError(f"unknown {name} {value!r}; there is {', '.join(known)}{hint}")
         if not 0 < self.learning_rate < 1:
             raise UsageError(f"the learning rate must lie between 0 and 1, not {self.learning_rate}")
         if self.batch_size < 1:
@@ -99,5 +100,7 @@ def epochs_for(images: int, batch_size: int) -> int:
 def recipe(name: str) -> Recipe:
     """A recipe by name. Raises UsageError for an unknown one."""
     if name not in RECIPES:
-        raise UsageError(f"unknown recipe {name!r}; recipes are {', '.join(RECIPES)}")
+        raise UsageError(
+            f"unknown recipe {name!r}; recipes are {', '.join(RECIPES)}{did_you_mean(name, RECIPES)}"
+        )
     return RECIPES[name]

@@ -10,8 +10,13 @@
         └── UsageError           the request itself
 
 On the command line a UsageError ends in exit code 2, every other LpeError in exit code 1. This module imports
-nothing, so that whoever reports errors does not load what raises them.
+nothing of ours, so that whoever reports errors does not load what raises them.
 """
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class LpeError(Exception):
@@ -27,6 +32,17 @@ def one_line(error: object, most: int = 300) -> str:
     """
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text[:most])
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """The end of a message on an unknown name: `; did you mean NAME?`, or nothing where no name is near.
+
+    Args:
+      word: what was asked for.
+      names: what there is.
+    """
+    near = difflib.get_close_matches(word.lower(), list(names), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class CipherError(LpeError, ValueError):

@@ -1,11 +1,17 @@
-"""Optional dependencies: modules that only an extra of the distribution brings."""
+"""Optional dependencies: modules that only an extra of the distribution brings, and how to install it."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import json
+from pathlib import Path
 from types import ModuleType
+from urllib.parse import unquote, urlsplit
 
 from lpe.transforms.errors import UsageError
+
+_DISTRIBUTION = "learnable-pixel-encryption"
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -19,6 +25,44 @@ def require(module: str, extra: str) -> ModuleType:
     except ImportError as error:
         package = module.partition(".")[0]
         raise UsageError(
-            f"this needs {package} ({error}), which comes with the extra {extra}: "
-            f"pip install 'learnable-pixel-encryption[{extra}]'"
+            f"this needs {package} ({error}), which comes with the extra {extra}: {install_command(extra)}"
         ) from error
+
+
+def install_command(extra: str) -> str:
+    """The command line that adds an extra to this installation, from where it was installed."""
+    root = Path(__file__).resolve().parents[1]
+    if (root / "pyproject.toml").is_file():  # code that runs from a checkout, installed or not
+        return f"pip install -e '{_shown(root)}[{extra}]'"
+    try:
+        recorded = importlib.metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        recorded = None
+    return f"pip install '{requirement(recorded, extra)}'"
+
+
+def requirement(direct_url: str | None, extra: str) -> str:
+    """What pip is to install for an extra.
+
+    Args:
+      direct_url: the installation's direct_url.json (PEP 610); None for one that came from an index, by name.
+      extra: the extra's name.
+    """
+    named = f"{_DISTRIBUTION}[{extra}]"
+    if direct_url is None:
+        return named
+    origin = json.loads(direct_url)
+    url = str(origin["url"])
+    if "vcs_info" in origin:
+        return f"{named} @ {origin['vcs_info']['vcs']}+{url}"
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return f"{named} @ {url}"
+    path = Path(unquote(parts.path))
+    return f"{_shown(path) if path.exists() else path.name}[{extra}]"  # a wheel may have been moved since
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,8 +16,9 @@ import typer
 import lpe
 from lpe.pipeline import storage
 from lpe.pipeline.cli import audit, compare, data, keys, reencrypt, run, schemes, training
+from lpe.pipeline.cli.commands import BEAM, Command, Group
 from lpe.pipeline.cli.console import Report
-from lpe.pipeline.cli.options import BEAM
+from lpe.pipeline.cli.examples import epilog
 from lpe.pipeline.cli.startup import collect_garbage_rarely, leave_out_google_cloud
 from lpe.transforms.errors import LpeError, UsageError
 
@@ -25,28 +27,36 @@ _DEBUG = "--debug"
 
 app = typer.Typer(
     name="lpe",
+    cls=Group,
     help="Learnable pixel-based encryption for image datasets. It hides images from eyes, not from an analyst: "
     "see README.",
+    epilog=epilog(""),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command(context_settings=BEAM)(run.run)
-app.command(context_settings=BEAM)(data.ingest)
-app.command(context_settings=BEAM)(data.encrypt)
-app.command(context_settings=BEAM)(data.decrypt)
-app.command(context_settings=BEAM)(reencrypt.reencrypt)
-app.command(context_settings=BEAM)(data.verify)
-app.command(context_settings=BEAM)(data.unseal)
-app.command()(data.show)
-app.add_typer(keys.app, name="keys")
-app.command()(training.train)
-app.command()(training.evaluate)
-app.command()(training.predict)
-app.command()(audit.audit)
-app.command(context_settings=BEAM)(compare.compare)
-app.command("ciphers")(schemes.list_ciphers)
-app.command()(schemes.stats)
+
+
+def _add(function: Callable[..., None], name: str, *, beam: bool = False) -> None:
+    settings = BEAM if beam else None
+    app.command(name, cls=Command, context_settings=settings, epilog=epilog(name, beam=beam))(function)
+
+
+_add(run.run, "run", beam=True)
+_add(data.ingest, "ingest", beam=True)
+_add(data.encrypt, "encrypt", beam=True)
+_add(data.decrypt, "decrypt", beam=True)
+_add(reencrypt.reencrypt, "reencrypt", beam=True)
+_add(data.verify, "verify", beam=True)
+_add(data.unseal, "unseal", beam=True)
+_add(data.show, "show")
+app.add_typer(keys.app, name="keys", epilog=epilog("keys"))
+_add(training.train, "train")
+_add(training.evaluate, "evaluate")
+_add(training.predict, "predict")
+_add(audit.audit, "audit")
+_add(compare.compare, "compare", beam=True)
+_add(schemes.list_ciphers, "ciphers")
+_add(schemes.stats, "stats")
 
 
 def beam_commands() -> set[str]:
@@ -92,17 +102,23 @@ def main(arguments: list[str] | None = None) -> int:
     debug = _DEBUG in words
     words = [word for word in words if word != _DEBUG]
     try:
-        code = int(app([_DEBUG, *words] if debug else words, standalone_mode=False) or 0)
+        shown = [_DEBUG, *words] if debug else words
+        # The name by which shells complete it, however it was started.
+        code = int(app(shown, prog_name="lpe", standalone_mode=False) or 0)
         if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
             return _fail(
                 words, "interrupted; run the same command again to continue where it stopped", code, debug
             )
         return code
+    except SystemExit as done:  # how Typer ends what it does for a shell's completion
+        return int(done.code or 0)
     except UsageError as error:
         return _fail(words, str(error), 2, debug)
     except LpeError as error:
         return _fail(words, str(error), 1, debug)
     except typer.exceptions.TyperException as error:
+        if not error.format_message():  # help was printed, for a command without arguments
+            return 2
         return _fail(words, f"{error.format_message()} (see {_help(words)})", 2, debug)
     except OSError as error:
         return _fail(words, str(storage.explain(error)), 1, debug)

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 import lpe
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import complete_front_end
 from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import (
     AUGMENT,
     AUGMENT_SEED,
+    CIPHERS,
     COPIES,
     EPOCHS,
     GREY,
@@ -18,6 +21,7 @@ from lpe.pipeline.cli.options import (
     JSON,
     MODEL,
     SOURCE,
+    TRAINING,
     VALIDATION,
     augmentation_of,
     cipher_names,
@@ -29,21 +33,38 @@ from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE
 def compare(
     ctx: typer.Context,
     source: SOURCE,
-    output: Annotated[str, typer.Option(help="The work directory, with the report; it holds plain images.")],
-    ciphers: Annotated[str, typer.Option(help="Schemes, comma-separated, or `all`.")] = "all",
+    output: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="The work directory, with the report; it holds plain images."),
+    ],
+    ciphers: CIPHERS = "all",
     model: MODEL = "cnn",
     front_end: Annotated[
-        str, typer.Option(help="The key-free front end; `auto`: the one that is meant for each scheme.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The key-free front end; `auto`: the one that is meant for each scheme.",
+            autocompletion=complete_front_end,
+            rich_help_panel=TRAINING,
+        ),
     ] = "auto",
     epochs: EPOCHS = 10,
-    seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind, with seeds 0, 1, …")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Networks of each kind, with seeds 0, 1, …")
+    ] = 3,
     train_images: TRAIN_IMAGES = None,
     recipe: RECIPE = None,
     batch_size: BATCH_SIZE = None,
     learning_rate: LEARNING_RATE = None,
     precision: PRECISION = "float32",
     audit_images: Annotated[
-        int, typer.Option(min=10, help="Ciphertexts for the attacks; four of five are learnt from.")
+        int,
+        typer.Option(
+            min=10,
+            metavar="N",
+            help="Ciphertexts for the attacks; four of five are learnt from.",
+            rich_help_panel=TRAINING,
+        ),
     ] = 500,
     augment: AUGMENT = None,
     copies: COPIES = None,
@@ -55,6 +76,7 @@ def compare(
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
     screen = Report("compare", as_json=as_json)
+    checks.check_network(model, front_end, precision)
     spec = lpe.CompareSpec(
         read=read_spec(source, image_size, grey, validation_fraction, False),
         work=output,

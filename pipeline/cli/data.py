@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lpe
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
@@ -15,6 +17,8 @@ from lpe.pipeline.cli.options import (
     BAD_RECORD,
     CIPHER,
     COPIES,
+    DATASET_SOURCE,
+    EXECUTION,
     GREY,
     HIDE_LABELS,
     HOME,
@@ -37,6 +41,7 @@ from lpe.pipeline.cli.options import (
     check_beam_options,
     cipher_names,
     cipher_params,
+    dataset_name,
     dataset_path,
     read_limits,
     read_spec,
@@ -66,10 +71,11 @@ def ingest(
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
+    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
     run_job(
         "ingest",
         lpe.ingest,
-        read_spec(source, image_size, grey, validation_fraction, keep_ids, limits),
+        read,
         output,
         ctx.args,
         on_bad_record=on_bad_record,
@@ -83,10 +89,18 @@ def encrypt(
     source: SOURCE,
     output: Annotated[
         str | None,
-        typer.Option(help="The dataset's home, ROOT/NAME; the next version goes there. [required]"),
+        typer.Option(
+            metavar="HOME",
+            help="The dataset's home, ROOT/NAME; the next version goes there. Required, but for --dry-run.",
+        ),
     ] = None,
-    keystore: Annotated[str | None, typer.Option(help="Directory of the key store. [required]")] = None,
-    key: Annotated[str | None, typer.Option(help="The keyset's name. [required]")] = None,
+    keystore: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Directory of the key store. Required, but for --dry-run."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The keyset's name. Required, but for --dry-run.")
+    ] = None,
     cipher: CIPHER = "lpe-100",
     param: PARAM = None,
     scope: SCOPE = KeyScope.dataset,
@@ -109,25 +123,31 @@ def encrypt(
         typer.Option(
             "--dry-run",
             help="Plan, measure the first images and say what it would take; needs no output and no key.",
+            rich_help_panel=EXECUTION,
         ),
     ] = False,
     as_json: JSON = False,
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
-    choice = lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels, seal)
+    params = cipher_params(param)
+    checks.check_cipher(cipher, params, seal=seal, image_size=image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
     read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
     if dry_run:
         check_beam_options(ctx.args)
+        choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
         _print_forecast(lpe.forecast(read, choice, augmentation), as_json)
         return
     if output is None or keystore is None or key is None:
         missing = "--output" if output is None else "--keystore" if keystore is None else "--key"
         raise UsageError(f"missing option {missing} (see lpe encrypt --help)")
+    keyset = lpe.KeyRef(keystore, key)
+    checks.check_keyset(keyset)
+    choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
     run_job(
         "encrypt",
-        lambda spec: lpe.encrypt(spec, choice, lpe.KeyRef(keystore, key), augmentation),
+        lambda spec: lpe.encrypt(spec, choice, keyset, augmentation),
         read,
         output,
         ctx.args,
@@ -142,9 +162,13 @@ def _print_forecast(forecast: lpe.Forecast, as_json: bool) -> None:
     Report("encrypt", as_json=as_json).result(forecast.to_json(), table, lines=("Nothing was written.",))
 
 
+def _dataset_spec(source: str) -> lpe.ReadSpec:
+    return lpe.ReadSpec(f"dataset:{dataset_path(source, '--source')}")
+
+
 def decrypt(
     ctx: typer.Context,
-    source: SOURCE,
+    source: DATASET_SOURCE,
     output: HOME,
     keystore: KEYSTORE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
@@ -152,10 +176,12 @@ def decrypt(
     as_json: JSON = False,
 ) -> None:
     """Restore the plain dataset from an encrypted one."""
+    read = _dataset_spec(source)
+    checks.check_keystore(keystore)
     run_job(
         "decrypt",
         lambda spec: lpe.decrypt(spec, keystore),
-        lpe.ReadSpec(source),
+        read,
         output,
         ctx.args,
         on_bad_record=on_bad_record,
@@ -166,17 +192,21 @@ def decrypt(
 
 def unseal(
     ctx: typer.Context,
-    source: SOURCE,
+    source: DATASET_SOURCE,
     output: HOME,
-    data_key: Annotated[str, typer.Option(help="The file that the owner's lpe keys export wrote.")],
+    data_key: Annotated[
+        str, typer.Option(metavar="FILE", help="The file that the owner's lpe keys export wrote.")
+    ],
     workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Open a sealed dataset with its data key: the images stay encrypted, and can be trained on."""
+    read = _dataset_spec(source)
+    checks.check_file(data_key, "--data-key")
     run_job(
         "unseal",
         lambda spec: lpe.unseal(spec, data_key),
-        lpe.ReadSpec(source),
+        read,
         output,
         ctx.args,
         workers=workers,
@@ -186,16 +216,19 @@ def unseal(
 
 def verify(
     ctx: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset's home or version directory, or dataset:DIR.")],
     keystore: ANY_KEYSTORE = None,
     against: Annotated[
-        str | None, typer.Option(metavar="dataset:DIR", help="The plain dataset that it must decrypt to.")
+        str | None, typer.Option(metavar="DATASET", help="The plain dataset that it must decrypt to.")
     ] = None,
     as_json: JSON = False,
 ) -> None:
     """Check every record of a dataset: whole, under its key, equal to the plain one."""
     report = Report("verify", as_json=as_json)
-    verification = lpe.verify(dataset, keystore, dataset_path(against), tuple(ctx.args))
+    path = dataset_path(dataset, "DATASET")
+    plain = None if against is None else dataset_path(against, "--against")
+    checks.check_keystore(keystore)
+    verification = lpe.verify(path, keystore, plain, tuple(ctx.args))
     value = verification.to_json()
     problems = verification.problems
     if problems:
@@ -213,23 +246,36 @@ def show(
         ),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Instead of a dataset: images to encrypt for show.")
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Instead of a dataset: images to encrypt for show; see lpe encrypt.",
+            autocompletion=complete_source,
+        ),
     ] = None,
     ciphers: Annotated[
-        str, typer.Option(help="With --source: schemes, comma-separated, or `all`.")
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="With --source: schemes, comma-separated, or `all`.",
+            autocompletion=complete_ciphers,
+        ),
     ] = "lpe-100",
     keystore: ANY_KEYSTORE = None,
     against: Annotated[
-        str | None, typer.Option(metavar="dataset:DIR", help="Take the plain images from this dataset.")
+        str | None, typer.Option(metavar="DATASET", help="Take the plain images from this dataset.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Which split (default: test if there is one).")] = None,
-    images: Annotated[int, typer.Option(min=1, max=40, help="How many images.")] = 10,
-    output: Annotated[str, typer.Option(help="The PNG file to write.")] = "grid.png",
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which split. \\[default: test if there is one]"),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, max=40, metavar="N", help="How many images.")] = 10,
+    output: Annotated[str, typer.Option(metavar="FILE", help="The PNG file to write.")] = "grid.png",
     page: Annotated[
         str | None,
         typer.Option(
             "--html",
-            metavar="PAGE",
+            metavar="FILE",
             help="Write a page instead: images, statistics, accuracy, curves, verdict; the file holds all of it.",
         ),
     ] = None,
@@ -237,7 +283,7 @@ def show(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="With --html: the audit whose verdict is shown. [default: the work directory's]",
+            help="With --html: the audit whose verdict is shown. \\[default: the work directory's]",
         ),
     ] = None,
     image_size: IMAGE_SIZE = "same",
@@ -246,29 +292,27 @@ def show(
 ) -> None:
     """Draw images plain and encrypted, one column an image, or make a page of what one has."""
     report = Report("show", as_json=as_json)
+    checks.check_keystore(keystore)
+    plain = None if against is None else dataset_path(against, "--against")
     shown: Grid | Page
     if page is not None:
         if target is None or source is not None:
             raise UsageError("--html shows what is there: name a dataset, a run or a work directory")
+        target = dataset_name(target, "TARGET")
         shown = lpe.show_page(
-            page,
-            target,
-            keystore=keystore,
-            against=dataset_path(against),
-            audit=audit,
-            split=split,
-            count=images,
+            page, target, keystore=keystore, against=plain, audit=audit, split=split, count=images
         )
     else:
         if audit is not None:
             raise UsageError("--audit goes with --html, e.g. --html page.html")
+        checks.check_picture(output)
         shown = lpe.show(
             output,
-            dataset=target,
+            dataset=None if target is None else dataset_path(target, "TARGET"),
             read=None if source is None else read_spec(source, image_size, grey, None, False),
             ciphers=[] if source is None else cipher_names(ciphers),
             keystore=keystore,
-            against=dataset_path(against),
+            against=plain,
             split=split,
             count=images,
         )

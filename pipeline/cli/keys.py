@@ -11,8 +11,10 @@ import typer
 
 import lpe
 from lpe.pipeline import clock, storage
+from lpe.pipeline.cli.commands import Command, Group
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
-from lpe.pipeline.cli.options import JSON, KEYSTORE
+from lpe.pipeline.cli.examples import epilog
+from lpe.pipeline.cli.options import JSON, KEYSTORE, dataset_name, dataset_path
 from lpe.transforms.errors import KeyStoreError
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.keyset_status import KeysetStatus
     from lpe.pipeline.keystore import AuditTrail, KeyInfo
 
-app = typer.Typer(help="Make and rotate the keys that datasets are encrypted under.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Make and rotate the keys that datasets are encrypted under.", no_args_is_help=True
+)
 
 _VERSIONED = (
     "If the bucket keeps old versions of objects, the keyset's still hold the key, wrapped: delete them."
@@ -37,15 +41,16 @@ PERIOD = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys create"))
 def create(
     name: NAME,
     keystore: KEYSTORE,
     kek: Annotated[
         str | None,
         typer.Option(
+            metavar="KEK",
             help="The key-encryption key: a file (made if absent), aws-kms://ARN, gcp-kms://projects/…, or "
-            "hcvault://HOST/transit/keys/NAME. Default: LPE_KEK, else KEYSTORE/kek.json."
+            "hcvault://HOST/transit/keys/NAME. \\[default: LPE_KEK, else KEYSTORE/kek.json]",
         ),
     ] = None,
     rotation_period: PERIOD = None,
@@ -55,13 +60,15 @@ def create(
     _print_keys("create", name, lpe.KeyStore(keystore).create(name, kek, rotation_period), as_json=as_json)
 
 
-@app.command("list")
+@app.command("list", cls=Command, epilog=epilog("keys list"))
 def list_keys(
     name: NAME,
     keystore: KEYSTORE,
     root: Annotated[
         list[str] | None,
-        typer.Option(help="Look for datasets in this folder too: ROOT of ROOT/NAME. May be repeated."),
+        typer.Option(
+            metavar="ROOT", help="Look for datasets in this folder too: ROOT of ROOT/NAME. May be repeated."
+        ),
     ] = None,
     as_json: JSON = False,
 ) -> None:
@@ -96,25 +103,25 @@ def _rotation_line(status: KeysetStatus) -> str:
     return f"Rotated every {status.rotation_period}, last {status.last_rotation}; due {when}."
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys rotate"))
 def rotate(name: NAME, keystore: KEYSTORE, rotation_period: PERIOD = None, as_json: JSON = False) -> None:
     """Add a key and make it primary; datasets under the old one stay readable."""
     _print_keys("rotate", name, lpe.KeyStore(keystore).rotate(name, rotation_period), as_json=as_json)
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys disable"))
 def disable(name: NAME, key_id: KEY_ID, keystore: KEYSTORE, as_json: JSON = False) -> None:
     """Refuse to use a key until it is enabled again."""
     _print_keys("disable", name, lpe.KeyStore(keystore).disable(name, key_id), as_json=as_json)
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys enable"))
 def enable(name: NAME, key_id: KEY_ID, keystore: KEYSTORE, as_json: JSON = False) -> None:
     """Undo `disable`."""
     _print_keys("enable", name, lpe.KeyStore(keystore).enable(name, key_id), as_json=as_json)
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys destroy"))
 def destroy(
     name: NAME,
     key_id: KEY_ID,
@@ -130,7 +137,7 @@ def destroy(
     _print_keys("destroy", name, keys, as_json=as_json, lines=lines)
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys register"))
 def register(
     run: Annotated[str, typer.Argument(help="A training run's directory.")],
     keystore: KEYSTORE,
@@ -143,7 +150,7 @@ def register(
     report.result(registration.to_json(), properties_table("keys register", properties))
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys release"))
 def release(
     name: NAME,
     place: Annotated[str, typer.Argument(help="A dataset version or training run, as `keys list` shows it.")],
@@ -151,28 +158,34 @@ def release(
     as_json: JSON = False,
 ) -> None:
     """Forget a dataset version or model that is gone or needs its key no more."""
+    place = dataset_name(place, "PLACE")
     if not lpe.Registry(keystore).release(name, place):
         raise KeyStoreError(f"{place}: not recorded in keyset {name!r}; lpe keys list {name} shows what is")
     report = Report("keys release", as_json=as_json)
     report.result({"name": name, "released": place}, properties_table("keys release", {"released": place}))
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys export"))
 def export(
     name: NAME,
     keystore: KEYSTORE,
-    dataset: Annotated[str, typer.Option(help="The sealed dataset's home or version directory.")],
-    output: Annotated[str, typer.Option(help="The file to write, readable for you alone.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="DATASET", help="The sealed dataset's home or version directory, or dataset:DIR."
+        ),
+    ],
+    output: Annotated[str, typer.Option(metavar="FILE", help="The file to write, readable for you alone.")],
     as_json: JSON = False,
 ) -> None:
     """Write the data key of a sealed dataset: it opens the seal of that dataset, and nothing else."""
-    exported = lpe.export_data_key(dataset, keystore, name, output)
+    exported = lpe.export_data_key(dataset_path(dataset, "--dataset"), keystore, name, output)
     properties = {"dataset": exported.dataset, "data key": exported.output}
     report = Report("keys export", as_json=as_json)
     report.result(exported.to_json(), properties_table("keys export", properties))
 
 
-@app.command()
+@app.command(cls=Command, epilog=epilog("keys log"))
 def log(
     name: NAME,
     keystore: KEYSTORE,

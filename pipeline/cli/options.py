@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lpe
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import (
+    complete_cipher,
+    complete_ciphers,
+    complete_image_size,
+    complete_model,
+    complete_source,
+)
 from lpe.pipeline.cli.console import Report, properties_table
-from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from lpe.pipeline.sources.base import ImageSize
 
-BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""Context settings of commands that pass what they do not know to Beam."""
+READING = "Reading images"
+ENCRYPTION = "Encryption"
+AUGMENTATION = "Augmentation"
+TRAINING = "Network and training"
+EXECUTION = "Execution and output"
+"""Headings of help, under which options stand that are not the common ones."""
 
 
 class OnBadRecord(StrEnum):
@@ -34,62 +46,138 @@ class KeyScope(StrEnum):
     image = "image"
 
 
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+JSON = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object for machines.", rich_help_panel=EXECUTION)
+]
 SOURCE = Annotated[
     str,
     typer.Option(
-        help="Where images come from: cifar10, tfds:NAME, cifar:PATH, folder:PATH, dataset:DIR, synthetic:N."
+        metavar="SOURCE",
+        help="Where images come from: cifar10, tfds:NAME, cifar:PATH (official archive or folder), folder:PATH (a "
+        "directory per class, or a .tar.gz of them), dataset:DIR, synthetic:N.",
+        autocompletion=complete_source,
+    ),
+]
+DATASET_SOURCE = Annotated[
+    str,
+    typer.Option(
+        "--source", metavar="DATASET", help="A dataset's home or version directory, or dataset:DIR."
     ),
 ]
 HOME = Annotated[
-    str, typer.Option("--output", help="The dataset's home, ROOT/NAME; the next version goes there.")
+    str,
+    typer.Option(
+        "--output", metavar="HOME", help="The dataset's home, ROOT/NAME; the next version goes there."
+    ),
 ]
-KEYSTORE = Annotated[str, typer.Option(help="Directory of the key store.")]
-ANY_KEYSTORE = Annotated[str | None, typer.Option(help="Directory of the key store.")]
-BAD_RECORD = Annotated[OnBadRecord, typer.Option(help="What to do with an image that cannot be read.")]
+KEYSTORE = Annotated[str, typer.Option(metavar="DIR", help="Directory of the key store.")]
+ANY_KEYSTORE = Annotated[str | None, typer.Option(metavar="DIR", help="Directory of the key store.")]
+BAD_RECORD = Annotated[
+    OnBadRecord,
+    typer.Option(help="What to do with an image that cannot be read.", rich_help_panel=READING),
+]
 IMAGE_SIZE = Annotated[
     str,
     typer.Option(
-        help="For image files: `same` (all must have one size), `any` (keep all sizes), or HEIGHTxWIDTH."
+        metavar="SIZE",
+        help="For image files: `same` (all must have one size), `any` (keep all sizes), or HEIGHTxWIDTH.",
+        autocompletion=complete_image_size,
+        rich_help_panel=READING,
     ),
 ]
-GREY = Annotated[bool, typer.Option("--grey", help="Read image files as one grey channel.")]
+GREY = Annotated[
+    bool, typer.Option("--grey", help="Read image files as one grey channel.", rich_help_panel=READING)
+]
 VALIDATION = Annotated[
-    str | None, typer.Option(metavar="FRACTION", help="Cut a validation split from train, e.g. 0.1.")
+    str | None,
+    typer.Option(
+        metavar="FRACTION", help="Cut a validation split from train, e.g. 0.1.", rich_help_panel=READING
+    ),
 ]
 KEEP_IDS = Annotated[
-    bool, typer.Option("--keep-ids", help="Use original file names as ids (they may tell much).")
+    bool,
+    typer.Option(
+        "--keep-ids", help="Use original file names as ids (they may tell much).", rich_help_panel=READING
+    ),
 ]
 MAX_PIXELS = Annotated[
     int | None,
-    typer.Option(min=1, help="Read images of at most so many pixels, height × width. [default: 67108864]"),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Read images of at most so many pixels, height × width. \\[default: 67108864]",
+        rich_help_panel=READING,
+    ),
 ]
 MAX_MEMBERS = Annotated[
-    int | None, typer.Option(min=1, help="Read archives of at most so many files. [default: 2000000]")
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Read archives of at most so many files. \\[default: 2000000]",
+        rich_help_panel=READING,
+    ),
 ]
 MAX_UNPACKED_BYTES = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Unpack an archive to at most so many bytes. [default: 50 times its size, and 256 MiB in any case]",
+        metavar="N",
+        help="Unpack an archive to at most so many bytes. \\[default: 50 times its size, and 256 MiB in any case]",
+        rich_help_panel=READING,
     ),
 ]
-DATA = Annotated[str, typer.Option(help="A dataset's home or version directory.")]
-MODEL = Annotated[str, typer.Option(help="The network: cnn, resnet18, pyramidnet-DEPTH-ALPHA (110-270).")]
-EPOCHS = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
-SEED = Annotated[int, typer.Option(help="Same seed, same run on one machine.")]
-CIPHER = Annotated[str, typer.Option(help="The encryption scheme.")]
-WORKERS = Annotated[int, typer.Option(min=1, help="Processes that work at once on this machine.")]
-CIPHERS = Annotated[str, typer.Option(help="Schemes, comma-separated, or `all`.")]
-PARAM = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.")
+DATA = Annotated[
+    str, typer.Option(metavar="DATASET", help="A dataset's home or version directory, or dataset:DIR.")
 ]
-SCOPE = Annotated[KeyScope, typer.Option(help="One key for the dataset, or one per image.")]
+MODEL = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="The network: cnn, resnet18, pyramidnet-DEPTH-ALPHA (110-270).",
+        autocompletion=complete_model,
+    ),
+]
+EPOCHS = Annotated[int, typer.Option(min=1, metavar="N", help="Passes over the training images.")]
+SEED = Annotated[
+    int, typer.Option(metavar="N", help="Same seed, same run on one machine.", rich_help_panel=TRAINING)
+]
+CIPHER = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="The encryption scheme; see lpe ciphers.", autocompletion=complete_cipher
+    ),
+]
+WORKERS = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Processes that work at once on this machine.",
+        rich_help_panel=EXECUTION,
+    ),
+]
+CIPHERS = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES", help="Schemes, comma-separated, or `all`.", autocompletion=complete_ciphers
+    ),
+]
+PARAM = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.", rich_help_panel=ENCRYPTION
+    ),
+]
+SCOPE = Annotated[
+    KeyScope, typer.Option(help="One key for the dataset, or one per image.", rich_help_panel=ENCRYPTION)
+]
 SEAL = Annotated[
     bool,
     typer.Option(
         "--seal",
         help="Also wrap each encrypted image in AES-256-GCM, for storage and transport; see lpe unseal.",
+        rich_help_panel=ENCRYPTION,
     ),
 ]
 AUGMENT = Annotated[
@@ -98,16 +186,30 @@ AUGMENT = Annotated[
         metavar="KINDS",
         help="Add augmented copies of the training images, which a trainer cannot make of encrypted ones: flip, crop, "
         "or flip,crop.",
+        rich_help_panel=AUGMENTATION,
     ),
 ]
 COPIES = Annotated[
     int | None,
     typer.Option(
-        min=1, help="With --augment: how many of each image; lpe train takes one an epoch. [default: 1]"
+        min=1,
+        metavar="N",
+        help="With --augment: how many of each image; lpe train takes one an epoch. \\[default: 1]",
+        rich_help_panel=AUGMENTATION,
     ),
 ]
-AUGMENT_SEED = Annotated[int, typer.Option(help="With --augment: other seeds, other copies.")]
-HIDE_LABELS = Annotated[bool, typer.Option("--hide-labels", help="Replace class names by permuted numbers.")]
+AUGMENT_SEED = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="With --augment: other seeds, other copies.", rich_help_panel=AUGMENTATION
+    ),
+]
+HIDE_LABELS = Annotated[
+    bool,
+    typer.Option(
+        "--hide-labels", help="Replace class names by permuted numbers.", rich_help_panel=ENCRYPTION
+    ),
+]
 
 
 def read_spec(
@@ -118,19 +220,33 @@ def read_spec(
     keep_ids: bool,
     limits: lpe.Limits | None = None,
 ) -> lpe.ReadSpec:
-    """The input that the options name. Raises UsageError for an image size that is none."""
+    """The input that the options name, checked as far as it can be without reading it.
+
+    Raises:
+      UsageError: an image size that is none, or options that do not go with the source.
+      DataError: an unknown kind of source, or nothing at its path.
+    """
     size: ImageSize
     if image_size in ("same", "any"):
         size = "same" if image_size == "same" else "any"
     elif match := re.fullmatch(r"(\d+)x(\d+)", image_size):
         size = (int(match[1]), int(match[2]))
     else:
-        raise UsageError(f"--image-size {image_size}: give same, any, or HEIGHTxWIDTH such as 224x224")
+        raise UsageError(
+            f"--image-size {image_size}: give same, any, or HEIGHTxWIDTH such as 224x224{_size_hint(image_size)}"
+        )
     if isinstance(size, tuple) and min(size) < 1:
         raise UsageError(f"--image-size {image_size}: at least 1x1")
-    return lpe.ReadSpec(
-        source, lpe.ReadOptions(size, grey, limits or lpe.Limits()), validation_fraction, keep_ids
-    )
+    options = lpe.ReadOptions(size, grey, limits or lpe.Limits())
+    read = lpe.ReadSpec(source, options, validation_fraction, keep_ids)
+    checks.check_source(read)
+    return read
+
+
+def _size_hint(text: str) -> str:
+    if numbers := re.fullmatch(r"(\d+)(?:\D+(\d+))?", text):
+        return f"; did you mean {numbers[1]}x{numbers[2] or numbers[1]}?"
+    return did_you_mean(text, ["same", "any"])
 
 
 def read_limits(pixels: int | None, members: int | None, unpacked_bytes: int | None) -> lpe.Limits:
@@ -215,13 +331,29 @@ def augmentation_of(kinds: str | None, copies: int | None, seed: int) -> lpe.Aug
     return lpe.Augmentation(tuple(kinds.split(",")), copies or 1, seed)
 
 
-def dataset_path(against: str | None) -> str | None:
-    """The path within `--against dataset:DIR`. Raises DataError for a source of another kind."""
-    if against is None:
-        return None
-    kind, colon, path = against.partition(":")
+def dataset_path(text: str, option: str) -> str:
+    """The path of a dataset, which may be named as such or as dataset:PATH; it is there, unless it is remote.
+
+    Args:
+      text: what was given.
+      option: by which option or argument, for messages.
+
+    Raises:
+      UsageError: a source of another kind.
+      DataError: there is no dataset.
+    """
+    path = dataset_name(text, option)
+    checks.check_dataset(path)
+    return path
+
+
+def dataset_name(text: str, option: str) -> str:
+    """As `dataset_path`, for a dataset that may be gone."""
+    from lpe.pipeline.sources import KINDS  # noqa: PLC0415  (Pillow)
+
+    kind, colon, path = text.partition(":")
     if kind == "dataset" and path:
         return path
-    if colon and "://" not in against:
-        raise DataError(f"--against {against}: name a plain dataset as dataset:DIR")
-    return against
+    if not colon or kind not in {form.partition(":")[0] for form in KINDS}:
+        return text
+    raise UsageError(f"{option} {text}: name a dataset by its path, or as dataset:DIR; lpe ingest makes one")

@@ -9,8 +9,12 @@ import typer
 
 import lpe
 from lpe.pipeline import clock
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import complete_cipher
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.options import (
+    ENCRYPTION,
+    EXECUTION,
     JSON,
     KEYSTORE,
     PARAM,
@@ -18,6 +22,8 @@ from lpe.pipeline.cli.options import (
     KeyScope,
     check_beam_options,
     cipher_params,
+    dataset_name,
+    dataset_path,
 )
 from lpe.transforms.errors import LpeError, UsageError
 from lpe.transforms.tables import megabytes
@@ -46,28 +52,49 @@ def reencrypt(
         bool, typer.Option("--destroy-keys", help="Destroy keys that no recorded dataset or run needs.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print what would be done, and change nothing.", rich_help_panel=EXECUTION
+        ),
     ] = False,
-    cipher: Annotated[str | None, typer.Option(help="Another scheme [default: the same].")] = None,
+    cipher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another scheme. \\[default: the same]",
+            autocompletion=complete_cipher,
+            rich_help_panel=ENCRYPTION,
+        ),
+    ] = None,
     param: PARAM = None,
-    scope: Annotated[KeyScope | None, typer.Option(help="Another key scope [default: the same].")] = None,
+    scope: Annotated[
+        KeyScope | None,
+        typer.Option(help="Another key scope. \\[default: the same]", rich_help_panel=ENCRYPTION),
+    ] = None,
     workers: WORKERS = 1,
     as_json: JSON = False,
 ) -> None:
     """Write datasets' next versions under the primary key, verified; retire and delete the old ones."""
+    # Options that are not known here end up among the words: they are Beam's.
+    words = [word for word in datasets if not word.startswith("-")]
+    if not words:
+        raise UsageError("name the datasets to re-encrypt, ROOT/NAME")
+    # Of several, one that is gone is told of when the others are done.
+    named = dataset_path if len(words) == 1 else dataset_name
+    homes = [named(word.rstrip("/"), "DATASETS") for word in words]
+    checks.check_keystore(keystore)
+    if cipher is not None:
+        checks.check_cipher(cipher, cipher_params(param))
+    period = None if retire_after is None else clock.parse_period(retire_after)
     policy = lpe.Policy(
         if_due=if_due,
-        retire_after=None if retire_after is None else clock.parse_period(retire_after),
+        retire_after=period,
         destroy_keys=destroy_keys,
         change=lpe.CipherChange(cipher, cipher_params(param), None if scope is None else scope.value),
     )
     report = Report("reencrypt", as_json=as_json)
-    # Options that are not known here end up among the words: they are Beam's.
-    homes = [word.rstrip("/") for word in datasets if not word.startswith("-")]
     beam = (*(word for word in datasets if word.startswith("-")), *ctx.args)
     check_beam_options(beam)
-    if not homes:
-        raise UsageError("name the datasets to re-encrypt, ROOT/NAME")
     if dry_run:
         _print_due_actions(report, homes, keystore, policy)
     else:

@@ -8,6 +8,7 @@ import typer
 
 import lpe
 from lpe.pipeline import storage
+from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.console import Report, rows_table
 from lpe.pipeline.cli.options import (
     BAD_RECORD,
@@ -22,6 +23,7 @@ from lpe.pipeline.cli.options import (
     SCOPE,
     SEED,
     SOURCE,
+    TRAINING,
     VALIDATION,
     KeyScope,
     OnBadRecord,
@@ -34,11 +36,12 @@ from lpe.pipeline.cli.training import FRONT_END
 def run(
     ctx: typer.Context,
     source: SOURCE = "synthetic:4000",
-    output: Annotated[str, typer.Option(help="The work directory.")] = "lpe-run",
+    output: Annotated[str, typer.Option(metavar="DIR", help="The work directory.")] = "lpe-run",
     keystore: Annotated[
-        str | None, typer.Option(help="Directory of the key store [default: OUTPUT/keys].")
+        str | None,
+        typer.Option(metavar="DIR", help="Directory of the key store. \\[default: OUTPUT/keys]"),
     ] = None,
-    key: Annotated[str, typer.Option(help="The keyset's name; made if absent.")] = "owner",
+    key: Annotated[str, typer.Option(metavar="NAME", help="The keyset's name; made if absent.")] = "owner",
     cipher: CIPHER = "lpe-100",
     param: PARAM = None,
     scope: SCOPE = KeyScope.dataset,
@@ -56,16 +59,25 @@ def run(
     ] = None,
     seed: SEED = 0,
     no_baseline: Annotated[
-        bool, typer.Option("--no-baseline", help="Do not train on the plain images for comparison.")
+        bool,
+        typer.Option(
+            "--no-baseline",
+            help="Do not train on the plain images for comparison.",
+            rich_help_panel=TRAINING,
+        ),
     ] = False,
     as_json: JSON = False,
 ) -> None:
     """Do it all: keys, ingest, encrypt, verify, train on encrypted and on plain images, compare."""
     report = Report("run", as_json=as_json)
+    params = cipher_params(param)
+    checks.check_cipher(cipher, params)
+    checks.check_network(model)
+    read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
     spec = lpe.DemoSpec(
-        read=read_spec(source, image_size, grey, validation_fraction, keep_ids),
+        read=read,
         work=output,
-        choice=lpe.CipherChoice(cipher, cipher_params(param), scope.value, hide_labels),
+        choice=lpe.CipherChoice(cipher, params, scope.value, hide_labels),
         key=lpe.KeyRef(keystore or storage.join(output, "keys"), key),
         model=model,
         front_end=front_end,

@@ -7,51 +7,72 @@ from typing import Annotated
 import typer
 
 import lpe
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import complete_front_end
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
-from lpe.pipeline.cli.options import ANY_KEYSTORE, DATA, EPOCHS, JSON, MODEL, SEED
-from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
+from lpe.pipeline.cli.options import (
+    ANY_KEYSTORE,
+    DATA,
+    EPOCHS,
+    EXECUTION,
+    JSON,
+    MODEL,
+    SEED,
+    TRAINING,
+    dataset_path,
+)
+from lpe.pipeline.cli.recipe import (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    PRECISION,
+    RECIPE,
+    TRAIN_IMAGES,
+    chosen_recipe,
+    of_recipe,
+)
 
 FRONT_END = Annotated[
     str,
     typer.Option(
+        metavar="NAME",
         help="Key-free steps before the network, joined by +: dechain, bit-planes, embedding, affine, adaptation, "
-        "adaptation-shared; or auto: what is meant for the scheme."
+        "adaptation-shared; or auto: what is meant for the scheme.",
+        autocompletion=complete_front_end,
     ),
 ]
-RUN = Annotated[str, typer.Option(help="The run's directory, as given to lpe train.")]
-BATCH = Annotated[int, typer.Option(min=1, help="Images per step.")]
+RUN = Annotated[str, typer.Option(metavar="DIR", help="The run's directory, as given to lpe train.")]
+BATCH = Annotated[int, typer.Option(min=1, metavar="N", help="Images per step.", rich_help_panel=EXECUTION)]
 
 
 def train(
     data: DATA,
-    output: Annotated[str, typer.Option(help="The run's directory.")],
+    output: Annotated[str, typer.Option(metavar="DIR", help="The run's directory.")],
     model: MODEL = "cnn",
     front_end: FRONT_END = "auto",
     epochs: EPOCHS = 10,
     train_images: TRAIN_IMAGES = None,
     recipe: RECIPE = None,
-    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd. [default: the recipe's]")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="cosine, one-cycle or step. [default: the recipe's]")
-    ] = None,
+    optimizer: Annotated[str | None, of_recipe("NAME", "adamw or sgd.")] = None,
+    schedule: Annotated[str | None, of_recipe("NAME", "cosine, one-cycle or step.")] = None,
     batch_size: BATCH_SIZE = None,
     learning_rate: LEARNING_RATE = None,
     warm_up: Annotated[
-        float | None,
-        typer.Option(help="Share of all steps with a rising learning rate. [default: the recipe's]"),
+        float | None, of_recipe("SHARE", "Share of all steps with a rising learning rate.")
     ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Decoupled. [default: the recipe's]")] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help="0 to 1. [default: the recipe's]")] = None,
-    clip_norm: Annotated[
-        float | None, typer.Option(help="Shorten gradients to this norm. [default: the recipe's]")
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(help="Average the weights with this decay per step. [default: the recipe's]"),
-    ] = None,
+    weight_decay: Annotated[float | None, of_recipe("X", "Decoupled.")] = None,
+    label_smoothing: Annotated[float | None, of_recipe("X", "0 to 1.")] = None,
+    clip_norm: Annotated[float | None, of_recipe("X", "Shorten gradients to this norm.")] = None,
+    ema: Annotated[float | None, of_recipe("DECAY", "Average the weights with this decay per step.")] = None,
     precision: PRECISION = "float32",
     validation_fraction: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Of train, where the dataset has no validation split.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.5,
+            metavar="X",
+            help="Of train, where the dataset has no validation split.",
+            rich_help_panel=TRAINING,
+        ),
     ] = 0.1,
     seed: SEED = 0,
     init_from: Annotated[
@@ -60,31 +81,34 @@ def train(
             metavar="RUN",
             help="Start from the network of this finished run, e.g. after its dataset was re-encrypted. With hidden "
             "labels the classes of the new version have other numbers: the classification layer relearns them.",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     as_json: JSON = False,
 ) -> None:
     """Train a network on a dataset's shards, encrypted or plain; needs no key."""
     report = Report("train", as_json=as_json)
+    checks.check_network(model, front_end, precision)
+    chosen = chosen_recipe(
+        model,
+        recipe,
+        optimizer=optimizer,
+        schedule=schedule,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warm_up=warm_up,
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        ema=ema,
+    )
     spec = lpe.TrainSpec(
-        data=data,
+        data=dataset_path(data, "--data"),
         output=output,
         model=model,
         front_end=front_end,
         epochs=epochs,
-        recipe=chosen_recipe(
-            model,
-            recipe,
-            optimizer=optimizer,
-            schedule=schedule,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            warm_up=warm_up,
-            weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
-            clip_norm=clip_norm,
-            ema=ema,
-        ),
+        recipe=chosen,
         precision=precision,  # type: ignore[arg-type]
         validation_fraction=validation_fraction,
         seed=seed,
@@ -98,13 +122,15 @@ def train(
 def evaluate(
     run: RUN,
     data: DATA,
-    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    split: Annotated[str, typer.Option(metavar="NAME", help="Which split.")] = "test",
     batch_size: BATCH = 256,
     as_json: JSON = False,
 ) -> None:
     """Measure a trained model on a split of a dataset under the same key."""
     report = Report("evaluate", as_json=as_json)
-    evaluation = lpe.evaluate(lpe.load_run(run), data, split=split, batch_size=batch_size)
+    evaluation = lpe.evaluate(
+        lpe.load_run(run), dataset_path(data, "--data"), split=split, batch_size=batch_size
+    )
     properties = {"split": split, **evaluation.properties()}
     report.result(evaluation.to_json(), properties_table("evaluate", properties))
 
@@ -117,6 +143,8 @@ def predict(
 ) -> None:
     """Encrypt the owner's images as the model's data was encrypted, and classify them."""
     report = Report("predict", as_json=as_json)
+    checks.check_run(run)
+    checks.check_keystore(keystore)
     predictions = lpe.predict(run, images, keystore)
     rows = [list(prediction.properties().values()) for prediction in predictions]
     value = {"predictions": [prediction.to_json() for prediction in predictions]}

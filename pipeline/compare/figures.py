@@ -8,6 +8,7 @@ from typing import Any
 
 from lpe.pipeline.compare.table import Row
 from lpe.pipeline.compare.trials import KINDS
+from lpe.train import backend
 from lpe.transforms.extras import require
 
 _COLOURS = {"ciphertext": "#4477aa", "front end": "#ee7733", "restored": "#bbbbbb"}
@@ -96,7 +97,9 @@ def _labels(rows: Sequence[Row]) -> dict[tuple[float, float], list[str]]:
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
     # A Figure of its own, not pyplot: no display, no global state.
-    figure = require("matplotlib.figure", "train").Figure(figsize=(width, height), layout="constrained")
+    figure = require("matplotlib.figure", backend.extra()).Figure(
+        figsize=(width, height), layout="constrained"
+    )
     return figure, figure.subplots()
 
 

@@ -113,7 +113,8 @@ class CompareSpec:
             differing.append("content of the source")
         if differing:
             raise DataError(
-                f"{self.work}: holds a comparison with another {', '.join(sorted(differing))}; choose another --output"
+                f"{self.work}: holds a comparison with other settings ({', '.join(sorted(differing))}); choose another "
+                "--output"
             )
         text = json.dumps({**wanted, "digest": recorded_digest or digest}, indent=2) + "\n"
         storage.write_atomic(path, text.encode())

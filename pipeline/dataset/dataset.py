@@ -196,15 +196,24 @@ def open_dataset(path: str) -> Dataset:
       DataError: there is no committed dataset, or its metadata is damaged or of a kind that
         `lpe` does not read.
     """
+    return _open_version(version_directory(path))
+
+
+def version_directory(path: str) -> str:
+    """The directory of the version that a path names: itself, or a home's newest committed version.
+
+    Raises:
+      DataError: there is no committed dataset.
+    """
     if storage.exists(storage.join(path, INFO_FILE)):
-        return _open_version(path)
+        return path
     versions = committed_versions(path)
     if not versions:
         raise DataError(
             f"{path}: no dataset here (no {INFO_FILE}, which is written last); check the path, or run the job "
             "that writes it again"
         )
-    return _open_version(storage.join(path, versions[-1]))
+    return storage.join(path, versions[-1])
 
 
 def _open_version(directory: str) -> Dataset:

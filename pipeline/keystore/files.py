@@ -42,7 +42,7 @@ class OpenKeyset(NotPicklable):
     """A keyset in the clear, with its metadata. It cannot be pickled or printed.
 
     Attributes:
-      store: the key store's URI, for messages.
+      store: the key store, for messages.
       name: the keyset's name.
       keyset: the keys, with their material.
       meta: what is remembered of them.
@@ -126,7 +126,7 @@ class KeysetFiles:
             # Binding writes the keyset first: a kill between leaves it bound, with metadata that does not say so.
             contexts.append(labels.unbound_keyset(name))
         keyset = keysets.read_keyset(self.keyset_path(name), contexts, self.open_kek(meta.kek))
-        return OpenKeyset(self.uri, name, keyset, meta)
+        return OpenKeyset(_shown(self.uri), name, keyset, meta)
 
     @contextlib.contextmanager
     def changing(self, name: str, *, accept: bool = False) -> Iterator[Change]:
@@ -167,7 +167,7 @@ class KeysetFiles:
 
     def change(self, name: str, keyset: tink_pb2.Keyset, meta: Metadata, lock: locks.Lock) -> Change:
         """Describes a change of a keyset, an old or a new one, by the holder of the lock."""
-        return Change(self.uri, name, keyset, meta, self.audit_log(name), lock)
+        return Change(_shown(self.uri), name, keyset, meta, self.audit_log(name), lock)
 
     def write(self, change: Change, event: str, key_id: int, **details: object) -> None:
         """Writes a changed keyset, and what happened to which key to the log.
@@ -235,7 +235,9 @@ class KeysetFiles:
         if not storage.is_remote(self.uri):
             Path(self.uri).mkdir(parents=True, exist_ok=True, mode=0o700)
         storage.check_unchangeable(self.uri)
-        with locks.held(storage.join(self.uri, _LOCK_FILE), f"key store {self.uri}", wait=_LOCK_WAIT) as lock:
+        with locks.held(
+            storage.join(self.uri, _LOCK_FILE), f"key store {_shown(self.uri)}", wait=_LOCK_WAIT
+        ) as lock:
             # It may be a keyset with a key that was destroyed since.
             storage.delete_temporary_files(self.uri)
             yield lock
@@ -295,3 +297,8 @@ class KeysetFiles:
             f"{self.keyset_path(name)}: no such keyset (here: {known}); make it with lpe keys create {name} "
             f"--keystore {self.uri}"
         )
+
+
+def _shown(uri: str) -> str:
+    """A key store in a sentence, where `.` would be taken for its end."""
+    return storage.absolute(uri) if uri.strip("./") == "" else uri

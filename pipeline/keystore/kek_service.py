@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 import tink
 
 from lpe.transforms.errors import KeyStoreError, one_line
+from lpe.transforms.extras import install_command
 
 # A keyset is opened in `DoFn.setup()` and once a command: waiting long for a service helps nobody.
 SECONDS = 5.0
@@ -105,8 +106,7 @@ class ServiceKek:
             self._remote: Kek = self._client.connect(uri)
         except ImportError:
             raise KeyStoreError(
-                f"{uri}: needs the extra {service.extra}: "
-                f"pip install 'learnable-pixel-encryption[{service.extra}]'"
+                f"{uri}: needs the extra {service.extra}: {install_command(service.extra)}"
             ) from None
         except Exception as error:
             failure = error

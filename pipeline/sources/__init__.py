@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
+from pathlib import Path
+
+from lpe.pipeline import storage
+from lpe.pipeline.dataset import committed_versions
+from lpe.pipeline.dataset.layout import INFO_FILE
 from lpe.pipeline.sources.base import ReadOptions, Source
-from lpe.pipeline.sources.cifar import CifarSource
+from lpe.pipeline.sources.cifar import CifarSource, is_cifar_folder
 from lpe.pipeline.sources.folder import FolderSource
 from lpe.pipeline.sources.synthetic import SyntheticSource
 from lpe.pipeline.sources.tfds import TfdsSource
@@ -20,14 +28,42 @@ KINDS = {
 """The form of a URI -> what it names."""
 
 
+_WITH_PLACE = {form.partition(":")[0] for form in KINDS if ":" in form}
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Kind and place of a source URI. Raises DataError if it is none."""
     if uri == "cifar10":
         return "tfds", "cifar10"
     kind, colon, place = uri.partition(":")
-    if not colon or kind not in {form.partition(":")[0] for form in KINDS if ":" in form} or not place:
-        raise DataError(f"unknown source {uri!r}; sources are {', '.join(KINDS)}")
+    if not colon or kind not in _WITH_PLACE or not place:
+        raise DataError(f"unknown source {uri!r}; sources are {', '.join(KINDS)}{_hint(uri)}")
     return kind, place
+
+
+def kind_of(path: str) -> str | None:
+    """The kind of source that a local path looks like: `dataset`, `cifar` or `folder`; None if nothing is there."""
+    place = Path(path)
+    if path and place.is_dir():
+        if committed_versions(path) or (place / INFO_FILE).exists():
+            return "dataset"
+        return "cifar" if is_cifar_folder(os.listdir(path)) else "folder"  # noqa: PTH208  (names are enough)
+    if place.is_file() and re.search(r"\.(tar|tgz)(\.\w+)?$", place.name):
+        return "cifar" if place.name.startswith("cifar-10") else "folder"
+    return None
+
+
+def _hint(uri: str) -> str:
+    """The end of a message on what is no source: the one that may have been meant."""
+    if storage.is_remote(uri):
+        return f"; did you mean dataset:{uri} or folder:{uri}?"
+    if (kind := kind_of(uri)) is not None:
+        return f"; did you mean {kind}:{uri}?"
+    kind, _, place = uri.partition(":")
+    near = difflib.get_close_matches(kind.lower(), [*_WITH_PLACE, *([] if place else ["cifar10"])], 1)
+    if not near:
+        return ""
+    return f"; did you mean {near[0] if near[0] == 'cifar10' else f'{near[0]}:{place}'}?"
 
 
 def open_source(uri: str, options: ReadOptions) -> Source:

@@ -7,7 +7,7 @@ label byte (CIFAR-100: coarse, then fine) and 3,072 bytes: planes R, G, B of 32Ã
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -52,6 +52,11 @@ _LAYOUTS = (
     _Layout("cifar10", 10, _PYTHON, "batches.meta", keys=("labels", "label_names")),
     _Layout("cifar100", 100, _PYTHON_100, "meta", keys=("fine_labels", "fine_label_names")),
 )
+
+
+def is_cifar_folder(names: Collection[str]) -> bool:
+    """Whether files of these names are one of the official layouts, as far as names say."""
+    return any({*layout.splits["train"], layout.names_file} <= set(names) for layout in _LAYOUTS)
 
 
 class CifarSource(Source):

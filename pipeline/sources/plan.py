@@ -12,7 +12,7 @@ from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.sources import open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
-from lpe.pipeline.sources.splits import cut, shard_bounds
+from lpe.pipeline.sources.splits import cut, parse_fraction, shard_bounds
 from lpe.pipeline.sources.task import ShardTask, SliceReader
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import ImageShape
@@ -94,6 +94,18 @@ class Plan:
             raise DataError(f"{self.source}: this dataset is encrypted already; {remedy}")
 
 
+def check_options(spec: ReadSpec) -> None:
+    """Raises UsageError for options that do not go with any source of that kind, before it is opened."""
+    if spec.validation_fraction is not None:
+        parse_fraction(spec.validation_fraction)
+    as_it_is = spec.options == ReadOptions() and not spec.keep_ids and spec.validation_fraction is None
+    if split_uri(spec.source)[0] == "dataset" and not as_it_is:
+        raise UsageError(
+            f"{spec.source}: a dataset is read as it is; image size, limits, ids and the validation split are "
+            "decided when it is ingested"
+        )
+
+
 @contextlib.contextmanager
 def open_plan(
     spec: ReadSpec, order: Callable[[str], bytes] | None = None, *, digest: bool = True
@@ -111,12 +123,8 @@ def open_plan(
       DataError: the kind of source is unknown, or it is missing, damaged or empty.
     """
     kind, place = split_uri(spec.source)
+    check_options(spec)
     if kind == "dataset":
-        if spec.options != ReadOptions() or spec.keep_ids or spec.validation_fraction is not None:
-            raise UsageError(
-                f"{spec.source}: a dataset is read as it is; image size, limits, ids and the validation split are "
-                "decided when it is ingested"
-            )
         yield dataclasses.replace(plan_dataset(open_dataset(place)), source=spec.source)
         return
     with open_source(spec.source, spec.options) as source:

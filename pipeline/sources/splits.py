@@ -71,6 +71,17 @@ class Positions:
         return self[:].astype(dtype or np.int64, copy=False)
 
 
+def parse_fraction(text: str) -> fractions.Fraction:
+    """The part of `train` that a decimal in (0, 1) stands for, exactly. Raises UsageError for another text."""
+    try:
+        fraction = fractions.Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        fraction = fractions.Fraction(0)
+    if not 0 < fraction < 1:
+        raise UsageError(f"--validation-fraction must be between 0 and 1, e.g. 0.1, not {text!r}")
+    return fraction
+
+
 def cut(splits: Mapping[str, int], validation_fraction: str | None) -> dict[str, SplitPart]:
     """The output splits of a source, by name, empty ones left out; each image is in exactly one.
 
@@ -83,14 +94,7 @@ def cut(splits: Mapping[str, int], validation_fraction: str | None) -> dict[str,
     """
     parts = {name: SplitPart(name, size) for name, size in splits.items()}
     if validation_fraction is not None:
-        try:
-            fraction = fractions.Fraction(validation_fraction)
-        except (ValueError, ZeroDivisionError):
-            fraction = fractions.Fraction(0)
-        if not 0 < fraction < 1:
-            raise UsageError(
-                f"--validation-fraction must be between 0 and 1, e.g. 0.1, not {validation_fraction!r}"
-            )
+        fraction = parse_fraction(validation_fraction)
         if "train" not in parts or "validation" in parts:
             raise UsageError(
                 f"--validation-fraction cuts `validation` from `train`; this source has {', '.join(parts)}"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar
 
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.extras import install_command
 
 _TRIES = 6
 _FIRST_PAUSE = 0.5  # seconds; doubled each time, and each shortened at random by up to a half
@@ -254,9 +255,7 @@ def _ask_for_bucket(scheme: str, bucket: str) -> None:
         module = _load(scheme)
     except ImportError as error:
         extra = _EXTRAS[scheme]
-        raise UsageError(
-            f"{place}: needs the extra {extra}: pip install 'learnable-pixel-encryption[{extra}]'"
-        ) from error
+        raise UsageError(f"{place}: needs the extra {extra}: {install_command(extra)}") from error
     retrying(place, lambda: module.ask(bucket))
 
 

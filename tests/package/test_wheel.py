@@ -85,6 +85,11 @@ def test_the_package_comes_from_the_wheel_and_the_users_modules_are_the_users(py
         assert f"imported {hostile / name}.py" in done.stderr
 
 
+def test_an_extra_is_installed_from_the_wheel_again(python, wheel, hostile):
+    code = "from lpe.transforms.extras import install_command; print(install_command('audit'))"
+    assert succeed(python, "-c", code, cwd=hostile).strip() == f"pip install '{wheel}[audit]'"
+
+
 @pytest.mark.slow
 def test_the_readmes_python_runs_beside_the_users_modules(python, hostile):
     blocks = re.findall(

@@ -14,14 +14,25 @@ def test_an_unknown_precision_is_refused(tmp_path):
         fit(TrainSpec(data=data, output=str(tmp_path / "run"), precision="half"))
 
 
-@pytest.mark.parametrize("missing", [["tensorflow", "jax", "torch"], ["keras"]], ids=["backend", "keras"])
-def test_what_is_not_installed_is_a_usage_error(missing):
+@pytest.mark.parametrize(
+    ("missing", "backend", "extra"),
+    [
+        (["tensorflow", "jax", "torch"], "", "train"),
+        (["keras"], "", "train"),
+        (["jax"], "jax", "jax"),
+        (["keras"], "torch", "torch"),
+    ],
+    ids=str,
+)
+def test_what_is_not_installed_is_a_usage_error(missing, backend, extra):
     program = f"""
-import sys
+import os, sys
+os.environ.pop("KERAS_BACKEND", None)
+if {backend!r}: os.environ["KERAS_BACKEND"] = {backend!r}
 for name in {missing}: sys.modules[name] = None
 from lpe.train import backend
 from lpe.transforms.errors import UsageError
 try: backend.load()
 except UsageError as error: print(error)
 """
-    assert "pip install 'learnable-pixel-encryption[train]'" in run_python(program)
+    assert f"pip install -e '.[{extra}]'" in run_python(program)

@@ -74,7 +74,7 @@ def test_the_run_says_what_it_started_from(old, spec):
     assert len(said["model_sha256"]) == 64
     assert load_run(old).spec["init_from"] is None
     assert fit(spec).skipped
-    with pytest.raises(DataError, match="holds a run with another init_from"):
+    with pytest.raises(DataError, match=r"holds a run trained with other settings \(init_from\)"):
         fit(dataclasses.replace(spec, init_from=None))
 
 
@@ -84,7 +84,7 @@ def test_another_network_at_the_same_place_is_another_origin(old, spec, tmp_path
     output = str(tmp_path / "fine")
     fit(dataclasses.replace(spec, output=output, epochs=1, init_from=str(moved)))
     shutil.copy(load_run(spec.output).model_path, moved / "model.keras")
-    with pytest.raises(DataError, match="holds a run with another init_from"):
+    with pytest.raises(DataError, match=r"holds a run trained with other settings \(init_from\)"):
         fit(dataclasses.replace(spec, output=output, epochs=1, init_from=str(moved)))
 
 

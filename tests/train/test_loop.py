@@ -52,7 +52,9 @@ def test_a_finished_run_is_skipped_and_another_spec_refused(spec):
     before = {path: path.stat().st_mtime_ns for path in Path(spec.output).rglob("*")}
     assert fit(spec).skipped
     assert {path: path.stat().st_mtime_ns for path in Path(spec.output).rglob("*")} == before
-    with pytest.raises(DataError, match="another epochs, seed; choose another --output, or delete"):
+    with pytest.raises(
+        DataError, match=r"other settings \(epochs, seed\); choose another --output, or delete"
+    ):
         fit(dataclasses.replace(spec, epochs=9, seed=1))
 
 

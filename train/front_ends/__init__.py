@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from lpe.train import backend
-from lpe.transforms.errors import UsageError
+from lpe.transforms.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -109,6 +109,7 @@ def _parts(name: str) -> list[_Part]:
         if part_name not in _PARTS:
             raise UsageError(
                 f"unknown front end {part_name!r}; there is {', '.join(names())}, joined by + where several are wanted"
+                f"{did_you_mean(part_name, [AUTO, *names()])}"
             )
         part = _PARTS[part_name]
         if kind not in part.takes:

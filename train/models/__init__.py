@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lpe.train import backend, front_ends
-from lpe.transforms.errors import UsageError
+from lpe.transforms.errors import UsageError, did_you_mean
 from lpe.transforms.image_shape import ImageShape
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def check(name: str) -> None:
     if name not in _FILES and not _PYRAMIDNET.fullmatch(name):
         raise UsageError(
             f"unknown model {name!r}; models are {', '.join(names())} (or any pyramidnet-DEPTH-ALPHA)"
+            f"{did_you_mean(name, names())}"
         )
 
 

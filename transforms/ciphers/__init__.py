@@ -25,7 +25,7 @@ from typing import Any
 
 from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
 from lpe.transforms.ciphers.base import Cipher
-from lpe.transforms.errors import CipherError, LpeError
+from lpe.transforms.errors import CipherError, LpeError, did_you_mean
 from lpe.transforms.image_shape import ImageShape
 
 __all__ = ["Cipher", "CipherError", "ImageShape", "LpeError", "create", "names", "resolve_params", "scheme"]
@@ -55,7 +55,8 @@ def scheme(name: str) -> type[Cipher]:
       CipherError: an unknown name.
     """
     if name not in _SCHEMES:
-        raise CipherError(f"unknown cipher {name!r}; choose one of {', '.join(_SCHEMES)}")
+        hint = did_you_mean(name, _SCHEMES)
+        raise CipherError(f"unknown cipher {name!r}; choose one of {', '.join(_SCHEMES)}{hint}")
     return _SCHEMES[name]
 
 
@@ -73,9 +74,12 @@ def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str
     given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
     for key, value in given.items():
         if key not in known:
-            raise CipherError(f"{name} has no parameter {key!r}; it has {', '.join(known) or 'none'}")
+            raise CipherError(
+                f"{name} has no parameter {key!r}; it has {', '.join(known) or 'none'}{did_you_mean(key, known)}"
+            )
         if value not in known[key]:
-            raise CipherError(f"{name}: {key} must be {' or '.join(known[key])}, not {value!r}")
+            hint = did_you_mean(value, known[key])
+            raise CipherError(f"{name}: {key} must be {' or '.join(known[key])}, not {value!r}{hint}")
     return {key: given.get(key, values[0]) for key, values in known.items()}
 
 

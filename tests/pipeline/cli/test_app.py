@@ -33,7 +33,7 @@ def test_debug_may_stand_anywhere(lpe, words):
 def test_an_unknown_command_is_one_line(lpe):
     outcome = lpe("quux")
     assert outcome.code == 2
-    assert outcome.err == "lpe: No such command 'quux'. (see lpe quux --help)\n"
+    assert outcome.err == "lpe: no command quux; see lpe --help\n"
 
 
 def test_an_error_as_json_names_the_command(lpe):

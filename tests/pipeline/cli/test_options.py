@@ -13,21 +13,21 @@ from lpe.pipeline.cli.recipe import chosen_recipe
     ("text", "size"), [("same", "same"), ("any", "any"), ("32x48", (32, 48)), ("1x1", (1, 1))]
 )
 def test_image_sizes(text, size):
-    read = options.read_spec("folder:x", text, True, "0.1", False)
-    assert read == lpe.ReadSpec("folder:x", lpe.ReadOptions(size, True), "0.1", False)
+    read = options.read_spec("folder:.", text, True, "0.1", False)
+    assert read == lpe.ReadSpec("folder:.", lpe.ReadOptions(size, True), "0.1", False)
 
 
 @pytest.mark.parametrize("text", ["", "32", "x", "32x", "-1x4", "0x4", "4x4x3", "Same"])
 def test_other_sizes_are_refused(text):
     with pytest.raises(lpe.UsageError, match=f"--image-size {text}"):
-        options.read_spec("folder:x", text, False, None, False)
+        options.read_spec("folder:.", text, False, None, False)
 
 
 def test_limits():
     assert options.read_limits(None, None, None) == lpe.Limits()
     limits = options.read_limits(100, None, 7)
     assert limits == lpe.Limits(pixels=100, unpacked_bytes=7)
-    read = options.read_spec("folder:x", "any", False, None, False, limits)
+    read = options.read_spec("folder:.", "any", False, None, False, limits)
     assert read.options == lpe.ReadOptions("any", limits=limits)
     with pytest.raises(lpe.UsageError, match="--max-pixels 1000000000: give 1 to 178956970"):
         options.read_limits(10**9, None, None)
@@ -56,16 +56,28 @@ def test_augmentation():
 
 @pytest.mark.parametrize(
     ("text", "path"),
-    [(None, None), ("dataset:a/b", "a/b"), ("a/b", "a/b"), ("s3://bucket/a", "s3://bucket/a")],
+    [
+        ("dataset:a/b", "a/b"),
+        ("a/b", "a/b"),
+        ("a:b", "a:b"),
+        ("s3://bucket/a", "s3://bucket/a"),
+        ("dataset:s3://bucket/a", "s3://bucket/a"),
+    ],
 )
-def test_the_path_of_a_plain_dataset(text, path):
-    assert options.dataset_path(text) == path
+def test_the_path_of_a_dataset(text, path):
+    assert options.dataset_name(text, "--data") == path
 
 
-@pytest.mark.parametrize("text", ["folder:a", "dataset:"])
-def test_another_source_is_no_plain_dataset(text):
-    with pytest.raises(lpe.DataError, match="dataset:DIR"):
-        options.dataset_path(text)
+@pytest.mark.parametrize("text", ["folder:a", "dataset:", "synthetic:20"])
+def test_another_source_is_no_dataset(text):
+    with pytest.raises(lpe.UsageError, match=f"--data {text}: .*dataset:DIR"):
+        options.dataset_path(text, "--data")
+
+
+def test_a_dataset_of_this_machine_is_looked_for():
+    assert options.dataset_path("dataset:s3://bucket/a", "--data") == "s3://bucket/a"
+    with pytest.raises(lpe.DataError, match="nowhere: no dataset here"):
+        options.dataset_path("dataset:nowhere", "--data")
 
 
 def test_beam_knows_its_options():

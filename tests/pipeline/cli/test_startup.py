@@ -60,13 +60,13 @@ def test_a_local_job_imports_no_google_cloud(clients, tmp_path, options):
     ids=str,
 )
 def test_a_job_in_google_cloud_imports_it(clients, words):
-    # The source is none, so that the job ends as soon as it has begun.
-    _, imported = start(clients, COMMAND, "ingest", "--source", "none:", *words)
+    # The source is empty, so that the job ends as soon as it has begun.
+    _, imported = start(clients, COMMAND, "ingest", "--source", f"folder:{clients}", *words)
     assert imported == {"apitools", "dataflow"}
 
 
 def test_a_bucket_of_tensorflow_datasets_counts(clients, tmp_path):
-    words = ["ingest", "--source", "none:", "--output", str(tmp_path / "home")]
+    words = ["ingest", "--source", f"folder:{clients}", "--output", str(tmp_path / "home")]
     _, imported = start(clients, COMMAND, *words, TFDS_DATA_DIR="gs://bucket/datasets")
     assert imported == {"apitools", "dataflow"}
 
@@ -75,7 +75,7 @@ def test_a_bucket_of_tensorflow_datasets_counts(clients, tmp_path):
     "code",
     [
         "import lpe.pipeline.jobs.encrypt",
-        "from lpe.pipeline.cli.app import main; main(['ingest', '--source', 'none:', '--output', 'home'])",
+        "from lpe.pipeline.cli.app import main; main(['ingest', '--source', 'folder:lpe', '--output', 'home'])",
         # `keys` may meet a remote path that is not on its command line: a dataset that needs a key.
         "from lpe.pipeline.cli.startup import leave_out_google_cloud as leave; "
         "from lpe.pipeline.cli.app import beam_commands; leave(['keys', 'destroy', 'run'], beam_commands()); "

@@ -156,7 +156,7 @@ def test_plain_is_always_compared_and_first(tmp_path):
 def test_a_work_directory_is_one_comparison(tmp_path):
     spec_of(tmp_path).claim()
     spec_of(tmp_path, seeds=5, ciphers=("plain", "le")).claim()  # more of the same may be added
-    with pytest.raises(DataError, match="with another epochs, model; choose another --output"):
+    with pytest.raises(DataError, match=r"with other settings \(epochs, model\); choose another --output"):
         spec_of(tmp_path, epochs=2, model="resnet18").claim()
     spec_of(tmp_path).claim("12ab")
     spec_of(tmp_path).claim("12ab")

@@ -81,7 +81,7 @@ def test_wrong_keys_are_refused_before_a_pixel_is_touched(lpe, keystore, plain30
     home, back = tmp_path / "enc" / "shapes", tmp_path / "back" / "shapes"
     encrypt(lpe, keystore, f"dataset:{plain300}", home)
     words = ("decrypt", "--source", f"dataset:{home}", "--output", back, "--keystore")
-    refused(lpe(*words, tmp_path / "none"), "no such keyset")
+    refused(lpe(*words, tmp_path / "none"), "no key store here")
     other = str(tmp_path / "other")
     KeyStore(other).create("patients")
     refused(lpe(*words, other), "another keyset of the same name")

@@ -176,7 +176,7 @@ def test_an_extra_that_is_not_installed_is_named(keks, monkeypatch):
     for service in ("aws", "gcp", "vault"):
         monkeypatch.delitem(sys.modules, f"lpe.pipeline.keystore.kek_{service}", raising=False)
     monkeypatch.delattr("google.cloud.kms_v1", raising=False)
-    with pytest.raises(KeyStoreError, match=r"pip install 'learnable-pixel-encryption\[(aws|gcp|vault)\]'"):
+    with pytest.raises(KeyStoreError, match=r"pip install -e '\.\[(aws|gcp|vault)\]'"):
         open_kek(keks.uri)
 
 

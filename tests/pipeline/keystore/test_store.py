@@ -25,6 +25,12 @@ def test_create_list_rotate(keystore):
     assert store.names() == ["patients"]
 
 
+def test_the_directory_that_one_is_in_has_its_name_in_messages(keystore, monkeypatch):
+    monkeypatch.chdir(keystore)
+    with pytest.raises(KeyStoreError, match=f"keyset 'patients' in {keystore} has no key 1:"):
+        KeyStore(".").open("patients", 1)
+
+
 def test_disable_enable_destroy(keystore):
     store = KeyStore(keystore)
     old = store.keys("patients")[0].id

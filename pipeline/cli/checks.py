@@ -1,0 +1,106 @@
+"""Checks of what a command line names, made before anything slow is imported: neither Beam nor Keras is.
+
+What is on this machine is looked for; remote paths are left to the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import lpe
+from lpe.pipeline import storage
+from lpe.transforms.errors import DataError, KeyStoreError, UsageError, did_you_mean
+
+
+def check_source(read: lpe.ReadSpec) -> None:
+    """Refuses an input that is none: an unknown kind, nothing at its path, or options that do not go with it.
+
+    Raises:
+      UsageError: the options.
+      DataError: the kind or the path.
+    """
+    from lpe.pipeline.sources import open_source, plan, split_uri  # noqa: PLC0415  (Pillow)
+
+    kind, place = split_uri(read.source)
+    plan.check_options(read)
+    if kind == "dataset":
+        check_dataset(place)
+    elif kind == "synthetic":
+        open_source(read.source, read.options).close()
+    elif kind != "tfds" and not storage.is_remote(place) and not storage.exists(place):
+        raise DataError(f"{place}: nothing is there; check the path of --source {read.source}")
+
+
+def check_dataset(path: str) -> None:
+    """Raises DataError unless there is a dataset, or the path is remote."""
+    from lpe.pipeline.dataset import version_directory  # noqa: PLC0415  (Pillow)
+
+    if not storage.is_remote(path):
+        version_directory(path)
+
+
+def check_file(path: str, option: str) -> None:
+    """Raises DataError for a file of this machine that is not there."""
+    if not storage.is_remote(path) and not storage.exists(path):
+        raise DataError(f"{path}: no such file; check the path of {option}")
+
+
+def check_keystore(uri: str | None) -> None:
+    """Raises KeyStoreError for a key store of this machine that is not there."""
+    if uri is not None and not storage.is_remote(uri) and not Path(uri).is_dir():
+        raise KeyStoreError(
+            f"{uri}: no key store here; give --keystore the one that the data was encrypted with"
+        )
+
+
+def check_keyset(key: lpe.KeyRef) -> None:
+    """Raises KeyStoreError if a key store of this machine has no such keyset."""
+    if not storage.is_remote(key.keystore):
+        lpe.KeyStore(key.keystore).metadata(key.name)
+
+
+def check_cipher(
+    name: str, params: Mapping[str, str], *, seal: bool = False, image_size: str = "same"
+) -> None:
+    """Refuses an encryption that there is not.
+
+    Raises:
+      CipherError: an unknown scheme, parameter or value.
+      UsageError: a seal around images of many shapes.
+    """
+    lpe.ciphers.resolve_params(name, params)
+    if seal and image_size == "any":
+        raise UsageError("--seal needs images of one shape; give --image-size HEIGHTxWIDTH, such as 224x224")
+
+
+def check_network(model: str, front_end: str = "none", precision: str = "float32") -> None:
+    """Raises UsageError for a network, a front end or a precision that there is not."""
+    from lpe.train import backend, front_ends, models  # noqa: PLC0415  (NumPy)
+
+    models.check(model)
+    front_ends.check(front_end)
+    backend.check_precision(precision)
+
+
+def check_run(directory: str) -> None:
+    """Raises DataError unless there is a finished training run."""
+    lpe.load_run(directory)
+
+
+def check_picture(path: str) -> None:
+    """Raises UsageError unless a picture of this name can be a PNG."""
+    if Path(path).suffix.lower() != ".png":
+        raise UsageError(f"{path}: the picture is a PNG; give --output a name that ends in .png")
+
+
+def chosen_adversaries(name: str) -> tuple[str, ...]:
+    """The adversaries that `--adversary` stands for. Raises UsageError for an unknown one."""
+    known = lpe.AuditSpec.adversaries
+    if name == "all":
+        return known
+    if name not in known:
+        names = ["all", *known]
+        hint = did_you_mean(name, names)
+        raise UsageError(f"unknown adversary {name!r}; there is {', '.join(names)}{hint}")
+    return (name,)

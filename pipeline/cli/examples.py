@@ -1,0 +1,152 @@
+"""Examples of every command, as `--help` ends with them."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+_EXAMPLES: dict[str, tuple[str, ...]] = {
+    "": (
+        "lpe run",
+        "lpe keys create owner --keystore keys",
+        "lpe encrypt --source folder:photos --image-size 64x64 \\\n"
+        "    --output enc/photos --keystore keys --key owner",
+        "lpe train --data enc/photos --output runs/1 --front-end auto",
+        "lpe --install-completion",
+    ),
+    "run": (
+        "lpe run",
+        "lpe run --source folder:photos --output work --epochs 10",
+        "lpe run --source cifar10 --cipher pbe --no-baseline",
+    ),
+    "ingest": (
+        "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos",
+        "lpe ingest --source cifar:cifar-10-binary.tar.gz --output plain/cifar10",
+        "lpe ingest --source synthetic:1000 --output plain/shapes --workers 4",
+    ),
+    "encrypt": (
+        "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n    --keystore keys --key owner",
+        "lpe encrypt --source cifar10 --output enc/cifar10 \\\n"
+        "    --keystore keys --key owner --augment flip,crop --copies 3 --workers 4",
+        "lpe encrypt --source folder:photos --image-size 64x64 --dry-run",
+    ),
+    "decrypt": (
+        "lpe decrypt --source enc/photos --output back/photos --keystore keys",
+        "lpe decrypt --source enc/photos/1.0.0 --output back/photos \\\n    --keystore keys --workers 4",
+    ),
+    "reencrypt": (
+        "lpe reencrypt enc/photos --keystore keys",
+        "lpe reencrypt enc/photos enc/cifar10 --keystore keys --if-due \\\n"
+        "    --retire-after 7d --destroy-keys",
+        "lpe reencrypt enc/photos --keystore keys --cipher pbe --dry-run",
+    ),
+    "verify": (
+        "lpe verify enc/photos",
+        "lpe verify enc/photos --keystore keys --against plain/photos",
+    ),
+    "unseal": (
+        "lpe unseal --source sealed/photos --output enc/photos --data-key photos.key",
+        "lpe unseal --source sealed/photos --output enc/photos \\\n    --data-key photos.key --workers 4",
+    ),
+    "show": (
+        "lpe show enc/photos --keystore keys --output photos.png",
+        "lpe show enc/photos --against plain/photos --images 20",
+        "lpe show --source folder:photos --image-size 64x64 --ciphers all",
+    ),
+    "keys": (
+        "lpe keys create owner --keystore keys",
+        "lpe keys list owner --keystore keys",
+        "lpe keys rotate owner --keystore keys",
+    ),
+    "keys create": (
+        "lpe keys create owner --keystore keys",
+        "lpe keys create owner --keystore keys --rotation-period 30d",
+        "lpe keys create owner --keystore s3://bucket/keys \\\n    --kek aws-kms://arn:aws:kms:eu-west-1:1:key/2",
+    ),
+    "keys list": (
+        "lpe keys list owner --keystore keys",
+        "lpe keys list owner --keystore keys --root enc --json",
+    ),
+    "keys rotate": (
+        "lpe keys rotate owner --keystore keys",
+        "lpe keys rotate owner --keystore keys --rotation-period 90d",
+    ),
+    "keys disable": (
+        "lpe keys disable owner 1234567 --keystore keys",
+        "lpe keys disable owner 1234567 --keystore keys --json",
+    ),
+    "keys enable": (
+        "lpe keys enable owner 1234567 --keystore keys",
+        "lpe keys enable owner 1234567 --keystore keys --json",
+    ),
+    "keys destroy": (
+        "lpe keys destroy owner 1234567 --keystore keys",
+        "lpe keys destroy owner 1234567 --keystore keys --force",
+    ),
+    "keys register": (
+        "lpe keys register runs/1 --keystore keys",
+        "lpe keys register runs/1 --keystore keys --json",
+    ),
+    "keys release": (
+        "lpe keys release owner enc/photos/1.0.0 --keystore keys",
+        "lpe keys release owner runs/1 --keystore keys",
+    ),
+    "keys export": (
+        "lpe keys export owner --keystore keys --dataset sealed/photos \\\n    --output photos.key",
+        "lpe keys export owner --keystore keys --dataset sealed/photos/1.0.0 \\\n    --output photos.key --json",
+    ),
+    "keys log": (
+        "lpe keys log owner --keystore keys",
+        "lpe keys log owner --keystore keys --accept",
+    ),
+    "train": (
+        "lpe train --data enc/photos --output runs/1 --front-end auto",
+        "lpe train --data enc/photos --output runs/2 --model resnet18 --epochs 30 \\\n"
+        "    --recipe fast --precision mixed_bfloat16",
+        "lpe train --data enc/photos --output runs/3 --init-from runs/1",
+    ),
+    "evaluate": (
+        "lpe evaluate --run runs/1 --data enc/photos",
+        "lpe evaluate --run runs/1 --data enc/photos/1.0.0 --split validation",
+    ),
+    "predict": (
+        "lpe predict --run runs/1 --keystore keys cat.png",
+        "lpe predict --run runs/1 --keystore keys photos/*.jpg --json",
+    ),
+    "audit": (
+        "lpe audit enc/photos --keystore keys --output audit",
+        "lpe audit --source synthetic:500 --cipher all --images 100 --output audit",
+        "lpe audit --source folder:photos --image-size 32x32 \\\n"
+        "    --adversary ciphertext-only --output audit",
+    ),
+    "compare": (
+        "lpe compare --source synthetic:2000 --output compare --epochs 4 --seeds 1",
+        "lpe compare --source cifar10 --output compare --ciphers lpe-100,pbe \\\n"
+        "    --model resnet18 --recipe fast --epochs 30",
+    ),
+    "ciphers": (
+        "lpe ciphers",
+        "lpe ciphers lpe-100",
+        "lpe ciphers --json",
+    ),
+    "stats": (
+        "lpe stats --source cifar10",
+        "lpe stats --source folder:photos --image-size 64x64 --ciphers lpe-100,pbe",
+    ),
+}
+_BEAM = "Other options are Beam's, such as --runner=DataflowRunner."
+
+
+def examples(command: str) -> tuple[str, ...]:
+    """Command lines, each as one would type it; `command` is what follows `lpe`."""
+    return _EXAMPLES[command]
+
+
+def epilog(command: str, *, beam: bool = False) -> str:
+    """The end of a command's help, in Rich's markup.
+
+    Args:
+      command: as for `examples`.
+      beam: whether it passes options to Beam.
+    """
+    lines = [escape(line) for line in examples(command)]
+    return "\n".join(["[bold]Examples[/bold]", *lines, *(["", _BEAM] if beam else [])])
