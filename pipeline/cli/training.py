@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import collections
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ import lpe
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.options import ANY_KEYSTORE, DATA, EPOCHS, JSON, MODEL, SEED
 from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
+from lpe.pipeline.jobs import prediction_file
 
 FRONT_END = Annotated[
     str,
@@ -126,13 +128,32 @@ def evaluate(
 
 def predict(
     run: RUN,
-    images: Annotated[list[str], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Image files, folders of them, or quoted patterns such as 'photos/*.png'."),
+    ],
     keystore: ANY_KEYSTORE = None,
+    output: Annotated[
+        str | None, typer.Option(help="Write path, label and probability to this .csv or .jsonl file.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Encrypt the owner's images as the model's data was encrypted, and classify them."""
     report = Report("predict", as_json=as_json)
-    predictions = lpe.predict(run, images, keystore)
-    rows = [[image.path, image.label, f"{image.probability:.1%}"] for image in predictions]
-    value = {"predictions": [prediction.to_json() for prediction in predictions]}
-    report.result(value, rows_table("predict", ["image", "class", "probability"], rows))
+    if output is not None:
+        prediction_file.check_name(output)
+    with report.progress("predict") as update:
+        predictions = lpe.predict(run, images, keystore, update)
+    value: dict[str, Any] = {"predictions": [prediction.to_json() for prediction in predictions]}
+    if output is None:
+        rows = [[image.path, image.label, f"{image.probability:.1%}"] for image in predictions]
+        report.result(value, rows_table("predict", ["image", "class", "probability"], rows))
+    else:
+        prediction_file.write(output, predictions)
+        counts = collections.Counter(prediction.label for prediction in predictions)
+        rows = [[label, f"{count:,}"] for label, count in counts.most_common()]
+        report.result(
+            {**value, "output": output},
+            rows_table("predict", ["class", "images"], rows),
+            lines=(f"{len(predictions):,} predictions: {output}",),
+        )
