@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -104,7 +105,13 @@ def train(
         "accuracy": f"{accuracy['train']:.1%} train, {accuracy['validation']:.1%} validation",
         "time": "nothing to do" if result.skipped else f"{result.seconds:.0f} s",
     }
-    report.result(result.to_json(), properties_table("train", properties))
+    lines: tuple[str, ...] = ()
+    if result.data.encryption is not None:
+        run = shlex.quote(result.run)
+        lines = (
+            f"The owner keeps this model's key from destruction: lpe keys register {run} --keystore KEYSTORE",
+        )
+    report.result(result.to_json(), properties_table("train", properties), lines=lines)
 
 
 def evaluate(
