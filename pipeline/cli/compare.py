@@ -73,7 +73,7 @@ def compare(
     comparison = lpe.compare(spec, screen)
     headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
     rows = [
-        [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
+        [row.cipher, *row.accuracy_texts, " / ".join(filter(None, row.lost_texts)), row.reconstruction]
         for row in comparison.rows
     ]
     screen.result(

@@ -76,7 +76,7 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
     counts = {name: plain.splits[name].examples for name in ("train", split)}
     counts["train"] = min(counts["train"], spec.images or counts["train"])
     class_names = open_dataset(source).class_names
-    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, exact)
+    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, exact, counts[split])
     comparison = Comparison(spec, source, counts, rows)
     report.write(comparison)
     return comparison

@@ -68,7 +68,7 @@ class Comparison:
         return (
             f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
             f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, "
-            "mean ± standard deviation. "
+            "mean ± standard deviation; a difference of less than two standard errors is ≈ 0. "
             f"One key for the dataset; attackers have {learnt_from:,} ciphertexts and no key."
         )
 
@@ -153,8 +153,7 @@ def _row(row: Row) -> str:
         row.cipher,
         row.front_end,
         *row.accuracy_texts,
-        f"{row.gap:.1f}",
-        f"{row.best_gap:.1f}",
+        *row.lost_texts,
         attack,
         row.reconstruction,
         "" if row.published is None else f"{row.published.accuracy:.2f} %",
