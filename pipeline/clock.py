@@ -71,3 +71,14 @@ def in_words(length: datetime.timedelta) -> str:
             count = seconds // size
             return f"{count} {unit}" + ("" if count == 1 else "s")
     raise AssertionError("a second is the smallest unit")
+
+
+def about(seconds: float) -> str:
+    """An estimated length of time as people say it: `a few seconds`, `about 40 seconds`, `about 4 minutes`."""
+    if seconds < 15:
+        return "a few seconds"
+    if seconds < 95:
+        return f"about {round(seconds, -1):.0f} seconds"
+    if seconds < 90 * 60:
+        return f"about {seconds / 60:.0f} minutes"
+    return f"about {seconds / 3600:.0f} hours"

@@ -15,7 +15,7 @@ from lpe.train.recipes import Recipe
 _MOMENTUM = 0.9
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class LearningRate(LearningRateSchedule):
     """A recipe's learning rate over all steps of a training.
 
@@ -46,6 +46,11 @@ class LearningRate(LearningRateSchedule):
         """The arguments, for saving."""
         return {"recipe": dataclasses.asdict(self._recipe), "steps": self._steps}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LearningRate:
+        """The inverse of `get_config`, for loading."""
+        return cls(Recipe(**config["recipe"]), config["steps"])
+
 
 def optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     """A recipe's optimiser for `steps` steps in all."""
@@ -62,7 +67,7 @@ def optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     return keras.optimizers.AdamW(rate, **settings)
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class CrossEntropy(Loss):
     """Cross-entropy of int labels [N] and probabilities [N, K], in nats.
 

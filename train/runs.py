@@ -15,7 +15,7 @@ from lpe.pipeline.dataset.metadata import MOST_CLASSES
 from lpe.pipeline.records.batches import MOST_IMAGE_BYTES
 from lpe.pipeline.storage.documents import Fields, read_document
 from lpe.train import backend, models
-from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.errors import DataError, LpeError, UsageError
 from lpe.transforms.image_shape import ImageShape
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ def load_run(path: str) -> Run:
         record = read_document(str(Path(path, RUN_FILE)), _remedy(path))
     except (FileNotFoundError, NotADirectoryError):
         if Path(path, SPEC_FILE).exists():
-            raise DataError(
-                f"{path}: the training has not finished; run the same `lpe train` again, it resumes"
-            ) from None
+            raise DataError(f"{path}: the training has not finished; {_how_to_finish(path)}") from None
         raise DataError(
             f"{path}: no training run here (no {RUN_FILE}); check the path or run `lpe train`"
         ) from None
@@ -153,6 +151,16 @@ def load_run(path: str) -> Run:
         seconds=record.number("seconds", 0),
         seed=record.integer("seed", 0, 2**32 - 1),
     )
+
+
+def _how_to_finish(path: str) -> str:
+    from lpe.train.resuming import resuming_command  # noqa: PLC0415  (which needs what is above)
+
+    try:
+        record = read_document(str(Path(path, SPEC_FILE)), _remedy(path))
+        return f"this goes on where it stopped: {resuming_command(path, record)}"
+    except LpeError:
+        return "run the same `lpe train` again, it resumes"
 
 
 def _remedy(directory: str) -> str:

@@ -79,7 +79,7 @@ def run_attacks(
 def _run_attack(attack: Attack, experiment: Experiment, compared: _Measure) -> AttackResult:
     plain, encrypted = experiment.held_out
     curve = []
-    for count in _counts(attack, experiment):
+    for count in counts(attack, experiment):
         started = time.monotonic()
         try:
             recovery = attack.learn(experiment.evidence(attack.adversary, count))
@@ -116,11 +116,11 @@ def _error(estimate: np.ndarray, plain: np.ndarray) -> np.ndarray:
     return np.asarray(squares.sum(axis=(1, 2, 3)))
 
 
-def _counts(attack: Attack, experiment: Experiment) -> list[int]:
+def counts(attack: Attack, experiment: Experiment) -> list[int]:
     """The numbers of images to try an attack with, at least one, fewest first."""
     available = len(experiment.plain)
     # With a key per image no image tells anything about another.
     if not attack.learns or experiment.target.scope == "image" or attack.adversary == "chosen-plaintext":
         return [1]
-    counts = [count for count in _COUNTS[attack.adversary] if count <= available]
-    return counts if attack.adversary == "known-plaintext" else sorted({*counts, available})
+    tried = [count for count in _COUNTS[attack.adversary] if count <= available]
+    return tried if attack.adversary == "known-plaintext" else sorted({*tried, available})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -132,9 +132,13 @@ def destroy(
     as_json: JSON = False,
 ) -> None:
     """Erase a key for good; what is encrypted under it can never be read again."""
+    lost = [str(use) for use in lpe.Registry(keystore).lost_with(name).get(key_id, [])]
+    if force and lost:
+        report = Report("keys destroy", as_json=as_json)
+        report.note(f"destroying key {key_id}, and losing what needs it: {', '.join(lost)}")
     keys = lpe.KeyStore(keystore).destroy(name, key_id, force=force)
     lines = (_VERSIONED,) if storage.is_remote(keystore) else ()
-    _print_keys("destroy", name, keys, as_json=as_json, lines=lines)
+    _print_keys("destroy", name, keys, as_json=as_json, lines=lines, lost=lost)
 
 
 @app.command(cls=Command, epilog=epilog("keys register"))
@@ -231,11 +235,17 @@ def _trail_table(name: str, trail: AuditTrail) -> Table:
 
 
 def _print_keys(
-    command: str, name: str, keys: Sequence[KeyInfo], *, as_json: bool, lines: tuple[str, ...] = ()
+    command: str,
+    name: str,
+    keys: Sequence[KeyInfo],
+    *,
+    as_json: bool,
+    lines: tuple[str, ...] = (),
+    **more: Any,
 ) -> None:
     rows = [
         [str(key.id), key.state, "primary" if key.primary else "", key.created or "unknown"] for key in keys
     ]
-    value = {"name": name, "keys": [dataclasses.asdict(key) for key in keys]}
+    value = {"name": name, "keys": [dataclasses.asdict(key) for key in keys], **more}
     report = Report(f"keys {command}", as_json=as_json)
     report.result(value, rows_table(f"keyset {name}", ["key id", "state", "", "created"], rows), lines=lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -105,7 +105,8 @@ def _print_due_actions(report: Report, homes: Sequence[str], keystore: str, poli
     actions = [lpe.due_actions(home, keystore, policy) for home in homes]
     destroy = lpe.keys_to_destroy(actions, keystore) if policy.destroy_keys else {}
     value = {"dry_run": True, "plans": [due.to_json() for due in actions], "destroy": destroy}
-    report.result(value, _actions_table(actions), lines=_actions_lines(actions, destroy))
+    lines = (*_actions_lines(actions), *_destroy_lines(destroy, keystore), "Nothing was changed.")
+    report.result(value, _actions_table(actions), lines=lines)
 
 
 def _actions_table(actions: Sequence[lpe.DueActions]) -> Table:
@@ -128,13 +129,21 @@ def _images(due: lpe.DueActions) -> int:
     return 0 if due.reason is None else sum(split.examples for split in due.current.splits.values())
 
 
-def _actions_lines(actions: Sequence[lpe.DueActions], destroy: dict[str, list[int]]) -> tuple[str, ...]:
+def _actions_lines(actions: Sequence[lpe.DueActions]) -> list[str]:
     rotated = dict.fromkeys(due.encryption.key_name for due in actions if due.rotate)
-    lines = [f"Keyset {name} would be rotated." for name in rotated]
+    return [f"Keyset {name} would be rotated." for name in rotated]
+
+
+def _destroy_lines(destroy: Mapping[str, Sequence[int]], keystore: str) -> list[str]:
+    """Lines on the keys to be destroyed, by keyset, and on the models that are lost with each."""
+    from lpe.pipeline.jobs import rotation  # noqa: PLC0415  (Beam is slow to import)
+
+    lines = []
     for name, ids in destroy.items():
-        keys = ", ".join(map(str, ids)) or "none"
-        lines.append(f"Keys of {name} that would be destroyed: {keys}.")
-    return (*lines, "Nothing was changed.")
+        lines.append(f"Keys of {name} that would be destroyed: {', '.join(map(str, ids)) or 'none'}.")
+        lost = rotation.lost_runs(name, ids, keystore)
+        lines += [f"Without key {key_id}: {rotation.loss_in_words(runs)}." for key_id, runs in lost.items()]
+    return lines
 
 
 def _reencrypt(
@@ -165,7 +174,9 @@ def _reencrypt(
                     raise
                 errors.append(f"{home}: {error}")
     keysets = dict.fromkeys(outcome.key_name for outcome in outcomes)
-    keys = lpe.destroy_unused_keys(list(keysets), keystore) if policy.destroy_keys else lpe.DestroyedKeys()
+    keys = lpe.DestroyedKeys()
+    if policy.destroy_keys:
+        keys = lpe.destroy_unused_keys(list(keysets), keystore, report.note)
     tables = [properties_table("reencrypt", outcome.result.properties()) for outcome in outcomes]
     report.result(_value(outcomes, errors, keys), *tables, lines=tuple(_lines(outcomes, keys)))
     for line in errors:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import collections
+import shlex
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +32,7 @@ from lpe.pipeline.cli.recipe import (
     chosen_recipe,
     of_recipe,
 )
+from lpe.pipeline.jobs import prediction_file
 
 FRONT_END = Annotated[
     str,
@@ -116,7 +119,13 @@ def train(
         init_from=init_from,
     )
     result = lpe.fit(spec, report.epoch, report.status)
-    report.result(result.to_json(), properties_table("train", result.properties()))
+    lines: tuple[str, ...] = ()
+    if result.data.encryption is not None:
+        run = shlex.quote(result.run)
+        lines = (
+            f"The owner keeps this model's key from destruction: lpe keys register {run} --keystore KEYSTORE",
+        )
+    report.result(result.to_json(), properties_table("train", result.properties()), lines=lines)
 
 
 def evaluate(
@@ -137,15 +146,34 @@ def evaluate(
 
 def predict(
     run: RUN,
-    images: Annotated[list[str], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Image files, folders of them, or quoted patterns such as 'photos/*.png'."),
+    ],
     keystore: ANY_KEYSTORE = None,
+    output: Annotated[
+        str | None, typer.Option(help="Write path, label and probability to this .csv or .jsonl file.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Encrypt the owner's images as the model's data was encrypted, and classify them."""
     report = Report("predict", as_json=as_json)
+    if output is not None:
+        prediction_file.check_name(output)
     checks.check_run(run)
     checks.check_keystore(keystore)
-    predictions = lpe.predict(run, images, keystore)
-    rows = [list(prediction.properties().values()) for prediction in predictions]
-    value = {"predictions": [prediction.to_json() for prediction in predictions]}
-    report.result(value, rows_table("predict", ["image", "class", "probability"], rows))
+    with report.progress("predict") as update:
+        predictions = lpe.predict(run, images, keystore, update)
+    value: dict[str, Any] = {"predictions": [prediction.to_json() for prediction in predictions]}
+    if output is None:
+        rows = [list(prediction.properties().values()) for prediction in predictions]
+        report.result(value, rows_table("predict", ["image", "class", "probability"], rows))
+    else:
+        prediction_file.write(output, predictions)
+        counts = collections.Counter(prediction.label for prediction in predictions)
+        rows = [[label, f"{count:,}"] for label, count in counts.most_common()]
+        report.result(
+            {**value, "output": output},
+            rows_table("predict", ["class", "images"], rows),
+            lines=(f"{len(predictions):,} predictions: {output}",),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lpe.pipeline import storage
-from lpe.pipeline.compare import report, restoring, results, table
+from lpe.pipeline.compare import duration, report, restoring, results, table
 from lpe.pipeline.compare.report import Comparison
 from lpe.pipeline.compare.restoring import BestAttack
 from lpe.pipeline.compare.results import TrialResult
@@ -50,6 +50,7 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
         KeyStore(keystore).create(_KEY)
     source = _ingest(spec, progress)
     spec.claim(open_dataset(source).digest())
+    _announce(spec, progress, open_dataset(source))
     encrypted = {name: _encrypt(spec, progress, source, keystore, name) for name in spec.ciphers}
     plain = encrypted["plain"]
     split = "test" if "test" in plain.splits else "validation"
@@ -64,19 +65,21 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
                 restored[name] = estimate
     exact = {name for name, data in restored.items() if data.digest() == plain.digest()}
     planned = trials(spec, frozenset(restored) - exact)
-    finished = []
+    known = _known_trials(spec)
+    finished: list[TrialResult] = []
     for number, trial in enumerate(planned, 1):
         data = restored[trial.cipher] if trial.kind == "restored" else encrypted[trial.cipher]
         result = _train(spec, progress, trial, data, split)
         finished.append(result)
+        untrained = sum(other not in known for other in planned[number:])
         progress.note(
             f"[{number}/{len(planned)}] {_title(trial)}, seed {trial.seed}: {result.accuracy:.1%} "
-            f"({result.seconds:.0f} s)"
+            f"({result.seconds:.0f} s){duration.left(finished, untrained)}"
         )
     counts = {name: plain.splits[name].examples for name in ("train", split)}
     counts["train"] = min(counts["train"], spec.images or counts["train"])
     class_names = open_dataset(source).class_names
-    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, exact)
+    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, exact, counts[split])
     comparison = Comparison(spec, source, counts, rows)
     report.write(comparison)
     return comparison
@@ -84,6 +87,23 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
 
 def _title(trial: Trial) -> str:
     return f"{trial.cipher}, {trial.kind}" + (f" {trial.front_end}" if trial.kind == "front end" else "")
+
+
+def _announce(spec: CompareSpec, progress: Progress, plain: Dataset) -> None:
+    """Notes about how long the networks take that are not trained yet, if attacks on all schemes restore something."""
+    shape, train = plain.image_shape, plain.splits.get("train")
+    if shape is not None and train is not None:  # what cannot be trained on is refused in its place
+        known = _known_trials(spec)
+        networks = [
+            trial for trial in trials(spec, frozenset(spec.ciphers) - {"plain"}) if trial not in known
+        ]
+        images = min(train.examples, spec.images or train.examples)
+        progress.note(duration.announcement(spec, networks, images, shape))
+
+
+def _known_trials(spec: CompareSpec) -> set[Trial]:
+    """The networks that are trained and measured already."""
+    return {result.trial for result in results.read(storage.join(spec.work, RESULTS_FILE))}
 
 
 def _ingest(spec: CompareSpec, progress: Progress) -> str:

@@ -68,7 +68,7 @@ class Comparison:
         return (
             f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
             f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, "
-            "mean ± standard deviation. "
+            "mean ± standard deviation; a difference of less than two standard errors is ≈ 0. "
             f"One key for the dataset; attackers have {learnt_from:,} ciphertexts and no key."
         )
 
@@ -81,7 +81,7 @@ class Comparison:
         """Headings and rows of a summary table."""
         headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
         rows = [
-            [row.cipher, *row.accuracy_texts, f"{row.gap:.1f} / {row.best_gap:.1f}", row.reconstruction]
+            [row.cipher, *row.accuracy_texts, " / ".join(filter(None, row.lost_texts)), row.reconstruction]
             for row in self.rows
         ]
         return headings, rows
@@ -148,8 +148,7 @@ def _row(row: Row) -> list[str]:
         row.cipher,
         row.front_end,
         *row.accuracy_texts,
-        f"{row.gap:.1f}",
-        f"{row.best_gap:.1f}",
+        *row.lost_texts,
         "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts",
         row.reconstruction,
         "" if row.published is None else f"{row.published.accuracy:.2f} %",

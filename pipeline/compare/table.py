@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
@@ -70,7 +71,9 @@ class Row:
       front_end: the key-free front end that was tried.
       accuracies: of each kind that there is.
       gap: points that the ciphertext as it is loses against plain images.
-      best_gap: the same for the better of it and the front end.
+      gap_noise: points that two networks may differ by without any cause; see `_noise`.
+      best_gap: the same as `gap` for the better of it and the front end.
+      best_gap_noise: as `gap_noise`, for `best_gap`.
       attack: the best ciphertext-only attack; None for `plain`, or where there is none.
       images: ciphertexts that it had; None for `plain`.
       psnr: of what it restored, in dB; None for `plain`.
@@ -83,7 +86,9 @@ class Row:
     front_end: str
     accuracies: dict[Kind, Accuracy]
     gap: float
+    gap_noise: float
     best_gap: float
+    best_gap_noise: float
     attack: str | None
     images: int | None
     psnr: float | None
@@ -95,6 +100,13 @@ class Row:
     def accuracy_texts(self) -> list[str]:
         """The accuracies as people read them, in the order of `KINDS`; empty for a kind that there is not."""
         return [str(self.accuracies.get(kind, "")) for kind in KINDS]
+
+    @property
+    def lost_texts(self) -> list[str]:
+        """What is lost, as it is and at best, as people read it; empty for `plain`, against which it is counted."""
+        if self.cipher == "plain":
+            return ["", ""]
+        return [_lost_text(self.gap, self.gap_noise), _lost_text(self.best_gap, self.best_gap_noise)]
 
     @property
     def reconstruction(self) -> str:
@@ -110,7 +122,9 @@ class Row:
             "front_end": self.front_end,
             "accuracy": {kind: dataclasses.asdict(value) for kind, value in self.accuracies.items()},
             "gap": round(self.gap, 3),
+            "gap_noise": round(self.gap_noise, 3),
             "best_gap": round(self.best_gap, 3),
+            "best_gap_noise": round(self.best_gap_noise, 3),
             "attack": self.attack,
             "attack_images": self.images,
             "psnr": self.psnr,
@@ -126,6 +140,7 @@ def rows(
     results: Sequence[TrialResult],
     best_attacks: Mapping[str, BestAttack],
     restored_exactly: Set[str],
+    tested: int,
 ) -> tuple[Row, ...]:
     """One row a scheme.
 
@@ -136,6 +151,7 @@ def rows(
       best_attacks: by scheme.
       restored_exactly: schemes whose images an attack restored without any difference: there the network for plain
         images is the network.
+      tested: how many images accuracies were measured on.
     """
     plain = _accuracies(results, "plain")["ciphertext"]
     table = []
@@ -144,6 +160,7 @@ def rows(
         if cipher in restored_exactly:
             accuracies["restored"] = plain
         lost = {kind: 100 * (plain.mean - accuracy.mean) for kind, accuracy in accuracies.items()}
+        best: Kind = min(("ciphertext", "front end"), key=lambda kind: lost.get(kind, math.inf))
         tried = {result.trial.front_end for result in results if result.trial.cipher == cipher}
         attack = best_attacks.get(cipher)
         row = Row(
@@ -151,7 +168,9 @@ def rows(
             front_end=next(iter(tried - {front_ends.NONE}), front_ends.NONE),
             accuracies=accuracies,
             gap=lost["ciphertext"],
-            best_gap=min(lost["ciphertext"], lost.get("front end", lost["ciphertext"])),
+            gap_noise=_noise(plain, accuracies["ciphertext"], tested),
+            best_gap=lost[best],
+            best_gap_noise=_noise(plain, accuracies[best], tested),
             attack=attack.attack if attack is not None else None,
             images=attack.images if attack is not None else None,
             psnr=attack.psnr if attack is not None else None,
@@ -161,6 +180,21 @@ def rows(
         )
         table.append(row)
     return tuple(table)
+
+
+def _noise(one: Accuracy, other: Accuracy, tested: int) -> float:
+    """Points below which a difference of two accuracies says nothing: two standard errors.
+
+    Of the spread over seeds, or of the choice of the test images, whichever is the larger: few seeds may agree by
+    chance.
+    """
+    over_seeds = sum(accuracy.spread**2 / accuracy.seeds for accuracy in (one, other))
+    over_images = sum(accuracy.mean * (1 - accuracy.mean) / tested for accuracy in (one, other))
+    return 200 * math.sqrt(max(over_seeds, over_images))
+
+
+def _lost_text(gap: float, noise: float) -> str:
+    return f"{gap:.1f}" if abs(gap) > noise else f"≈ 0 (±{noise:.1f})"
 
 
 def _accuracies(results: Sequence[TrialResult], cipher: str) -> dict[Kind, Accuracy]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from lpe.pipeline.audit import attacking, experiment, learned, report
+from lpe.pipeline import clock
+from lpe.pipeline.audit import attacking, duration, experiment, learned, report
 from lpe.pipeline.audit.attacking import ADVERSARIES, Classify
 from lpe.pipeline.audit.experiment import Experiment
 from lpe.pipeline.audit.report import AuditReport
@@ -65,7 +66,7 @@ def audit(spec: AuditSpec, note: Callable[[str], None] = lambda line: None) -> A
 
     Args:
       spec: what to attack.
-      note: called with one line after each attack.
+      note: called with a line before the attacks, which says about how long they take, and one after each.
 
     Raises:
       DataError: the images or the dataset are missing, damaged or not what an audit needs.
@@ -76,6 +77,7 @@ def audit(spec: AuditSpec, note: Callable[[str], None] = lambda line: None) -> A
     experiments = _experiments(spec)
     classify = _classifier(spec.classifier) if spec.classifier is not None else None
     adversaries: tuple[Adversary, ...] = (*spec.adversaries, "learned") if spec.learned else spec.adversaries
+    note(_announcement(experiments, adversaries))
     schemes = tuple(
         attacking.run_attacks(
             setup, adversaries, classify, learned.attacks_on(setup) if spec.learned else (), note
@@ -86,6 +88,15 @@ def audit(spec: AuditSpec, note: Callable[[str], None] = lambda line: None) -> A
     result = AuditReport(spec.output, str(source), experiments[0].images, schemes)
     report.write(result)
     return result
+
+
+def _announcement(experiments: Sequence[Experiment], adversaries: Sequence[Adversary]) -> str:
+    seconds = sum(duration.attack_seconds(setup, adversaries) for setup in experiments)
+    shape = "×".join(map(str, experiments[0].target.image_shape))
+    return (
+        f"{clock.about(seconds)} by what other machines took: attacks on {len(experiments)} "
+        f"encryption{'s' if len(experiments) > 1 else ''} of {experiments[0].images:,} images of {shape}"
+    )
 
 
 def _experiments(spec: AuditSpec) -> list[Experiment]:

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.engine.progress import Update
+from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.imagefile import decode_image
 from lpe.train import predict as network
-from lpe.train.runs import load_run
+from lpe.train.runs import Run, load_run
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, UsageError
-from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import KeyedCipher
 from lpe.transforms.tables import properties_html
+
+_BATCH = 256
+_BATCH_BYTES = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,56 +56,79 @@ class Prediction:
         return dataclasses.asdict(self)
 
 
-def predict(run: str, paths: Sequence[str], keystore: str | None = None) -> list[Prediction]:
+def predict(
+    run: str, paths: Sequence[str], keystore: str | None = None, progress: Update | None = None
+) -> list[Prediction]:
     """Classifies image files, cropped and resized to the model's shape.
 
     Args:
       run: the directory of a finished training run.
-      paths: PNG, JPEG, … files.
+      paths: PNG, JPEG, … files; folders, of which all image files are taken; patterns such as `photos/*.png`.
       keystore: where the key of the run's training data is; None for a run on plain images.
+      progress: called now and then with images done and images in all.
+
+    Returns:
+      One prediction for each image, in the order of `paths`; within a folder or pattern, sorted by path.
 
     Raises:
       UsageError: the model is for encrypted images and there is no key store, or Keras is not installed.
-      DataError: the run is missing, unfinished or damaged; a file is missing or no image.
+      DataError: the run is missing, unfinished or damaged; files are missing or no images, all named at once.
       KeyStoreError: the key cannot be had, or is another one.
     """
     trained = load_run(run)
     if not paths:
         return []
-    images = _read_images(paths, trained.image_shape)
-    names = trained.class_names
-    order = list(range(len(names)))
-    if trained.encryption is not None:
-        if keystore is None:
-            raise UsageError("this model was trained on encrypted images; pass --keystore")
-        encryption = Encryption.from_json(trained.encryption, "the run")
-        key = encryption.open_key(keystore)
-        images = _encrypted(images, KeyedCipher(encryption.spec, key))
-        names = encryption.class_names(key, names)
-        order = encryption.label_order(key, len(names))
-    # Class i of the owner is class order[i] of the model.
-    probabilities = network.predict(trained, images)[:, order]
-    return [
-        Prediction(path, names[int(row.argmax())], float(row.max()))
-        for path, row in zip(paths, probabilities, strict=True)
-    ]
-
-
-def _read_images(paths: Sequence[str], image_shape: ImageShape) -> np.ndarray:
-    height, width, channels = image_shape
+    files = image_paths(paths)
+    classify = _classifier(trained, keystore)
+    height, width, channels = trained.image_shape
     options = ReadOptions((height, width), grey=channels == 1)
-    return np.stack([_read_image(path, options) for path in paths])
+    room = max(1, min(_BATCH, _BATCH_BYTES // math.prod(trained.image_shape)))
+    predictions: list[Prediction] = []
+    bad: list[str] = []
+    for start in range(0, len(files), room):
+        read = files[start : start + room]
+        images = _read_images(read, options, bad)
+        if not bad:
+            predictions += map(Prediction, read, *classify(np.stack(images)))
+        if progress is not None:
+            progress(start + len(read), len(files))
+    if bad:
+        raise DataError(f"{listed(bad)}; give {'other images' if len(bad) > 1 else 'another image'}")
+    return predictions
 
 
-def _read_image(path: str, options: ReadOptions) -> np.ndarray:
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check the path") from None
-    try:
-        return decode_image(data, options)
-    except DataError as error:
-        raise DataError(f"{path}: {error}; give another image") from error
+def _classifier(run: Run, keystore: str | None) -> Callable[[np.ndarray], tuple[list[str], list[float]]]:
+    """A function from plain images to the owner's names of their most probable classes, and the probabilities."""
+    network_answers = network.predictor(run)
+    if run.encryption is None:
+        return lambda images: _most_probable(network_answers(images), run.class_names)
+    if keystore is None:
+        raise UsageError("this model was trained on encrypted images; pass --keystore")
+    encryption = Encryption.from_json(run.encryption, "the run")
+    key = encryption.open_key(keystore)
+    cipher = KeyedCipher(encryption.spec, key)
+    names = encryption.class_names(key, run.class_names)
+    # Class i of the owner is class order[i] of the model.
+    order = encryption.label_order(key, len(names))
+    return lambda images: _most_probable(network_answers(_encrypted(images, cipher))[:, order], names)
+
+
+def _most_probable(probabilities: np.ndarray, class_names: Sequence[str]) -> tuple[list[str], list[float]]:
+    best = probabilities.argmax(axis=1)
+    return [class_names[i] for i in best], [float(value) for value in probabilities.max(axis=1)]
+
+
+def _read_images(paths: Sequence[str], options: ReadOptions, bad: list[str]) -> list[np.ndarray]:
+    """The images of files; what is wrong with those that cannot be read is added to `bad`."""
+    images = []
+    for path in paths:
+        try:
+            images.append(decode_image(Path(path).read_bytes(), options))
+        except FileNotFoundError:
+            bad.append(f"{path}: no such file")
+        except DataError as error:
+            bad.append(f"{path}: {error}")
+    return images
 
 
 def _encrypted(images: np.ndarray, cipher: KeyedCipher) -> np.ndarray:

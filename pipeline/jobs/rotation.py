@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lpe.pipeline import clock, storage
@@ -226,23 +226,48 @@ class DestroyedKeys:
     Attributes:
       destroyed: the ids of the keys that this run destroyed.
       kept: the old keys that stay.
+      lost_runs: by destroyed key, the training runs whose models can predict no more: those that were registered, and
+        released since. Of models that were never registered nothing is known.
     """
 
     destroyed: tuple[int, ...] = ()
     kept: tuple[KeptKey, ...] = ()
+    lost_runs: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """`reencrypt`'s part of `--json` about keys."""
         kept = [{"id": key.id, "needed_by": list(key.needed_by)} for key in self.kept]
-        return {"destroyed_keys": list(self.destroyed), "kept_keys": kept}
+        lost = {str(key_id): list(runs) for key_id, runs in self.lost_runs.items()}
+        return {"destroyed_keys": list(self.destroyed), "kept_keys": kept, "lost_runs": lost}
 
 
-def destroy_unused_keys(names: Sequence[str], keystore: str) -> DestroyedKeys:
-    """Destroys the keys of these keysets that nothing needs."""
+def lost_runs(name: str, key_ids: Sequence[int], keystore: str) -> dict[int, tuple[str, ...]]:
+    """By key, the training runs, of those ever registered, whose models can predict no more without it."""
+    lost = Registry(keystore).lost_with(name)
+    return {
+        key_id: tuple(use.place for use in lost.get(key_id, []) if use.kind == "run") for key_id in key_ids
+    }
+
+
+def destroy_unused_keys(
+    names: Sequence[str], keystore: str, note: Callable[[str], None] = lambda line: None
+) -> DestroyedKeys:
+    """Destroys the keys of these keysets that nothing needs.
+
+    Args:
+      names: the keysets.
+      keystore: the key store's URI.
+      note: called before a key is destroyed, with a line that names the models that can predict no more without it.
+    """
     store, registry = KeyStore(keystore), Registry(keystore)
     destroyed: list[int] = []
     kept: list[KeptKey] = []
+    lost: dict[int, tuple[str, ...]] = {}
     for name in names:
+        doomed = lost_runs(name, store.would_destroy(name, lambda use: False, rotated=False), keystore)
+        for key_id, runs in doomed.items():
+            note(f"destroying key {key_id} of {name}: {loss_in_words(runs)}")
+        lost |= doomed
         destroyed += store.destroy_unused(name)
         uses = registry.uses(name, [])
         kept += [
@@ -250,7 +275,17 @@ def destroy_unused_keys(names: Sequence[str], keystore: str) -> DestroyedKeys:
             for key in store.keys(name)
             if not key.primary and key.state != "destroyed"
         ]
-    return DestroyedKeys(tuple(destroyed), tuple(kept))
+    return DestroyedKeys(
+        tuple(destroyed), tuple(kept), {key_id: lost.get(key_id, ()) for key_id in destroyed}
+    )
+
+
+def loss_in_words(runs: Sequence[str]) -> str:
+    """What becomes of models when their key is destroyed: of these runs', and of those that nobody registered."""
+    unknown = "trained under it and never registered"
+    if not runs:
+        return f"no run was registered for it; a model {unknown} can predict no more"
+    return f"the models of {', '.join(runs)} can predict no more, nor can one {unknown}"
 
 
 def _reason(

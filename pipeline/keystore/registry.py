@@ -16,6 +16,8 @@ from lpe.transforms.errors import KeyStoreError
 
 RETIRED = "version retired"
 """The event that a newer version has replaced a dataset version."""
+REGISTERED = "run registered"
+"""The event that the model of a training run was said to need a key."""
 
 
 class Registry:
@@ -74,7 +76,7 @@ class Registry:
             runs = change.meta.key(key_id).runs
             if runs.get(run) != salt:
                 runs[run] = salt
-                self._files.log_event(change, "run registered", key=key_id, run=run)
+                self._files.log_event(change, REGISTERED, key=key_id, run=run)
 
     def release(self, name: str, place: str) -> bool:
         """Forgets, and logs as released, a dataset version or run that is gone or needs its key no more.
@@ -109,6 +111,24 @@ class Registry:
                 known = {use.place for use in by_key.setdefault(key_id, [])}
                 by_key[key_id] += [Use("dataset", place, True) for place in versions if place not in known]
         return by_key
+
+    def lost_with(self, name: str) -> dict[int, list[Use]]:
+        """What could not be read, or would predict no more, without each key: its uses, and runs since released.
+
+        Args:
+          name: the keyset.
+
+        Returns:
+          By key id; a model that was never registered is nowhere recorded.
+        """
+        lost = self.uses(name, [])
+        for event in self._files.audit_log(name).events:
+            key_id, run = event.get("key"), event.get("run")
+            if event["event"] == REGISTERED and isinstance(key_id, int) and isinstance(run, str):
+                known = lost.setdefault(key_id, [])
+                if run not in {use.place for use in known}:
+                    known.append(Use.of_run(run))
+        return lost
 
     def stale_runs(self, name: str, salt: str) -> list[str]:
         """The registered runs, still there, that learned from the dataset version with this salt."""

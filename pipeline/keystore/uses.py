@@ -29,6 +29,11 @@ class Use:
     place: str
     found: bool
 
+    @classmethod
+    def of_run(cls, run: str) -> Use:
+        """A training run, by its directory."""
+        return cls("run", run, storage.exists(storage.join(run, RUN_FILE)))
+
     def __str__(self) -> str:
         return f"{self.kind} {self.place}" + ("" if self.found else " (not found)")
 
@@ -39,8 +44,7 @@ def uses(record: KeyRecord) -> list[Use]:
         Use("dataset", version, storage.exists(storage.join(version, INFO_FILE)))
         for version in record.datasets
     ]
-    needed_by += [Use("run", run, storage.exists(storage.join(run, RUN_FILE))) for run in record.runs]
-    return needed_by
+    return [*needed_by, *map(Use.of_run, record.runs)]
 
 
 def versions_under(root: str, name: str) -> dict[int, list[str]]:

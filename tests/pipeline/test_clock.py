@@ -48,3 +48,11 @@ def test_what_is_no_period_is_refused(text):
 )
 def test_lengths_in_words(seconds, text):
     assert clock.in_words(datetime.timedelta(seconds=seconds)) == text
+
+
+def test_estimates_are_rounded():
+    said = [clock.about(seconds) for seconds in (0, 14, 44, 100, 600, 5_399, 10_000)]
+    assert said == [
+        "a few seconds", "a few seconds", "about 40 seconds", "about 2 minutes", "about 10 minutes", "about 90 minutes",
+        "about 3 hours",
+    ]  # fmt: skip

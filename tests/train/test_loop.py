@@ -98,7 +98,7 @@ def test_a_killed_run_resumes_to_the_same_end(spec, tmp_path, epoch):
     killed = dataclasses.replace(spec, output=str(tmp_path / "killed"))
     with pytest.raises(KilledError):
         fit(killed, progress=kill_after(epoch))
-    with pytest.raises(DataError, match="has not finished; run the same `lpe train` again"):
+    with pytest.raises(DataError, match="has not finished; this goes on where it stopped: lpe train --data "):
         load_run(killed.output)
     # As if it had died after writing the next line, before the weights that go with it.
     with Path(killed.output, "metrics.jsonl").open("a") as file:

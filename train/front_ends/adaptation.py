@@ -54,7 +54,7 @@ class _Blockwise(FrontEndLayer):
         return ops.reshape(x, (-1, self.rows * _BLOCK, self.columns * _BLOCK, _DEPTH))
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class SharedAdaptation(_Blockwise):
     """[N, H, W, F] -> float [N, H, W, 16]: one dense layer for all blocks, as suits LE."""
 
@@ -70,7 +70,7 @@ class SharedAdaptation(_Blockwise):
         return self._image(ops.leaky_relu(x, 0.1))
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class Adaptation(_Blockwise):
     """[N, H, W, F] -> float [N, H, W, 16]: a dense layer for each block, then a learned permutation of the blocks."""
 

@@ -11,7 +11,7 @@ from lpe.train.front_ends.layer import FrontEndLayer
 from lpe.train.keras_types import Tensor
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class PositionAffine(FrontEndLayer):
     """Bytes [N, H, W, C] -> float [N, H, W, C]: eight weights and an offset for every byte's place, all learned.
 

@@ -16,7 +16,7 @@ def planes(image: Tensor, dtype: str) -> Tensor:
     return ops.cast(bits, dtype) * 2 - 1
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class BitPlanes(FrontEndLayer):
     """Bytes [N, H, W, C] -> float [N, H, W, 8 C], -1 or 1."""
 

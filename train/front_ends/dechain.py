@@ -12,7 +12,7 @@ from lpe.train.front_ends.layer import FrontEndLayer
 from lpe.train.keras_types import Tensor
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class Dechain(FrontEndLayer):
     """uint8 [N, H, W, C] -> int32 [N, H, W, C], or [N, H, W, 2 C] with the ciphertext as it is before the XORs.
 

@@ -14,7 +14,7 @@ from lpe.train.front_ends.tables import brightness_tables
 from lpe.train.keras_types import Tensor
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class PositionEmbedding(FrontEndLayer):
     """Bytes [N, H, W, S C] -> float [N, H, W, C]: a value for each byte at each place.
 

@@ -71,7 +71,7 @@ def _normalise(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class WidenChannels(Layer):
     """Adds channels of zeros: [N, H, W, F] -> [N, H, W, width].
 
@@ -93,7 +93,7 @@ class WidenChannels(Layer):
         return {**super().get_config(), "width": self.width}
 
 
-@keras.saving.register_keras_serializable("lpe")
+@keras.saving.register_keras_serializable("lpe.train")
 class ShakeDrop(Layer):
     """Disturbs a residual branch [N, H, W, C] in training: Yamada et al. 2018, eq. 6.
 

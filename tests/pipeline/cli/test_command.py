@@ -109,6 +109,10 @@ def test_train_and_evaluate(first, work, lpe, tmp_path):
     assert "trained on lpe-100 images" in other.err
     lines = lpe("train", "--data", data, "--output", tmp_path / "s", "--epochs", 1)
     assert "epoch 1/1: accuracy" in lines.err
+    registering = lines.out.splitlines()[-1].partition(": ")[2]
+    assert registering == f"lpe keys register {tmp_path}/s --keystore KEYSTORE"
+    words = registering.replace("KEYSTORE", str(work / "keys")).split()
+    assert lpe(*words[1:]).code == 0
 
 
 def test_predict_encrypts_locally_and_gives_the_true_names(first, work, lpe, tmp_path):

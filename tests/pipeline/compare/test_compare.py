@@ -50,7 +50,7 @@ def spec_of(place, **changes):
     return dataclasses.replace(spec, **changes)
 
 
-def comparison(place, plain, class_names=CIFAR10):
+def comparison(place, plain, class_names=CIFAR10, tested=10_000):
     """A comparison as it would have come out, with accuracies of our making."""
     spec = spec_of(place)
     finished = [
@@ -61,7 +61,7 @@ def comparison(place, plain, class_names=CIFAR10):
         "pbe": BestAttack("negatives", 10, 100.0, 1.0, 1.0, 12.0),
         "lpe-100": BestAttack("smoothness", 40, 31.5, 0.97, 0.7, 12.0),
     }
-    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, frozenset({"pbe"}))
+    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, frozenset({"pbe"}), tested)
     plain_directory = open_dataset(str(plain)).directory
     return Comparison(spec, plain_directory, {"train": 100, "test": 20}, rows)
 
@@ -100,6 +100,21 @@ def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
     assert rows["pbe"].published is None
     others = comparison(tmp_path, plain, class_names=tuple("abcdefghij")).rows
     assert all(row.published is None for row in others)
+
+
+def test_a_difference_below_its_noise_is_no_difference(plain, tmp_path):
+    # 60.5 and 57.5 %, of 2 seeds each that differ by 1 point: the error of either mean is 0.5 points.
+    (_, _, lpe) = comparison(tmp_path, plain, tested=10_000).rows
+    assert lpe.best_gap_noise == pytest.approx(200 * (2 * 0.005**2) ** 0.5, rel=1e-3)
+    assert lpe.lost_texts == ["15.0", "3.0"]
+    # Of 500 test images chance alone makes more.
+    chance = 200 * ((0.605 * 0.395 + 0.575 * 0.425) / 500) ** 0.5
+    (plain_row, _, lpe) = comparison(tmp_path, plain, tested=500).rows
+    assert lpe.best_gap_noise == pytest.approx(chance)
+    assert lpe.lost_texts == ["15.0", f"≈ 0 (±{chance:.1f})"]
+    assert plain_row.lost_texts == ["", ""]
+    value = lpe.to_json()
+    assert (value["best_gap"], value["best_gap_noise"]) == (3.0, round(chance, 3))
 
 
 def test_the_page_stands_by_itself(plain, tmp_path):

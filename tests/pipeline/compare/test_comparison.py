@@ -83,6 +83,12 @@ def test_every_network_is_trained_once_and_reported(tmp_path, networks):
     numbered = [line for line in progress.lines if line.startswith("[")]
     assert [line[len("[1/4] ") :].startswith(kind) for line, kind in zip(numbered, kinds, strict=True)]
     assert progress.bars == ["ingest"]
+    announced = progress.lines.index(
+        "a few seconds on two CPU cores: at most 4 networks of 1 epoch on 90 images of 32×32×3; known better after the "
+        "first"
+    )
+    assert announced < progress.lines.index("lpe-50: encrypting …")
+    assert [line.endswith("(2 s); a few seconds left") for line in numbered] == [True] * 3 + [False]
     assert len(networks.trained) == 4
     assert networks.trained[3].data == open_dataset(f"{spec.work}/restored/lpe-50/synthetic").directory
     assert compared.counts == {"train": 90, "test": 20}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from lpe.pipeline.jobs.predict import Prediction, predict
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.keyed import KeyedCipher
-from tests.pipeline.running import encrypt
+from tests.pipeline.running import encrypt, refused
 
 
 @pytest.fixture
@@ -22,11 +24,14 @@ def asked(monkeypatch):
     """The images that the network was given. It answers with class i, sure of itself, for image i."""
     images = []
 
-    def answer(run, batch):
-        images.append(batch)
-        return np.eye(len(run.class_names), dtype=np.float32)[: len(batch)]
+    def predictor(run):
+        def answer(batch):
+            images.append(batch)
+            return np.eye(len(run.class_names), dtype=np.float32)[: len(batch)]
 
-    monkeypatch.setattr("lpe.train.predict.predict", answer)
+        return answer
+
+    monkeypatch.setattr("lpe.train.predict.predictor", predictor)
     return images
 
 
@@ -109,6 +114,98 @@ def test_what_is_refused(lpe, keystore, plain, tmp_path, asked, pictures):
     with pytest.raises(DataError, match=r"x\.png: cannot be decoded.*; give another image"):
         predict(run, [str(tmp_path / "x.png")], keystore)
     assert not asked
+
+
+@pytest.fixture
+def plain_run(plain, tmp_path):
+    """A run on plain images."""
+    return finished_run(tmp_path / "run", open_dataset(str(plain)))
+
+
+@pytest.fixture
+def folder(pictures, tmp_path):
+    """A folder with images in folders, hidden files and a text beside them; and their paths as they are sorted."""
+    paths, _ = pictures
+    names = ["b/2.png", "a/1.PNG", "c.png"]
+    for path, name in zip(paths, names, strict=True):
+        place = tmp_path / "photos" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(Path(path).read_bytes())
+    for name in (".hidden.png", ".cache/x.png", "README.txt", "b/labels.csv"):
+        (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "photos" / name).write_text("no image")
+    return tmp_path / "photos", [str(tmp_path / "photos" / name) for name in sorted(names)]
+
+
+def test_folders_and_patterns_stand_for_their_images_in_order(plain_run, folder, pictures, asked, tmp_path):
+    photos, sorted_paths = folder
+    (first, *_), _ = pictures
+
+    def predicted(*words):
+        return [prediction.path for prediction in predict(plain_run, [str(word) for word in words])]
+
+    assert predicted(photos) == sorted_paths
+    assert predicted(first, photos / "b", first) == [first, str(photos / "b/2.png"), first]
+    assert predicted(photos / "**/*.png") == [str(photos / "b/2.png"), str(photos / "c.png")]
+    assert predicted(photos / "[ab]/*") == sorted_paths[:2]
+    (tmp_path / "[1].png").write_bytes(Path(first).read_bytes())
+    assert predicted(tmp_path / "[1].png") == [str(tmp_path / "[1].png")]  # a file of this very name
+    (tmp_path / "empty").mkdir()
+    for word in (tmp_path / "empty", photos / "*.webp", photos / "*.txt"):
+        with pytest.raises(DataError, match="no image files there"):
+            predict(plain_run, [str(word)])
+
+
+def test_all_bad_files_are_named_at_once_and_the_network_is_not_asked_in_vain(
+    plain_run, folder, asked, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("lpe.pipeline.jobs.predict._BATCH", 10)
+    photos, _ = folder
+    for i in range(25):
+        (photos / f"bad-{i:02d}.png").write_text("no image")
+    with pytest.raises(DataError) as raised:
+        predict(plain_run, [str(photos / "c.png"), str(photos)])
+    message = str(raised.value)
+    assert message.startswith(f"25 files cannot be read: {photos}/bad-00.png: cannot be decoded")
+    assert "bad-19.png" in message
+    assert "bad-20.png" not in message
+    assert message.endswith("; and 5 more; give other images")
+    assert not asked
+    with pytest.raises(
+        DataError, match=r"2 files cannot be read: x\.png: no such file; y\.png: no such file; check"
+    ):
+        predict(plain_run, ["x.png", str(photos / "c.png"), "y.png"])
+
+
+def test_many_images_are_read_in_batches(plain_run, pictures, asked, monkeypatch):
+    monkeypatch.setattr("lpe.pipeline.jobs.predict._BATCH", 2)
+    paths, pixels = pictures
+    seen = []
+    predict(plain_run, paths, progress=lambda done, total: seen.append((done, total)))
+    assert [len(batch) for batch in asked] == [2, 1]
+    assert np.array_equal(np.concatenate(asked), pixels)
+    assert seen == [(2, 3), (3, 3)]
+
+
+def test_predictions_in_a_file(lpe, plain_run, plain, folder, asked, tmp_path):
+    photos, sorted_paths = folder
+    names = open_dataset(str(plain)).class_names
+    expected = [
+        {"path": path, "label": name, "probability": 1.0}
+        for path, name in zip(sorted_paths, names, strict=False)
+    ]
+    words = ("predict", "--run", plain_run, photos, "--output")
+    done = lpe(*words, tmp_path / "out" / "found.csv")
+    assert done.code == 0, done.err
+    assert f"3 predictions: {tmp_path}/out/found.csv" in done.out
+    assert "c.png" not in done.out
+    with (tmp_path / "out" / "found.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{**line, "probability": "1.0"} for line in expected]
+    value = lpe(*words, tmp_path / "found.jsonl", "--json").json
+    assert value["predictions"] == expected
+    assert [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()] == expected
+    refused(lpe("predict", "--run", "nowhere", "x", "--output", "found.txt"), ".csv or .jsonl", code=2)
 
 
 def test_a_prediction_in_json():

@@ -70,7 +70,7 @@ def test_a_policy_is_carried_out_day_by_day(lpe, keystore, home, plain):
     assert daily(36.9, lpe, keystore, home).json["status"] == "skipped"
     done = daily(37, lpe, keystore, home).json
     assert (done["status"], done["deleted"]) == ("ok", [f"{home}/1.0.0"])
-    assert done["destroyed_keys"] == [first.id]
+    assert (done["destroyed_keys"], done["lost_runs"]) == ([first.id], {str(first.id): []})
     assert versions(home) == ["1.0.1"]
     assert states(keystore) == ["destroyed", "enabled"]
     assert lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{plain}").code == 0
@@ -166,8 +166,23 @@ def test_stale_runs_are_named_and_hold_their_key(lpe, keystore, home, tmp_path):
     kept = daily(38, lpe, keystore, home).json
     assert (kept["deleted"], kept["destroyed_keys"]) == ([f"{home}/1.0.0"], [])
     assert kept["kept_keys"] == [{"id": old, "needed_by": [f"run {place}"]}]
-    refused(lpe("keys", "destroy", "patients", old, "--keystore", keystore), "in use", place)
-    assert lpe("keys", "destroy", "patients", old, "--keystore", keystore, "--force").code == 0
+    words = ("keys", "destroy", "patients", old, "--keystore", keystore)
+    refused(lpe(*words), "in use", place)
+    forced = lpe(*words, "--force")
+    assert (forced.code, states(keystore)) == (0, ["destroyed", "enabled"])
+    assert f"destroying key {old}, and losing what needs it: run {place}" in forced.err
+
+
+def test_models_that_die_with_a_key_are_named_before(lpe, keystore, home, tmp_path):
+    register(keystore, tmp_path / "run", home)
+    place = str((tmp_path / "run").resolve())
+    assert lpe("keys", "release", "patients", place, "--keystore", keystore).code == 0
+    daily(30, lpe, keystore, home)
+    old = KeyStore(keystore).keys("patients")[0].id
+    planned = on(38, lpe, *policy(keystore, home)[:-1], "--dry-run")
+    assert f"Without key {old}: the models of {place} can predict no more" in planned.out
+    done = on(38, lpe, *policy(keystore, home)[:-1])
+    assert f"destroying key {old} of patients: the models of {place} can predict no more" in done.err
     assert states(keystore) == ["destroyed", "enabled"]
 
 

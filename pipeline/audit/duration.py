@@ -1,0 +1,74 @@
+"""An estimate of how long attacks take, before they are carried out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from lpe.pipeline.audit.attacking import counts
+from lpe.pipeline.audit.experiment import Experiment
+from lpe.transforms import attacks
+from lpe.transforms.attacks import Adversary, Attack
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cost:
+    """The cost of an attack on images of 32×32×3, in seconds of one core.
+
+    Attributes:
+      trial: once for each number of images that it is tried with.
+      learnt: for each image that it learns from.
+      restored: for each image that it restores, in each trial.
+      power: of the number of values in an image that all of that grows with.
+    """
+
+    trial: float = 0.0
+    learnt: float = 0.0
+    restored: float = 0.0
+    power: float = 1.0
+
+
+_SIZE = 32 * 32 * 3
+_COSTS = {
+    "one-image": _Cost(restored=0.06),
+    "one-image-nibbles": _Cost(restored=0.6),
+    "smoothness": _Cost(learnt=0.023),
+    "negatives": _Cost(trial=0.05, learnt=0.0002),
+    "nibble-statistics": _Cost(trial=0.27, learnt=0.001),
+    "nibble-jigsaw": _Cost(trial=28, learnt=0.05, power=2),
+    "jigsaw": _Cost(trial=0.4, learnt=0.008, power=2),
+}
+_PER_IMAGE_KEY = {"negatives": _Cost(restored=0.035)}
+"""Of attacks that do something else where each image has its own key."""
+_LITTLE = _Cost(restored=0.002)
+_LEARNED = _Cost(learnt=0.08)
+"""Of the networks that are trained to invert the encryption."""
+
+
+def attack_seconds(experiment: Experiment, adversaries: Sequence[Adversary]) -> float:
+    """About how long all attacks on an encryption take.
+
+    Args:
+      experiment: the encryption, and images.
+      adversaries: those who attack.
+    """
+    trials = [
+        (_cost(attack, experiment), count)
+        for attack in attacks.against(experiment.target)
+        if attack.adversary in adversaries
+        for count in counts(attack, experiment)
+    ]
+    if "learned" in adversaries:
+        trials.append((_LEARNED, len(experiment.plain)))
+    restored, size = len(experiment.held_out[0]), math.prod(experiment.target.image_shape) / _SIZE
+    return sum(
+        (cost.trial + cost.learnt * count + cost.restored * restored) * math.pow(size, cost.power)
+        for cost, count in trials
+    )
+
+
+def _cost(attack: Attack, experiment: Experiment) -> _Cost:
+    if experiment.target.scope == "image" and attack.name in _PER_IMAGE_KEY:
+        return _PER_IMAGE_KEY[attack.name]
+    return _COSTS.get(attack.name, _LITTLE)
