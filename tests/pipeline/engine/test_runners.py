@@ -21,13 +21,26 @@ from tests.servers import free_port
 DATAFLOW = ("--runner=DataflowRunner", "--project=p", "--region=europe-west4", "--temp_location=gs://b/temp")
 
 
-def test_dataflow_is_not_sent_to_local_files(lpe, keystore, plain):
+def test_dataflow_is_not_sent_to_local_files(lpe, keystore, plain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("images.tar", "d.json"):
+        Path(name).touch()
     source, away = f"dataset:{plain}", "gs://bucket/enc/shapes"
     for words in (
         ("ingest", "--source", "folder:images.tar", "--output", "gs://bucket/plain/shapes"),
         ("ingest", "--source", "synthetic:100", "--output", "plain/shapes"),
         ("encrypt", "--source", source, "--output", away, "--keystore", "gs://bucket/k", "--key", "patients"),
-        ("encrypt", "--source", f"dataset:{away}", "--output", away, "--keystore", keystore, "--key", "p"),
+        (
+            "encrypt",
+            "--source",
+            f"dataset:{away}",
+            "--output",
+            away,
+            "--keystore",
+            keystore,
+            "--key",
+            "patients",
+        ),
         ("decrypt", "--source", f"dataset:{away}", "--output", "back/shapes", "--keystore", "gs://bucket/k"),
         ("unseal", "--source", f"dataset:{away}", "--output", away, "--data-key", "d.json"),
         ("verify", away, "--keystore", keystore),
