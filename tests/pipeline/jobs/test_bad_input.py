@@ -81,13 +81,26 @@ def test_wrong_keys_are_refused_before_a_pixel_is_touched(lpe, keystore, plain30
     home, back = tmp_path / "enc" / "shapes", tmp_path / "back" / "shapes"
     encrypt(lpe, keystore, f"dataset:{plain300}", home)
     words = ("decrypt", "--source", f"dataset:{home}", "--output", back, "--keystore")
-    refused(lpe(*words, tmp_path / "none"), "no such keyset")
+    key_id = KeyStore(keystore).keys("patients")[0].id
+    strange = str(tmp_path / "strange")
+    KeyStore(strange).create("doctors")
+    for wrong, there in ((str(tmp_path / "none"), "no keyset"), (strange, "'doctors'")):
+        for command in (
+            (*words, wrong),
+            ("verify", home, "--keystore", wrong),
+            ("reencrypt", home, "--keystore", wrong),
+            ("show", home, "--keystore", wrong, "--output", tmp_path / "grid.png"),
+        ):
+            told = (f"{wrong}: not the key store", f"key {key_id} of keyset 'patients'", f"here is {there};")
+            outcome = lpe(*command)
+            refused(outcome, *told)
+            assert "create" not in outcome.err
     other = str(tmp_path / "other")
     KeyStore(other).create("patients")
     refused(lpe(*words, other), "another keyset of the same name")
     refused(lpe("verify", home, "--keystore", other), "another keyset of the same name")
     store = KeyStore(keystore)
-    key_id = store.rotate("patients")[0].id
+    store.rotate("patients")
     store.disable("patients", key_id)
     refused(lpe(*words, keystore), f"key {key_id}", "disabled")
     refused(lpe("keys", "destroy", "patients", key_id, "--keystore", keystore), "in use", str(home))
