@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         return _fail(words, str(error), 2, debug)
     except LpeError as error:
-        return _fail(words, str(error), 1, debug)
+        return _fail(words, str(error), 1, debug, getattr(error, "__notes__", ()), error.details)
     except typer.exceptions.TyperException as error:
         return _fail(words, f"{error.format_message()} (see {_help(words)})", 2, debug)
     except OSError as error:
@@ -110,14 +111,21 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(words, f"internal error: {line} ({_DEBUG} shows where)", 1, debug)
 
 
-def _fail(arguments: list[str], line: str, code: int, debug: bool) -> int:
+def _fail(
+    arguments: list[str],
+    line: str,
+    code: int,
+    debug: bool,
+    notes: Iterable[str] = (),
+    details: Mapping[str, object] | None = None,
+) -> int:
     if debug:
         traceback.print_exc()
     if "--json" in arguments:
-        value = {"command": _command(arguments), "status": "error", "error": line}
+        value = {"command": _command(arguments), "status": "error", "error": line, **(details or {})}
         sys.stdout.write(json.dumps(value) + "\n")
     else:
-        sys.stderr.write(f"lpe: {line}\n")
+        sys.stderr.write("".join(f"{text}\n" for text in (f"lpe: {line}", *notes)))
     return code
 
 

@@ -22,7 +22,7 @@ class ShardReceipt:
     Attributes:
       split, index: which shard.
       shard: the file that was written; None if it could not be, or if the job writes none.
-      bad: skipped records, as {where, reason}.
+      bad: records that were skipped, or that are why it could not be done, as {where, reason}.
       failure: why it could not be done; None if it was.
       images: how many were written, or checked.
       seconds: by phase, what it took in this run.
