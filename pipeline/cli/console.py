@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sys
 import time
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lpe.pipeline.engine.progress import Update
 
 _SECONDS_BETWEEN_LINES = 5.0
+_MOST_CLASSES = 20  # listed whole; of more, the first
+_FIRST_CLASSES = 10
 
 
 class Report:
@@ -138,9 +141,12 @@ def job_table(command: str, result: lpe.JobResult) -> Table:
     """The summary of a job that wrote a dataset, or found it written."""
     dataset = result.dataset
     properties = {"dataset": dataset.directory}
+    copies = [copy for split in dataset.splits for copy in dataset.copies(split)]
     for name, split in dataset.splits.items():
         shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
         properties[name] = f"{split.examples:,} images, {shards} shards, {size}"
+        if dataset.class_counts is not None and name not in copies:
+            properties[name] += f"\n{_class_counts(dataset.class_counts[name])}"
     if dataset.augmentation is not None:
         properties["augmented"] = _augmented(dataset, dataset.augmentation)
     if dataset.encryption is not None:
@@ -153,6 +159,19 @@ def job_table(command: str, result: lpe.JobResult) -> Table:
         properties["work"] = work_done(result.metrics)
     properties["time"] = "nothing to do" if result.skipped else f"{result.seconds:.1f} s"
     return properties_table(command, properties)
+
+
+def _class_counts(counts: Mapping[str, int]) -> str:
+    """Classes with their images: `10 classes: cat (500), dog (480), …`; of many the first, the least, the most."""
+    shown = counts if len(counts) <= _MOST_CLASSES else dict(itertools.islice(counts.items(), _FIRST_CLASSES))
+    text = f"{len(counts):,} classes: " + ", ".join(f"{name} ({images:,})" for name, images in shown.items())
+    if len(shown) == len(counts):
+        return text
+    fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    return (
+        f"{text}, … and {len(counts) - len(shown):,} more; fewest: {fewest} ({counts[fewest]:,}), most: {most} "
+        f"({counts[most]:,})"
+    )
 
 
 def work_done(metrics: JobMetrics) -> str:

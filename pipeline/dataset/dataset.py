@@ -109,6 +109,14 @@ class Dataset:
         augmented = self.manifest.augmented if self.manifest is not None else None
         return augmented.content if augmented is not None else None
 
+    @property
+    def class_counts(self) -> Mapping[str, Mapping[str, int]] | None:
+        """How many images each split has of each class, by name; None where that was not recorded."""
+        recorded = self.manifest.class_counts if self.manifest is not None else None
+        if recorded is None:
+            return None
+        return {split: dict(zip(self.class_names, counts, strict=True)) for split, counts in recorded.items()}
+
     def copies(self, split: str) -> tuple[str, ...]:
         """The splits that hold augmented copies of a split's images; none for other splits."""
         augmented = self.manifest.augmented if self.manifest is not None else None
@@ -266,6 +274,12 @@ def _check_shards(dataset: Dataset, manifest: Manifest) -> None:
             raise DataError(
                 f"{info_path}: damaged (split {split} has other shards than in {storage.base_name(manifest.path)}); "
                 f"{REMEDY}"
+            )
+    for split, counts in (manifest.class_counts or {}).items():
+        if len(counts) != len(dataset.class_names):
+            raise DataError(
+                f"{manifest.path}: damaged (split {split} has counts of {len(counts)} classes, the dataset has "
+                f"{len(dataset.class_names)}); {REMEDY}"
             )
 
 

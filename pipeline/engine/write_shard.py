@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 
+import numpy as np
 import pyarrow as pa
 
 from lpe.pipeline import records, storage
@@ -71,7 +72,7 @@ class WriteShard:
         bad: list[BadRecord] = []
         watch = Stopwatch()
         try:
-            shard, id_digests, names = self._write(task, bad, watch)
+            shard, id_digests, class_counts, names = self._write(task, bad, watch)
         except DataError as error:
             if self._fails_for(bad):
                 raise BadRecordsError(bad) from error
@@ -91,6 +92,7 @@ class WriteShard:
             images=shard.examples,
             seconds=watch.seconds,
             ids=id_digests,
+            class_counts=class_counts,
         )
         path = self.version.receipt_path(task.split, task.index)
         storage.write_atomic(path, receipt.to_bytes(self._sign))
@@ -117,8 +119,8 @@ class WriteShard:
 
     def _write(
         self, task: ShardTask, bad: list[BadRecord], watch: Stopwatch
-    ) -> tuple[ShardInfo, bytes, pa.Table | None]:
-        """Writes the shard; also the digests of its ids and, for plain data, their original names."""
+    ) -> tuple[ShardInfo, bytes, tuple[int, ...], pa.Table | None]:
+        """Writes the shard; also the digests of its ids, its class counts and, for plain data, original names."""
         identity = self.version.identity
         file_name = shard_name(self.version.name, task.split, task.index, task.count)
         path = storage.join(self.version.data, file_name)
@@ -128,6 +130,7 @@ class WriteShard:
         ids: list[str] = []
         origins: list[str] = []
         digests: list[bytes] = []
+        class_counts = np.zeros(len(identity.class_names), np.int64)
         with watch.measuring("write"), storage.open_atomic(path) as file:
             for batch in watch.measuring_each("read", task.reader.batches(self._on_bad_record(bad))):
                 if self._fails_for(bad):
@@ -143,6 +146,7 @@ class WriteShard:
                 file.write(data)
                 sha256.update(data)
                 examples += len(batch)
+                class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
                 size += len(data)
                 crc = tfrecord.extend_crc32c(crc, data)
                 if batch.origins is not None and not identity.encrypted:
@@ -158,7 +162,7 @@ class WriteShard:
         table = None
         if origins:
             table = id_map(ids, task.split, origins)
-        return shard, shard_ids.digests(), table
+        return shard, shard_ids.digests(), tuple(class_counts.tolist()), table
 
 
 def _read_back(reader: ShardReader, check: BatchFunction, expected: list[bytes]) -> None:
