@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lpe
-from lpe.pipeline.cli.console import Report, job_table
+from lpe.pipeline.cli.console import Report, job_table, tfds_lines
 from lpe.transforms.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ def run_job(
       as_json: see `JSON`.
     """
     report = Report(command, as_json=as_json)
+    if command in ("ingest", "encrypt"):
+        _warn_of_name(home, report)
     with report.progress(command) as update:
         spec = lpe.JobSpec(
             read=read,
@@ -177,7 +179,19 @@ def run_job(
         except lpe.JobStaged as staged:
             report.staged(staged.template, home)
             return
-    report.result(result.to_json(), job_table(command, result))
+    report.result(result.to_json(), job_table(command, result), lines=tfds_lines(result.dataset))
+
+
+def _warn_of_name(home: str, report: Report) -> None:
+    """Prints that `tfds.load` reads another dataset of the name, if TFDS has one."""
+    from lpe.pipeline.dataset.tfds_names import TFDS_NAMES  # noqa: PLC0415  (pyarrow is slow to import)
+
+    name = home.rstrip("/").rpartition("/")[2]
+    if name in TFDS_NAMES:
+        report.note(
+            f"warning: TFDS has a {name} of its own: tfds.load({name!r}) reads that, and may download it, instead of "
+            f"this one; name the home otherwise, e.g. my_{name}, or read it with tfds.builder_from_directory"
+        )
 
 
 def check_beam_options(words: Sequence[str]) -> None:
