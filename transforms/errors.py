@@ -20,7 +20,15 @@ from collections.abc import Iterable
 
 
 class LpeError(Exception):
-    """Base of every error that `lpe` raises on purpose; its text is one line for a person to read."""
+    """Base of every error that `lpe` raises on purpose; its text is one line for a person to read.
+
+    Notes (`__notes__`) go on below that line, where one is not enough.
+
+    Attributes:
+      details: further fields for `--json`.
+    """
+
+    details: dict[str, object] | None = None
 
 
 def one_line(error: object, most: int = 300) -> str:

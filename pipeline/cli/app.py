@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         return _fail(words, str(error), 2, debug)
     except LpeError as error:
-        return _fail(words, str(error), 1, debug)
+        return _fail(words, str(error), 1, debug, getattr(error, "__notes__", ()), error.details)
     except typer.exceptions.TyperException as error:
         if not error.format_message():  # help was printed, for a command without arguments
             return 2
@@ -129,15 +129,22 @@ def main(arguments: list[str] | None = None) -> int:
         Report.stop_all()
 
 
-def _fail(arguments: list[str], line: str, code: int, debug: bool) -> int:
+def _fail(
+    arguments: list[str],
+    line: str,
+    code: int,
+    debug: bool,
+    notes: Iterable[str] = (),
+    details: Mapping[str, object] | None = None,
+) -> int:
     Report.stop_all()
     if debug:
         traceback.print_exc()
     if "--json" in arguments:
-        value = {"command": _command(arguments), "status": "error", "error": line}
+        value = {"command": _command(arguments), "status": "error", "error": line, **(details or {})}
         sys.stdout.write(json.dumps(value) + "\n")
     else:
-        sys.stderr.write(f"lpe: {line}\n")
+        sys.stderr.write("".join(f"{text}\n" for text in (f"lpe: {line}", *notes)))
     return code
 
 

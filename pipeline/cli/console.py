@@ -19,6 +19,7 @@ from lpe.pipeline.cli.ticker import Ticker
 from lpe.train.progress import describe_epoch
 
 if TYPE_CHECKING:
+    import lpe
     from lpe.pipeline.engine.progress import Update
 
 
@@ -152,3 +153,11 @@ def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]
     for row in rows:
         table.add_row(*map(Text, row))  # what looks like markup, say in a path, is none
     return table
+
+
+def tfds_lines(dataset: lpe.Dataset) -> tuple[str, ...]:
+    """The line of Python by which TFDS reads a dataset; none for a sealed one."""
+    if dataset.sealed:
+        return ()
+    directory, split = json.dumps(dataset.directory, ensure_ascii=False), next(iter(dataset.splits))
+    return (f'read it with TFDS: tfds.builder_from_directory({directory}).as_dataset(split="{split}")',)

@@ -18,7 +18,7 @@ from lpe.pipeline.cli.completion import (
     complete_model,
     complete_source,
 )
-from lpe.pipeline.cli.console import Report, properties_table
+from lpe.pipeline.cli.console import Report, properties_table, tfds_lines
 from lpe.transforms.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -279,6 +279,8 @@ def run_job(
       as_json: see `JSON`.
     """
     report = Report(command, as_json=as_json)
+    if command in ("ingest", "encrypt"):
+        _warn_of_name(home, report)
     with report.progress(command) as update:
         spec = lpe.JobSpec(
             read=read,
@@ -293,7 +295,21 @@ def run_job(
         except lpe.JobStaged as staged:
             report.staged(staged.template, home)
             return
-    report.result(result.to_json(), properties_table(command, result.properties()))
+    report.result(
+        result.to_json(), properties_table(command, result.properties()), lines=tfds_lines(result.dataset)
+    )
+
+
+def _warn_of_name(home: str, report: Report) -> None:
+    """Prints that `tfds.load` reads another dataset of the name, if TFDS has one."""
+    from lpe.pipeline.dataset.tfds_names import TFDS_NAMES  # noqa: PLC0415  (pyarrow is slow to import)
+
+    name = home.rstrip("/").rpartition("/")[2]
+    if name in TFDS_NAMES:
+        report.note(
+            f"warning: TFDS has a {name} of its own: tfds.load({name!r}) reads that, and may download it, instead of "
+            f"this one; name the home otherwise, e.g. my_{name}, or read it with tfds.builder_from_directory"
+        )
 
 
 def check_beam_options(words: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset import class_counts
 from lpe.pipeline.dataset.layout import (
     FEATURES_FILE,
     FILE_TEMPLATE,
@@ -110,6 +111,14 @@ class Dataset:
         augmented = self.manifest.augmented if self.manifest is not None else None
         return augmented.content if augmented is not None else None
 
+    @property
+    def class_counts(self) -> Mapping[str, Mapping[str, int]] | None:
+        """How many images each split has of each class, by name; None where that was not recorded."""
+        recorded = self.manifest.class_counts if self.manifest is not None else None
+        if recorded is None:
+            return None
+        return {split: dict(zip(self.class_names, counts, strict=True)) for split, counts in recorded.items()}
+
     def copies(self, split: str) -> tuple[str, ...]:
         """The splits that hold augmented copies of a split's images; none for other splits."""
         augmented = self.manifest.augmented if self.manifest is not None else None
@@ -120,9 +129,12 @@ class Dataset:
     def properties(self) -> dict[str, str]:
         """Rows of a summary table."""
         rows = {"dataset": self.directory}
+        copies = [copy for split in self.splits for copy in self.copies(split)]
         for name, split in self.splits.items():
             shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
             rows[name] = f"{split.examples:,} images, {shards} shards, {size}"
+            if self.class_counts is not None and name not in copies:
+                rows[name] += f"\n{class_counts.describe(self.class_counts[name])}"
         if self.augmentation is not None:
             rows["augmented"] = self._augmented(self.augmentation)
         if self.encryption is not None:
@@ -304,6 +316,12 @@ def _check_shards(dataset: Dataset, manifest: Manifest) -> None:
             raise DataError(
                 f"{info_path}: damaged (split {split} has other shards than in {storage.base_name(manifest.path)}); "
                 f"{REMEDY}"
+            )
+    for split, counts in (manifest.class_counts or {}).items():
+        if len(counts) != len(dataset.class_names):
+            raise DataError(
+                f"{manifest.path}: damaged (split {split} has counts of {len(counts)} classes, the dataset has "
+                f"{len(dataset.class_names)}); {REMEDY}"
             )
 
 

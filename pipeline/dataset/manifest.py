@@ -101,6 +101,7 @@ class Manifest:
       files: SHA-256 (hex) of every other file of the version, by name; empty in format 1.
       sealed_shape: (H, W, C) of the images within the seal; None if there is none.
       augmented: the copies of a split; None if there are none.
+      class_counts: of each split, its images of each class; None where that was not recorded.
       content: every field but shards, digests and MACs.
       mac: MACs (hex) of an encrypted version of format 2, by the key that each is under.
     """
@@ -114,6 +115,7 @@ class Manifest:
     files: Mapping[str, str]
     sealed_shape: ImageShape | None
     augmented: Augmented | None
+    class_counts: Mapping[str, tuple[int, ...]] | None
     content: Mapping[str, Any]
     mac: Mapping[str, str | None]
 
@@ -216,6 +218,7 @@ def _from_fields(fields: Fields, path: str, version: int, *, encrypted: bool) ->
         files=files,
         sealed_shape=_sealed_shape(fields) if encrypted else None,
         augmented=_augmented(fields, shards),
+        class_counts=_class_counts(fields, shards),
         content=content,
         mac=mac,
     )
@@ -273,3 +276,17 @@ def _augmented(fields: Fields, shards: Mapping[str, object]) -> Augmented | None
     if missing:
         augmentation.refuse(f"there is no split {min(missing)}")
     return Augmented(split, copies, augmentation.raw())
+
+
+def _class_counts(
+    fields: Fields, shards: Mapping[str, Sequence[ShardInfo]]
+) -> Mapping[str, tuple[int, ...]] | None:
+    if not fields.has("class_counts"):
+        return None  # the first datasets do not have them
+    recorded = fields.object("class_counts")
+    recorded.only(*shards)
+    counts = {split: recorded.integers(split) for split in shards}
+    for split, part in shards.items():
+        if sum(counts[split]) != sum(shard.examples for shard in part):
+            recorded.refuse(f"those of {split} are not as many as its examples")
+    return counts

@@ -22,12 +22,13 @@ class ShardReceipt:
     Attributes:
       split, index: which shard.
       shard: the file that was written; None if it could not be, or if the job writes none.
-      bad: skipped records, as {where, reason}.
+      bad: records that were skipped, or that are why it could not be done, as {where, reason}.
       failure: why it could not be done; None if it was.
       images: how many were written, or checked.
       seconds: by phase, what it took in this run.
       kept: an earlier run had finished it.
       ids: 8 bytes of a hash of each image's id, see `unique_ids`.
+      class_counts: how many images it holds of each class.
     """
 
     split: str
@@ -39,6 +40,7 @@ class ShardReceipt:
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     kept: bool = False
     ids: bytes = b""
+    class_counts: tuple[int, ...] = ()
 
     def to_bytes(self, sign: Sign | None) -> bytes:
         """The content of the file beside a finished shard. Raises ValueError for a shard that is not finished.
@@ -54,6 +56,7 @@ class ShardReceipt:
             "shard": dataclasses.asdict(self.shard),
             "bad": list(self.bad),
             "ids": base64.b64encode(self.ids).decode(),
+            "class_counts": list(self.class_counts),
         }
         if sign is not None:
             value["mac"] = dict(sign(_message(value)))
@@ -75,11 +78,21 @@ class ShardReceipt:
             fields.refuse("'ids' is not base64")
         if len(ids) != 8 * info.examples:
             fields.refuse(f"{len(ids)} bytes of ids for {info.examples} examples")
+        counts = fields.integers("class_counts")
+        if sum(counts) != info.examples:
+            fields.refuse(f"class counts of {sum(counts)} for {info.examples} examples")
         bad = tuple(
             {"where": bad.text("where"), "reason": bad.text("reason")} for bad in fields.objects("bad")
         )
         return cls(
-            fields.text("split"), fields.integer("index"), info, bad, images=info.examples, kept=True, ids=ids
+            fields.text("split"),
+            fields.integer("index"),
+            info,
+            bad,
+            images=info.examples,
+            kept=True,
+            ids=ids,
+            class_counts=counts,
         )
 
 

@@ -171,6 +171,13 @@ class NewVersion:
         storage.delete_temporary_files(self.data)
         if not self.identity.encrypted:
             self._merge_ids(ordered)
+        class_counts = {
+            split: [
+                sum(counts)
+                for counts in zip(*(r.class_counts for r in ordered if r.split == split), strict=True)
+            ]
+            for split in splits
+        }
         bad = [record for receipt in ordered for record in receipt.bad]
         if bad:
             lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in bad)
@@ -182,7 +189,7 @@ class NewVersion:
             class_names=self.identity.class_names,
             fmt=self.identity.format,
             shards=shards,
-            manifest={**manifest, "bad_records": len(bad)},
+            manifest={**manifest, "bad_records": len(bad), "class_counts": class_counts},
             encrypted=self.identity.encrypted,
             sign=sign,
         )

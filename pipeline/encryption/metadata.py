@@ -13,10 +13,10 @@ from typing import Any, cast
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME
 from lpe.pipeline.dataset.manifest import is_salt, read_sealed_shape
-from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry, SealSpec
+from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry, SealSpec
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels
-from lpe.transforms.errors import DataError, LpeError
+from lpe.transforms.errors import DataError, KeyStoreError, LpeError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import CipherSpec, Scope
 
@@ -134,12 +134,23 @@ class Encryption:
         """A reference to the key, in the key store at this URI."""
         return KeyRef(keystore, self.key_name, self.key_id)
 
+    def check_keystore(self, keystore: str) -> None:
+        """Raises KeyStoreError if the key store at this URI has no keyset of the name, and so is another one."""
+        store = KeyStore(keystore)
+        if store.exists(self.key_name) or self.key_name in (names := store.names()):
+            return
+        raise KeyStoreError(
+            f"{keystore}: not the key store that this data was encrypted from: that was under key {self.key_id} of "
+            f"keyset {self.key_name!r}, and here is {', '.join(map(repr, names)) or 'no keyset'}; pass the right one"
+        )
+
     def open_key(self, keystore: str) -> DatasetKey:
         """Fetches the key from the key store at this URI, and checks that it is the one.
 
         Raises:
           KeyStoreError: it is not there, not enabled, or another key of the same id.
         """
+        self.check_keystore(keystore)
         key = self.key_ref(keystore).open()
         key.verify(self.spec.salt, self.check_value)
         return key

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.records.bad_records import BadRecordsError
 from lpe.pipeline.sources.task import ShardTask
 from lpe.transforms.errors import LpeError
 
@@ -49,6 +51,9 @@ class Worker:
         if failure is None:
             try:
                 return self._work.run(task)
+            except BadRecordsError as error:
+                bad = tuple(dataclasses.asdict(record) for record in error.records)
+                return ShardReceipt(task.split, task.index, None, bad, failure=str(error))
             except LpeError as error:
                 failure = str(error)
             except OSError as error:

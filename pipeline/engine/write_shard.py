@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 
+import numpy as np
 import pyarrow as pa
 
 from lpe.pipeline import records, storage
@@ -21,12 +22,13 @@ from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records import tfrecord
-from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, BadRecord, OnBadRecord, fail
+from lpe.pipeline.records.bad_records import BadRecord, BadRecordsError, OnBadRecord, fail
 from lpe.pipeline.sources.task import ShardTask
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 
 _LOG = logging.getLogger("lpe")
+_MOST_BAD = 1000  # a wrong folder or size is not read to its end
 
 
 @dataclasses.dataclass
@@ -58,13 +60,23 @@ class WriteShard:
         self._sign: Sign | None = self.signer.open() if self.signer is not None else None
 
     def run(self, task: ShardTask) -> ShardReceipt:
-        """Writes the shard, unless an earlier run finished it. Raises DataError for input that is not whole."""
+        """Writes the shard, unless an earlier run finished it.
+
+        Raises:
+          BadRecordsError: images cannot be read, and none may be left out; all of them, or the first thousand.
+          DataError: the input is not whole.
+        """
         finished = self.version.finished(task.split, task.index, task.count, self._sign)
         if finished is not None:
             return finished
-        bad: list[dict[str, str]] = []
+        bad: list[BadRecord] = []
         watch = Stopwatch()
-        shard, id_digests, names = self._write(task, self._on_bad_record(task, bad), watch)
+        try:
+            shard, id_digests, class_counts, names = self._write(task, bad, watch)
+        except DataError as error:
+            if self._fails_for(bad):
+                raise BadRecordsError(bad) from error
+            raise
         if shard.examples + len(bad) != task.reader.expected():
             raise DataError(
                 f"{task.split} shard {task.index}: {shard.examples} images written and {len(bad)} left out of "
@@ -76,32 +88,39 @@ class WriteShard:
             task.split,
             task.index,
             shard,
-            tuple(bad),
+            tuple(self._listed(record, task) for record in bad),
             images=shard.examples,
             seconds=watch.seconds,
             ids=id_digests,
+            class_counts=class_counts,
         )
         path = self.version.receipt_path(task.split, task.index)
         storage.write_atomic(path, receipt.to_bytes(self._sign))
         return receipt
 
-    def _on_bad_record(self, task: ShardTask, bad: list[dict[str, str]]) -> OnBadRecord:
-        if not self.skip_bad_records:
-            return fail(REPLACE_OR_SKIP)
+    def _fails_for(self, bad: list[BadRecord]) -> bool:
+        return bool(bad) and not self.skip_bad_records
 
-        def skip(record: BadRecord) -> None:
-            _LOG.warning("skipped %s: %s", record.where, record.reason)
-            # A file name can name a patient: beside ciphertext only the shard is named.
-            encrypted = self.version.identity.encrypted
-            where = f"{task.split} shard {task.index}" if encrypted else record.where
-            bad.append({"where": where, "reason": record.reason})
+    def _on_bad_record(self, bad: list[BadRecord]) -> OnBadRecord:
+        def collect(record: BadRecord) -> None:
+            bad.append(record)
+            if self.skip_bad_records:
+                _LOG.warning("skipped %s: %s", record.where, record.reason)
+            elif len(bad) == _MOST_BAD:
+                raise BadRecordsError(bad)
 
-        return skip
+        return collect
+
+    def _listed(self, record: BadRecord, task: ShardTask) -> dict[str, str]:
+        """A record that was left out. A file name can name a patient: beside ciphertext only the shard is named."""
+        encrypted = self.version.identity.encrypted
+        where = f"{task.split} shard {task.index}" if encrypted else record.where
+        return {"where": where, "reason": record.reason}
 
     def _write(
-        self, task: ShardTask, on_bad_record: OnBadRecord, watch: Stopwatch
-    ) -> tuple[ShardInfo, bytes, pa.Table | None]:
-        """Writes the shard; also the digests of its ids and, for plain data, their original names."""
+        self, task: ShardTask, bad: list[BadRecord], watch: Stopwatch
+    ) -> tuple[ShardInfo, bytes, tuple[int, ...], pa.Table | None]:
+        """Writes the shard; also the digests of its ids, its class counts and, for plain data, original names."""
         identity = self.version.identity
         file_name = shard_name(self.version.name, task.split, task.index, task.count)
         path = storage.join(self.version.data, file_name)
@@ -111,8 +130,11 @@ class WriteShard:
         ids: list[str] = []
         origins: list[str] = []
         digests: list[bytes] = []
+        class_counts = np.zeros(len(identity.class_names), np.int64)
         with watch.measuring("write"), storage.open_atomic(path) as file:
-            for batch in watch.measuring_each("read", task.reader.batches(on_bad_record)):
+            for batch in watch.measuring_each("read", task.reader.batches(self._on_bad_record(bad))):
+                if self._fails_for(bad):
+                    continue  # to read on is enough to name the others
                 with watch.measuring("transform"):
                     plain = self._restore(batch)
                     concealed = self._conceal(plain)
@@ -124,11 +146,14 @@ class WriteShard:
                 file.write(data)
                 sha256.update(data)
                 examples += len(batch)
+                class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
                 size += len(data)
                 crc = tfrecord.extend_crc32c(crc, data)
                 if batch.origins is not None and not identity.encrypted:
                     ids += batch.ids
                     origins += batch.origins
+            if self._fails_for(bad):
+                raise BadRecordsError(bad)
         shard = ShardInfo(file_name, examples, size, f"{crc:08x}", sha256.hexdigest())
         if self._check is not None:
             reader = ShardReader(path, identity.format, examples, len(identity.class_names), shard)
@@ -137,7 +162,7 @@ class WriteShard:
         table = None
         if origins:
             table = id_map(ids, task.split, origins)
-        return shard, shard_ids.digests(), table
+        return shard, shard_ids.digests(), tuple(class_counts.tolist()), table
 
 
 def _read_back(reader: ShardReader, check: BatchFunction, expected: list[bytes]) -> None:

@@ -132,6 +132,7 @@ def due_actions(home: str, keystore: str, policy: Policy) -> DueActions:
         raise DataError(f"{home}: this is a version of a dataset; name its home, ROOT/NAME")
     current = open_dataset(home)
     encryption = Encryption.of(current, "encrypt it first", home)
+    encryption.check_keystore(keystore)
     due = KeyStore(keystore).metadata(encryption.key_name).rotation_due()
     rotate = policy.if_due and due is not None and due <= clock.now()
     reason = _reason(encryption, keystore, policy.change, due if rotate else None)

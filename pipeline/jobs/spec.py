@@ -139,6 +139,8 @@ class JobResult:
             "splits": {name: split.summary() for name, split in self.dataset.splits.items()},
             "bad_records": self.bad_records,
         }
+        if self.dataset.class_counts is not None:
+            value["classes"] = self.dataset.class_counts
         encryption = self.dataset.encryption
         if encryption is not None:
             value["cipher"] = encryption["cipher"]

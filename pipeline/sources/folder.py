@@ -7,29 +7,20 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
-from lpe.pipeline.sources.imagefile import SUFFIXES, LabelledImage, decode_image, image_size, in_batches
+from lpe.pipeline.sources.folder_layout import Layout, is_image, sort_out
+from lpe.pipeline.sources.imagefile import LabelledImage, decode_image, image_size, in_batches
 from lpe.pipeline.sources.limits import MOST_CLASSES
 from lpe.pipeline.sources.ranges import ByteRange, RangeReader
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
 
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-}
-_IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 _HEADERS = 64
 _PNG_GROWTH = 4  # a stored PNG against the file that it was decoded from, roughly
 
@@ -59,7 +50,8 @@ class FolderSource(Source):
         self._options = options
         self._tree = FileTree(path, options.limits)
         try:
-            self._files, class_names = _sort_out(self._tree, path)
+            layout = sort_out(self._tree.files, path)
+            self._files, class_names = _files(self._tree, layout), layout.class_names
             if len(class_names) > MOST_CLASSES:
                 raise DataError(
                     f"{path}: {len(class_names)} directories of images, more than {MOST_CLASSES}; there must "
@@ -114,7 +106,7 @@ class FolderSource(Source):
             return None
         if size == "same":
             files = itertools.chain.from_iterable(self._files.values())
-            first = itertools.islice((file for file in files if _is_image(file.name)), _HEADERS)
+            first = itertools.islice((file for file in files if is_image(file.name)), _HEADERS)
             with RangeReader() as reader:
                 sizes = [image_size(data) for data in reader.read_each(file.bytes for file in first)]
             counts = collections.Counter(size for size in sizes if size is not None)
@@ -155,7 +147,7 @@ class FolderSlice(Slice):
                     yield LabelledImage(offset, file.name, pixels, file.label)
 
     def _decode(self, file: _File, data: bytes) -> np.ndarray:
-        if not _is_image(file.name):
+        if not is_image(file.name):
             raise DataError("not an image file")
         image = decode_image(data, self.options)
         if self.shape is not None and image.shape != self.shape:
@@ -166,53 +158,20 @@ class FolderSlice(Slice):
         return image
 
 
-def _sort_out(tree: FileTree, path: str) -> tuple[dict[str, list[_File]], tuple[str, ...]]:
-    """The files of each split, in the source's order, and the class names."""
-    shown = {name: tuple(name.split("/")) for name in tree.files}
-    kept = {
-        n: parts for n, parts in shown.items() if not any(p.startswith(".") or p in _IGNORED for p in parts)
-    }
-    # A file that is no image and lies in no class directory says nothing about the layout.
-    images = [parts for parts in kept.values() if _is_image(parts[-1])]
-    if not images:
-        raise DataError(f"{path}: no images there; check the path")
-    around = 0
-    while (
-        len({parts[around] for parts in images}) == 1
-        and min(len(parts) for parts in images) >= around + 3
-        and images[0][around].lower() not in _SPLITS
-    ):
-        around += 1
-    in_splits = all(parts[around].lower() in _SPLITS for parts in images)
-    labelled: dict[str, list[tuple[str, str]]] = {}
-    for name, parts in kept.items():
-        # What lies beside the directories of images (a README, docs/) is none of the dataset.
-        if parts[:around] != images[0][:around] or (in_splits and parts[around].lower() not in _SPLITS):
-            continue
-        split = _SPLITS[parts[around].lower()] if in_splits else "train"
-        inner = parts[around + in_splits :]
-        if len(inner) >= 2:
-            labelled.setdefault(split, []).append((name, inner[0]))
-        elif _is_image(name):
-            raise DataError(f"{path}/{name}: this image is in no class directory; move it into one")
-    class_names = tuple(sorted({label for files in labelled.values() for _, label in files}))
-    numbers = {label: number for number, label in enumerate(class_names)}
-    ordered = [split for split in ("train", "validation", "test") if split in labelled]
-    # Sorted by a hash of the path, not by class: consecutive images are mixed, so that shards are
-    # alike and the numbers in neutral ids do not tell the class.
+def _files(tree: FileTree, layout: Layout) -> dict[str, list[_File]]:
+    """The files of each split, in the source's order.
+
+    Sorted by a hash of the path, not by class: consecutive images are mixed, so that shards are alike and the numbers
+    in neutral ids do not tell the class.
+    """
+    numbers = {label: number for number, label in enumerate(layout.class_names)}
     return {
         split: [
             _File(name, tree.files[name], numbers[label])
-            for name, label in sorted(
-                labelled[split], key=lambda item: hashlib.sha256(item[0].encode()).digest()
-            )
+            for name, label in sorted(files, key=lambda item: hashlib.sha256(item[0].encode()).digest())
         ]
-        for split in ordered
-    }, class_names
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+        for split, files in layout.files.items()
+    }
 
 
 def _dataset_name(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lpe.transforms.ciphers.wrong_images import explain_images
 from lpe.transforms.errors import CipherError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.not_picklable import NotPicklable
@@ -110,11 +111,12 @@ class Cipher(NotPicklable, abc.ABC):
     def _in_chunks(
         self, images: np.ndarray, kernel: Callable[[np.ndarray, np.ndarray, slice], None]
     ) -> np.ndarray:
-        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
-            raise CipherError(
-                f"this {self.name} cipher is for uint8 images of shape {self.image_shape}, "
-                f"got {images.dtype} of shape {images.shape[1:]}"
-            )
+        if (
+            not isinstance(images, np.ndarray)
+            or images.dtype != np.uint8
+            or images.shape[1:] != self.image_shape
+        ):
+            raise CipherError(explain_images(images, self.name, self.image_shape))
         if self.keys not in (1, len(images)):
             raise CipherError(f"this cipher has keys for {self.keys} images, got {len(images)}")
         out = np.empty(images.shape, np.uint8)

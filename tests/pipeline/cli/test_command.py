@@ -147,7 +147,7 @@ def test_predict_refuses(first, work, lpe, keystore, tmp_path):
     Image.fromarray(np.zeros((40, 20, 3), np.uint8)).save(tmp_path / "a.png")
     run = work / "runs" / "encrypted"
     assert "pass --keystore" in lpe("predict", "--run", run, tmp_path / "a.png").err
-    assert "no such keyset" in lpe("predict", "--run", run, "--keystore", keystore, tmp_path / "a.png").err
+    assert "not the key store" in lpe("predict", "--run", run, "--keystore", keystore, tmp_path / "a.png").err
     missing = lpe("predict", "--run", run, "--keystore", work / "keys", tmp_path / "b.png")
     assert f"{tmp_path}/b.png: no such file" in missing.err
     (tmp_path / "c.png").write_text("x")

@@ -41,7 +41,12 @@ def write(version: NewVersion, split: str, index: int, count: int) -> ShardRecei
     ids = ShardIds(split)
     ids.add(names)
     receipt = ShardReceipt(
-        split, index, ShardInfo(file, 3, len(data), crc, sha256), images=3, ids=ids.digests()
+        split,
+        index,
+        ShardInfo(file, 3, len(data), crc, sha256),
+        images=3,
+        ids=ids.digests(),
+        class_counts=(2, 1),
     )
     storage.write_atomic(version.receipt_path(split, index), receipt.to_bytes(None))
     return receipt

@@ -112,3 +112,11 @@ def test_a_failure_passes_through_a_runners_words():
     assert failure is not None
     assert (failure.count, failure.images, failure.reasons) == (500, 7, reasons[:100])
     assert failure_in(RuntimeError("out of memory")) is None
+
+
+def test_bad_images_pass_through_with_their_number():
+    bad = [{"where": f"cat/{i}.png", "reason": "it is no image"} for i in range(500)]
+    failure = failure_in(RuntimeError(f"worker said {JobFailedError(['no'], 7, bad)!r}"))
+    assert failure is not None
+    assert failure.details == {"bad_records": 500, "unreadable": bad[:20]}
+    assert failure.__notes__[-1] == "  and 480 more"

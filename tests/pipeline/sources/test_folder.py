@@ -60,8 +60,6 @@ def test_splits_classes_and_pixels(tmp_path, form, wrap):
         (("",), {"train": 12}),
         (("Training", "VAL", "testing"), {"train": 12, "validation": 12, "test": 12}),
         (("train",), {"train": 12}),
-        # `train` beside another name is a class called train.
-        (("train", "other"), {"train": 24}),
     ],
 )
 def test_split_directories_and_their_other_names(tmp_path, splits, expected):
