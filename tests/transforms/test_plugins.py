@@ -220,6 +220,7 @@ class OddParameter(Pbe):
         (["a|b"], Pbe, "cannot be called 'a|b'"),
         (["../up"], Pbe, "cannot be called"),
         (["Shift"], Pbe, "cannot be called"),
+        (["my_shift"], Pbe, "cannot be called"),
         (["x" * 65], Pbe, "cannot be called"),
         (["all"], Pbe, "not all or random"),
         (["mine"], Incomplete, "Incomplete lacks _decrypt, _encrypt, derive_keys, key_bits"),

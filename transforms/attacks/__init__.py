@@ -135,7 +135,7 @@ def register(made: type[A]) -> type[A]:
             f"the attack {made.__qualname__} is not complete: it has name, source, applies_to and learn"
         )
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise CipherError(f"an attack cannot be called {name!r}: give lower-case letters, digits, - or _")
+        raise CipherError(f"an attack cannot be called {name!r}: give lower-case letters, digits or -")
     if getattr(made, "adversary", None) not in _ADVERSARIES:
         raise CipherError(f"the attack {name}: its adversary must be {' or '.join(_ADVERSARIES)}")
     known = next((type(attack) for attack in (*_ATTACKS, *_registered.values()) if attack.name == name), made)

@@ -30,7 +30,7 @@ _BUILT_IN: dict[str, type[Cipher]] = {
 _registered: dict[str, type[Cipher]] = {}
 _left_out: set[str] = set()  # what was warned of
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
+NAME = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 """What schemes and attacks can be called: it is part of paths, and of contexts in which `|` separates."""
 _RESERVED = ("all", "random")  # they mean something to `--ciphers`, and in the table of `lpe stats`
 _PARAM = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
@@ -86,7 +86,7 @@ def register(*names: str) -> Callable[[S], S]:
     `lpe.ciphers` instead.
 
     Args:
-      *names: lower-case letters, digits, `-` and `_`; the class is told which one it is used by.
+      *names: lower-case letters, digits and `-`; the class is told which one it is used by.
 
     Raises:
       CipherError: a name that is built in, another class's, or none; or a class that is no complete scheme.
@@ -107,7 +107,7 @@ def _add(name: str, made: type[Cipher]) -> None:
         _refuse_built_in(name)
     if not NAME.fullmatch(name) or name in _RESERVED:
         raise CipherError(
-            f"a scheme cannot be called {name!r}: give a lower-case letter, then at most 63 letters, digits, - or _; "
+            f"a scheme cannot be called {name!r}: give a lower-case letter, then at most 63 letters, digits or -; "
             f"not {' or '.join(_RESERVED)}"
         )
     _check(name, made)
