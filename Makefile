@@ -3,6 +3,7 @@
 # make test-slow    the slow tests
 # make test-exhaustive  300 kills, 100,000 hostile inputs and every tampering: an hour or more
 # make lint         ruff and mypy
+# make docs         the documentation, in site/; a warning is an error
 # make constraints  write the newest versions that fit into constraints.txt; CI's Python is 3.11
 # make setup        the environment of the tests and tools, and no more
 
@@ -14,7 +15,7 @@ PYTEST_OPTIONS ?=
 FUZZ_SEED ?= $(shell date +%s)
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow test-exhaustive lint constraints setup
+.PHONY: run test test-slow test-exhaustive lint docs constraints setup
 
 run: $(VENV)/.train
 	$(BIN)/lpe run --output $(OUTPUT)
@@ -33,6 +34,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What the variable turns off is a notice about MkDocs' next version.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # pip leaves setuptools out of its list unless it is asked for all.
 constraints:

@@ -23,13 +23,15 @@ README_LINES = 180
 FOLDERS = ("transforms", "pipeline", "train", "deploy")
 DOCUMENTS = [
     *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
     *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.md"))),
 ]
 COMMAND = typer.main.get_command(app)
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
+_INCLUDED = re.compile(r'^--8<-- "(.+)"$', re.M)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_REPOSITORY_PATH = re.compile(rf"`((?:{'|'.join((*FOLDERS, 'tests', 'lpe'))})/[\w./-]*)`")
+_REPOSITORY_PATH = re.compile(rf"`((?:{'|'.join((*FOLDERS, 'docs', 'tests', 'lpe'))})/[\w./-]*)`")
 _MODULE = re.compile(r"python -m (tests\.[\w.]+)")
 
 
@@ -38,8 +40,12 @@ def relative(path: Path) -> str:
 
 
 def blocks(document: Path, *languages: str) -> list[str]:
-    """The fenced blocks of a document in these languages."""
-    return [text for language, text in _FENCE.findall(document.read_text()) if language in languages]
+    """The fenced blocks of a document in these languages; files that it includes have tests of their own."""
+    return [
+        text
+        for language, text in _FENCE.findall(document.read_text())
+        if language in languages and not _INCLUDED.search(text)
+    ]
 
 
 def prose(document: Path) -> str:
@@ -50,7 +56,7 @@ def prose(document: Path) -> str:
 def commands() -> Iterator[object]:
     """The words of every `lpe …` in a shell block."""
     for document in DOCUMENTS:
-        for block in blocks(document, "", "sh"):
+        for block in blocks(document, "", "sh", "console"):
             for line in block.replace("\\\n", " ").splitlines():
                 for command in line.split("&&"):
                     if command.strip().startswith("lpe "):
@@ -116,9 +122,11 @@ def test_the_python_of_transforms_runs(tmp_path, monkeypatch, capfd):
 
 
 def test_no_other_document_shows_python():
-    """What shows Python has a test above that runs it."""
+    """What shows Python has a test that runs it, above or in `test_docs.py`."""
     assert [relative(path) for path in DOCUMENTS if blocks(path, "python")] == [
         "README.md",
+        "docs/researcher.md",
+        "docs/trainer.md",
         "transforms/README.md",
     ]
 
@@ -155,6 +163,12 @@ def test_links_and_pictures_resolve(document):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_included_files_exist(document):
+    for path in _INCLUDED.findall(document.read_text()):
+        assert (ROOT / path).is_file()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)

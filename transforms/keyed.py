@@ -6,7 +6,9 @@ key, over the context `labels.cipher_secret`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, get_args
 
@@ -74,6 +76,17 @@ class CipherSpec:
             raise UsageError(f"unknown key scope {self.scope!r}; choose dataset or image")
         if "|" in self.salt or not self.salt:
             raise UsageError(f"a salt is non-empty text without '|', not {self.salt!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, and the module of the scheme, which another process must import to know it."""
+        return {**self.__dict__, "module": ciphers.scheme(self.name).__module__}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Restores the fields. Imports the scheme's module; where that fails, using the spec says what is missing."""
+        fields = dict(state)
+        with contextlib.suppress(ImportError):
+            importlib.import_module(fields.pop("module"))
+        self.__dict__.update(fields)
 
     def context(self, image_shape: ImageShape, image_id: str | None = None) -> bytes:
         """The PRF context of images of this shape (and, with scope `image`, of this id).

@@ -24,6 +24,8 @@ def verdict(scheme: SchemeAudit) -> str:
     """One or two sentences on an encryption."""
     if scheme.target.cipher == "plain":
         return "No encryption: the images are there for all to see."
+    if not scheme.results:
+        return "Not attacked: none of these attacks is meant for it."
     sentences = []
     alone = scheme.best("ciphertext-only")
     if alone is not None and _broken(alone.quality):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from lpe.train.backend import Precision
 
 SPEC_FILE = "spec.json"
-_ALL_CIPHERS = tuple(ciphers.names())
-
 Kind = Literal["ciphertext", "front end", "restored"]
 """What of a scheme a network is trained on; see `Trial`."""
 KINDS: tuple[Kind, ...] = ("ciphertext", "front end", "restored")
@@ -52,7 +50,7 @@ class CompareSpec:
 
     read: ReadSpec
     work: str
-    ciphers: tuple[str, ...] = _ALL_CIPHERS
+    ciphers: tuple[str, ...] = dataclasses.field(default_factory=lambda: tuple(ciphers.names()))
     model: str = "cnn"
     front_end: str = front_ends.AUTO
     epochs: int = 10

@@ -15,8 +15,8 @@ from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME
 from lpe.pipeline.dataset.manifest import is_salt, read_sealed_shape
 from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry, SealSpec
 from lpe.pipeline.storage.documents import Fields
-from lpe.transforms import labels
-from lpe.transforms.errors import DataError, KeyStoreError, LpeError
+from lpe.transforms import ciphers, labels
+from lpe.transforms.errors import CipherError, DataError, KeyStoreError, LpeError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import CipherSpec, Scope
 
@@ -111,6 +111,10 @@ class Encryption:
         names = {name: fields.text(name) for name in ("cipher", "salt", "scope")}
         params = fields.object("params")
         settings = {name: params.text(name) for name in params.names()}
+        try:
+            ciphers.scheme(names["cipher"])
+        except CipherError as error:  # no damage, if the scheme is another package's
+            raise DataError(f"{where}: {error}") from None
         try:
             spec = CipherSpec(names["cipher"], names["salt"], cast(Scope, names["scope"]), settings)
         except LpeError as error:

@@ -20,6 +20,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils import interactive_utils
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.receipt import ShardReceipt
@@ -40,6 +41,8 @@ def _interrupted(error: BaseException | None) -> bool:
         error = error.__cause__ or error.__context__
     return error is not None
 
+
+_IS_IN_IPYTHON = interactive_utils.is_in_ipython
 
 Finish = Callable[[list[ShardReceipt]], None]
 """The last step; gets the receipt of every shard, in no order."""
@@ -153,7 +156,7 @@ def run(
     result: PipelineResult | None = None
     with _watched(watch):
         try:
-            with started(work, local_processes) as pool:
+            with started(work, local_processes) as pool, _no_notebook():
                 result = _pipeline(tasks, ShardFn(work, processes, pool), finish, options).run()
                 if template is None:
                     result.wait_until_finish()
@@ -169,6 +172,18 @@ def run(
     if template is not None:
         raise runners.JobStaged(template)
     return metrics.collect_metrics(result)
+
+
+@contextlib.contextmanager
+def _no_notebook() -> Iterator[None]:
+    """Has Beam not see that it is in a notebook: it would want its extra `interactive`, to show pipelines there."""
+    for module in (interactive_utils, beam.pipeline):
+        module.is_in_ipython = lambda: False
+    try:
+        yield
+    finally:
+        for module in (interactive_utils, beam.pipeline):
+            module.is_in_ipython = _IS_IN_IPYTHON
 
 
 def _pipeline(

@@ -15,12 +15,17 @@
 
     * cpbe-50 alone
 
-One module an attack, named in the table; the others hold what attacks share. An attack restores what it can: how much
-that is, on which images and after how many of them, `lpe audit` measures.
+One module an attack, named in the table; the others hold what attacks share. `register`, or an entry point of the
+group `lpe.attacks`, adds one of your own. An attack restores what it can: how much that is, on which images and after
+how many of them, `lpe audit` measures.
 """
 
 from __future__ import annotations
 
+import inspect
+from typing import TypeVar
+
+from lpe.transforms import plugins
 from lpe.transforms.attacks.base import Adversary, Attack, Evidence, Oracle, Recovery, Target
 from lpe.transforms.attacks.chosen_cpbe import ChosenCpbe
 from lpe.transforms.attacks.chosen_ele import ChosenEle
@@ -41,6 +46,8 @@ from lpe.transforms.attacks.nibbles import NibbleStatistics
 from lpe.transforms.attacks.one_image import OneImage
 from lpe.transforms.attacks.one_image_le import OneImageLe
 from lpe.transforms.attacks.smoothness import Smoothness
+from lpe.transforms.ciphers.registry import NAME
+from lpe.transforms.errors import CipherError
 
 __all__ = [
     "Adversary",
@@ -52,6 +59,7 @@ __all__ = [
     "Target",
     "against",
     "all_attacks",
+    "register",
 ]
 
 _ATTACKS: tuple[Attack, ...] = (
@@ -76,11 +84,63 @@ _ATTACKS: tuple[Attack, ...] = (
 )
 
 
+ENTRY_POINTS = "lpe.attacks"
+"""The group of entry points `NAME = "package.module:Class"` by which a distribution offers attacks."""
+_ADVERSARIES: tuple[Adversary, ...] = ("ciphertext-only", "known-plaintext", "chosen-plaintext")
+_registered: dict[str, Attack] = {}
+
+A = TypeVar("A", bound=Attack)
+
+
 def all_attacks() -> list[Attack]:
-    """Every attack, ciphertext-only ones first."""
-    return list(_ATTACKS)
+    """Every attack, ours and those registered or installed, ciphertext-only ones first.
+
+    Raises:
+      CipherError: one of another distribution cannot be loaded; an audit that leaves it out would say too little.
+    """
+    for name, points in plugins.offered(ENTRY_POINTS).items():
+        if name not in _registered:
+            made = register(plugins.load(points))
+            if made.name != name:
+                raise CipherError(
+                    f"{points[0].value} of the distribution {plugins.origin(points[0])} is offered as {name} "
+                    f"and calls itself {made.name}"
+                )
+    return sorted([*_ATTACKS, *_registered.values()], key=lambda attack: _ADVERSARIES.index(attack.adversary))
 
 
 def against(target: Target) -> list[Attack]:
-    """The attacks that are meant for an encryption, ciphertext-only ones first."""
-    return [attack for attack in _ATTACKS if attack.applies_to(target)]
+    """The attacks that are meant for an encryption, ciphertext-only ones first. Raises as `all_attacks`."""
+    return [attack for attack in all_attacks() if attack.applies_to(target)]
+
+
+def register(made: type[A]) -> type[A]:
+    """Has audits in this process carry out an attack: a decorator of its class, which needs no arguments.
+
+        @lpe.attacks.register
+        class MyAttack(lpe.attacks.Attack): ...
+
+    A distribution offers its attacks to the command `lpe` by entry points of the group `lpe.attacks` instead, whose
+    names are the attacks' own.
+
+    Raises:
+      CipherError: a name that another attack has, or a class that is no complete attack.
+    """
+    given: object = made
+    if not (isinstance(given, type) and issubclass(given, Attack)):
+        raise CipherError(f"an attack must be a class made from lpe.attacks.Attack, not {made!r}")
+    name = getattr(made, "name", None)
+    if inspect.isabstract(made) or not isinstance(getattr(made, "source", None), str):
+        raise CipherError(
+            f"the attack {made.__qualname__} is not complete: it has name, source, applies_to and learn"
+        )
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise CipherError(f"an attack cannot be called {name!r}: give lower-case letters, digits or -")
+    if getattr(made, "adversary", None) not in _ADVERSARIES:
+        raise CipherError(f"the attack {name}: its adversary must be {' or '.join(_ADVERSARIES)}")
+    known = next((type(attack) for attack in (*_ATTACKS, *_registered.values()) if attack.name == name), made)
+    # A cell of a notebook that is run again makes the same class anew.
+    if (known.__module__, known.__qualname__) != (made.__module__, made.__qualname__):
+        raise CipherError(f"there is an attack {name} already, {known.__module__}.{known.__qualname__}")
+    _registered[name] = made()
+    return made

@@ -16,6 +16,7 @@
 
 The paper is I. Ahmad and S. Shin's, whose scheme is `lpe`. One module a scheme, with its `Key` (explicit key material)
 and its `Cipher`. None of these schemes gives confidentiality; `lpe.transforms.attacks` shows what each gives away.
+`register`, or an entry point of the group `lpe.ciphers`, adds one of your own; `conformance.CipherTests` tests it.
 """
 
 from __future__ import annotations
@@ -23,41 +24,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
 from lpe.transforms.ciphers.base import Cipher
-from lpe.transforms.errors import CipherError, LpeError, did_you_mean
+from lpe.transforms.ciphers.registry import names, register, scheme
+from lpe.transforms.errors import CipherError, LpeError
 from lpe.transforms.image_shape import ImageShape
 
-__all__ = ["Cipher", "CipherError", "ImageShape", "LpeError", "create", "names", "resolve_params", "scheme"]
-
-_SCHEMES: dict[str, type[Cipher]] = {
-    "plain": plain.Plain,
-    "le": le.Le,
-    "ele": ele.Ele,
-    "etc": etc.Etc,
-    "pbe": pbe.Pbe,
-    "cpbe-50": cpbe.Cpbe,
-    "cpbe-100": cpbe.Cpbe,
-    "lpe-50": lpe.Lpe,
-    "lpe-100": lpe.Lpe,
-}
-
-
-def names() -> list[str]:
-    """The names that `create` knows."""
-    return list(_SCHEMES)
-
-
-def scheme(name: str) -> type[Cipher]:
-    """The class of a scheme, which describes it.
-
-    Raises:
-      CipherError: an unknown name.
-    """
-    if name not in _SCHEMES:
-        hint = did_you_mean(name, _SCHEMES)
-        raise CipherError(f"unknown cipher {name!r}; choose one of {', '.join(_SCHEMES)}{hint}")
-    return _SCHEMES[name]
+__all__ = [
+    "Cipher",
+    "CipherError",
+    "ImageShape",
+    "LpeError",
+    "create",
+    "names",
+    "register",
+    "resolve_params",
+    "scheme",
+]
 
 
 def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str]:

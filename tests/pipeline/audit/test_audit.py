@@ -50,7 +50,9 @@ def test_the_report_of_a_broken_scheme(lpe, plain, tmp_path):
 def test_a_key_per_image_and_nothing_found_is_never_called_secure(lpe, plain, tmp_path):
     words = ("audit", "--source", plain, "--ciphers", "cpbe-100,etc", "--images", 40, "--output", tmp_path)
     schemes = lpe(*words, "--scope", "image", "--json").json["schemes"]
-    assert [scheme["verdict"] for scheme in schemes] == ["Not broken by these attacks."] * 2
+    assert [scheme["verdict"] for scheme in schemes] == [
+        "Not attacked: none of these attacks is meant for it."
+    ] * 2
     page = (tmp_path / "report.html").read_text()
     assert "not broken by these attacks" in page
     assert not re.search(r"\b(is|are) secure", page)
