@@ -43,11 +43,19 @@ def compare(
         str,
         typer.Option(
             metavar="NAME",
-            help="The key-free front end; `auto`: the one that is meant for each scheme.",
+            help="The key-free front end; `auto`: the one that is meant for each scheme; or `none`.",
             autocompletion=complete_front_end,
             rich_help_panel=TRAINING,
         ),
     ] = "auto",
+    as_it_is: Annotated[
+        bool,
+        typer.Option(
+            "--as-it-is",
+            help="Also train on ciphertexts without a front end, each scheme in a line of its own.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
     epochs: EPOCHS = 10,
     seeds: Annotated[
         int, typer.Option(min=1, metavar="N", help="Networks of each kind, with seeds 0, 1, …")
@@ -83,6 +91,7 @@ def compare(
         ciphers=tuple(cipher_names(ciphers)),
         model=model,
         front_end=front_end,
+        as_it_is=as_it_is,
         epochs=epochs,
         recipe=chosen_recipe(model, recipe, batch_size=batch_size, learning_rate=learning_rate),
         precision=precision,  # type: ignore[arg-type]

@@ -63,15 +63,17 @@ def frontier(rows: Sequence[Row]) -> bytes:
         if row.psnr is None:
             continue
         x = min(row.psnr, _MAX_DB)
-        axes.plot([x, x], [row.gap, row.best_gap], color="#cccccc", linewidth=1, zorder=1)
-        axes.plot(x, row.gap, "o", color=_COLOURS["ciphertext"], zorder=2)
-        axes.plot(x, row.best_gap, "s", color=_COLOURS["front end"], zorder=2)
+        if row.as_it_is_gap is not None:
+            axes.plot([x, x], [row.gap, row.as_it_is_gap], color="#cccccc", linewidth=1, zorder=1)
+            axes.plot(x, row.as_it_is_gap, "o", color=_COLOURS["ciphertext"], zorder=2)
+        axes.plot(x, row.gap, "s", color=_COLOURS["front end"], zorder=2)
     for position, names in _labels(rows).items():
         axes.annotate(
             ", ".join(names), position, textcoords="offset points", xytext=(-7, 3), fontsize=8, ha="right"
         )
-    axes.plot([], [], "o", color=_COLOURS["ciphertext"], label=_NAMES["ciphertext"])
-    axes.plot([], [], "s", color=_COLOURS["front end"], label="the better of that and the front end")
+    axes.plot([], [], "s", color=_COLOURS["front end"], label="behind its front end, where it has one")
+    if any(row.as_it_is_gap is not None for row in rows):
+        axes.plot([], [], "o", color=_COLOURS["ciphertext"], label=_NAMES["ciphertext"])
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(
         xlabel=f"best reconstruction from ciphertexts alone, PSNR in dB ({_MAX_DB:.0f}: exact, or nearly)",
@@ -85,11 +87,12 @@ def frontier(rows: Sequence[Row]) -> bytes:
 
 def _labels(rows: Sequence[Row]) -> dict[tuple[float, float], list[str]]:
     """Schemes by the position (dB, points) of their upper mark; those too near each other share a label."""
+    upper = {row.cipher: max(row.gap, row.as_it_is_gap or row.gap) for row in rows}
     labels: dict[tuple[float, float], list[str]] = {}
-    for row in sorted(rows, key=lambda row: -row.gap):
+    for row in sorted(rows, key=lambda row: -upper[row.cipher]):
         if row.psnr is None:
             continue
-        x, y = min(row.psnr, _MAX_DB), row.gap
+        x, y = min(row.psnr, _MAX_DB), upper[row.cipher]
         near = next((p for p in labels if abs(p[0] - x) < 8 and abs(p[1] - y) < 1.5), (x, y))
         labels.setdefault(near, []).append(row.cipher)
     return labels

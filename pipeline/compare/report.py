@@ -14,6 +14,7 @@ from lpe.pipeline.compare.trials import CompareSpec
 from lpe.pipeline.html.page import render
 from lpe.pipeline.jobs import show
 from lpe.pipeline.sources.plan import ReadSpec
+from lpe.train import front_ends
 from lpe.transforms.tables import rows_html
 
 LEAKAGE = (
@@ -25,11 +26,9 @@ _SHOWN = 8
 _HEADINGS = (
     "scheme",
     "front end",
-    "ciphertext",
-    "front end",
-    "restored",
+    "accuracy",
     "lost",
-    "lost at best",
+    "restored",
     "best attack",
     "gets",
     "published",
@@ -79,11 +78,12 @@ class Comparison:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of a summary table."""
-        headings = ["scheme", "ciphertext", "front end", "restored", "points lost", "best attack"]
-        rows = [
-            [row.cipher, *row.accuracy_texts, " / ".join(filter(None, row.lost_texts)), row.reconstruction]
-            for row in self.rows
-        ]
+        headings = ["scheme", "accuracy", "points lost", "on restored images", "best attack"]
+        rows = []
+        for row in self.rows:
+            rows.append([row.cipher, str(row.accuracy), row.lost, row.restored, row.reconstruction])
+            if row.as_it_is is not None:
+                rows.append([f"{row.cipher}, as it is", *row.as_it_is, "", ""])
         return headings, rows
 
     def _repr_html_(self) -> str:
@@ -138,18 +138,25 @@ def _page(comparison: Comparison, pictures: dict[str, bytes]) -> bytes:
         comparison=comparison,
         pictures=pictures,
         headings=_HEADINGS,
-        rows=[_row(row) for row in rows],
+        rows=[line for row in rows for line in _lines(row)],
         published=f"Published: {'; '.join(sources)}." if sources else "",
     )
 
 
-def _row(row: Row) -> list[str]:
-    return [
-        row.cipher,
-        row.front_end,
-        *row.accuracy_texts,
-        *row.lost_texts,
-        "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts",
-        row.reconstruction,
-        "" if row.published is None else f"{row.published.accuracy:.2f} %",
+def _lines(row: Row) -> list[list[str]]:
+    """A scheme's line, and one for its ciphertexts as they are if they were trained on besides."""
+    lines = [
+        [
+            row.cipher,
+            row.front_end,
+            str(row.accuracy),
+            row.lost,
+            row.restored,
+            "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts",
+            row.reconstruction,
+            "" if row.published is None else f"{row.published.accuracy:.2f} %",
+        ]
     ]
+    if row.as_it_is is not None:
+        lines.append([f"{row.cipher}, as it is", front_ends.NONE, *row.as_it_is, "", "", "", ""])
+    return lines

@@ -68,12 +68,12 @@ class Row:
 
     Attributes:
       cipher: its name.
-      front_end: the key-free front end that was tried.
+      front_end: the key-free front end; `none` where there is none for the scheme.
       accuracies: of each kind that there is.
-      gap: points that the ciphertext as it is loses against plain images.
+      gap: points that it loses against plain images, behind its front end.
       gap_noise: points that two networks may differ by without any cause; see `_noise`.
-      best_gap: the same as `gap` for the better of it and the front end.
-      best_gap_noise: as `gap_noise`, for `best_gap`.
+      as_it_is_gap: as `gap`, for the ciphertext as it is; None where that was not trained besides.
+      as_it_is_noise: as `gap_noise`, for `as_it_is_gap`.
       attack: the best ciphertext-only attack; None for `plain`, or where there is none.
       images: ciphertexts that it had; None for `plain`.
       psnr: of what it restored, in dB; None for `plain`.
@@ -87,8 +87,8 @@ class Row:
     accuracies: dict[Kind, Accuracy]
     gap: float
     gap_noise: float
-    best_gap: float
-    best_gap_noise: float
+    as_it_is_gap: float | None
+    as_it_is_noise: float | None
     attack: str | None
     images: int | None
     psnr: float | None
@@ -97,16 +97,26 @@ class Row:
     published: Published | None
 
     @property
-    def accuracy_texts(self) -> list[str]:
-        """The accuracies as people read them, in the order of `KINDS`; empty for a kind that there is not."""
-        return [str(self.accuracies.get(kind, "")) for kind in KINDS]
+    def accuracy(self) -> Accuracy:
+        """Behind the scheme's front end, or of its ciphertexts as they are where there is none."""
+        return self.accuracies[_main(self.accuracies)]
 
     @property
-    def lost_texts(self) -> list[str]:
-        """What is lost, as it is and at best, as people read it; empty for `plain`, against which it is counted."""
-        if self.cipher == "plain":
-            return ["", ""]
-        return [_lost_text(self.gap, self.gap_noise), _lost_text(self.best_gap, self.best_gap_noise)]
+    def restored(self) -> str:
+        """The accuracy on restored images as people read it; empty where there is none."""
+        return str(self.accuracies.get("restored", ""))
+
+    @property
+    def lost(self) -> str:
+        """What is lost, as people read it; empty for `plain`, against which it is counted."""
+        return "" if self.cipher == "plain" else _lost_text(self.gap, self.gap_noise)
+
+    @property
+    def as_it_is(self) -> tuple[str, str] | None:
+        """The accuracy of ciphertexts as they are and what is lost, as people read them; None as `as_it_is_gap`."""
+        if self.as_it_is_gap is None or self.as_it_is_noise is None:
+            return None
+        return str(self.accuracies["ciphertext"]), _lost_text(self.as_it_is_gap, self.as_it_is_noise)
 
     @property
     def reconstruction(self) -> str:
@@ -123,8 +133,8 @@ class Row:
             "accuracy": {kind: dataclasses.asdict(value) for kind, value in self.accuracies.items()},
             "gap": round(self.gap, 3),
             "gap_noise": round(self.gap_noise, 3),
-            "best_gap": round(self.best_gap, 3),
-            "best_gap_noise": round(self.best_gap_noise, 3),
+            "as_it_is_gap": _rounded(self.as_it_is_gap),
+            "as_it_is_gap_noise": _rounded(self.as_it_is_noise),
             "attack": self.attack,
             "attack_images": self.images,
             "psnr": self.psnr,
@@ -160,17 +170,18 @@ def rows(
         if cipher in restored_exactly:
             accuracies["restored"] = plain
         lost = {kind: 100 * (plain.mean - accuracy.mean) for kind, accuracy in accuracies.items()}
-        best: Kind = min(("ciphertext", "front end"), key=lambda kind: lost.get(kind, math.inf))
+        noise = {kind: _noise(plain, accuracy, tested) for kind, accuracy in accuracies.items()}
+        main = _main(accuracies)
         tried = {result.trial.front_end for result in results if result.trial.cipher == cipher}
         attack = best_attacks.get(cipher)
         row = Row(
             cipher=cipher,
             front_end=next(iter(tried - {front_ends.NONE}), front_ends.NONE),
             accuracies=accuracies,
-            gap=lost["ciphertext"],
-            gap_noise=_noise(plain, accuracies["ciphertext"], tested),
-            best_gap=lost[best],
-            best_gap_noise=_noise(plain, accuracies[best], tested),
+            gap=lost[main],
+            gap_noise=noise[main],
+            as_it_is_gap=None if main == "ciphertext" else lost.get("ciphertext"),
+            as_it_is_noise=None if main == "ciphertext" else noise.get("ciphertext"),
             attack=attack.attack if attack is not None else None,
             images=attack.images if attack is not None else None,
             psnr=attack.psnr if attack is not None else None,
@@ -180,6 +191,14 @@ def rows(
         )
         table.append(row)
     return tuple(table)
+
+
+def _main(accuracies: Mapping[Kind, Accuracy]) -> Kind:
+    return "front end" if "front end" in accuracies else "ciphertext"
+
+
+def _rounded(points: float | None) -> float | None:
+    return None if points is None else round(points, 3)
 
 
 def _noise(one: Accuracy, other: Accuracy, tested: int) -> float:

@@ -34,7 +34,8 @@ class CompareSpec:
       work: the work directory, local, with the report; it holds plain images.
       ciphers: the schemes; `plain`, which the others are measured against, is put first, named or not.
       model: see `TrainSpec`, as for `epochs`, `recipe`, `precision` and `images`.
-      front_end: the key-free front end, or `auto` for the one that is meant for each scheme.
+      front_end: the key-free front end, `auto` for the one that is meant for each scheme, or `none`.
+      as_it_is: also train on ciphertexts as they are, where there is a front end.
       epochs: passes over the training images.
       recipe: optimiser, schedule, regularisation.
       precision: what is computed in.
@@ -53,6 +54,7 @@ class CompareSpec:
     ciphers: tuple[str, ...] = dataclasses.field(default_factory=lambda: tuple(ciphers.names()))
     model: str = "cnn"
     front_end: str = front_ends.AUTO
+    as_it_is: bool = False
     epochs: int = 10
     recipe: Recipe = RECIPES["small"]
     precision: Precision = "float32"
@@ -74,7 +76,7 @@ class CompareSpec:
             )
 
     def settings(self) -> dict[str, Any]:
-        """The settings that may not change between runs in one work directory; schemes and seeds can be added."""
+        """The settings that may not change between runs in one work directory; seeds and the like may be added."""
         return {
             "source": self.read.source,
             "options": dataclasses.asdict(self.read.options),
@@ -153,9 +155,11 @@ def trials(spec: CompareSpec, restored: frozenset[str]) -> list[Trial]:
     for seed in range(spec.seeds):
         for cipher in spec.ciphers:
             front_end = front_ends.resolve(spec.front_end, {"cipher": cipher})
-            planned.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
-            if cipher != "plain" and front_end != front_ends.NONE:
+            has_front_end = cipher != "plain" and front_end != front_ends.NONE
+            if has_front_end:
                 planned.append(Trial(cipher, "front end", front_end, seed))
+            if spec.as_it_is or not has_front_end:
+                planned.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
             if cipher in restored:
                 planned.append(Trial(cipher, "restored", front_ends.NONE, seed))
     return planned

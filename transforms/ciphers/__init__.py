@@ -26,7 +26,7 @@ from typing import Any
 
 from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.ciphers.registry import names, register, scheme
-from lpe.transforms.errors import CipherError, LpeError
+from lpe.transforms.errors import CipherError, LpeError, did_you_mean
 from lpe.transforms.image_shape import ImageShape
 
 __all__ = [

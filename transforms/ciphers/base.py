@@ -111,10 +111,11 @@ class Cipher(NotPicklable, abc.ABC):
     def _in_chunks(
         self, images: np.ndarray, kernel: Callable[[np.ndarray, np.ndarray, slice], None]
     ) -> np.ndarray:
+        array: Any = images  # whatever it is that was passed
         if (
-            not isinstance(images, np.ndarray)
-            or images.dtype != np.uint8
-            or images.shape[1:] != self.image_shape
+            not isinstance(array, np.ndarray)
+            or array.dtype != np.uint8
+            or array.shape[1:] != self.image_shape
         ):
             raise CipherError(explain_images(images, self.name, self.image_shape))
         if self.keys not in (1, len(images)):

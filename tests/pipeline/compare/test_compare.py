@@ -39,6 +39,7 @@ def spec_of(place, **changes):
         ciphers=("plain", "pbe", "lpe-100"),
         model="cnn",
         front_end="auto",
+        as_it_is=True,
         epochs=1,
         recipe=RECIPES["small"],
         precision="float32",
@@ -71,15 +72,24 @@ def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
     assert [trial.seed for trial in planned] == [0] * 6 + [1] * 6
     assert [(trial.cipher, trial.kind, trial.front_end) for trial in planned[:6]] == [
         ("plain", "ciphertext", "none"),
-        ("pbe", "ciphertext", "none"),
         ("pbe", "front end", "embedding"),
-        ("lpe-100", "ciphertext", "none"),
+        ("pbe", "ciphertext", "none"),
         ("lpe-100", "front end", "dechain+embedding"),
+        ("lpe-100", "ciphertext", "none"),
         ("lpe-100", "restored", "none"),
     ]
     assert len({trial.directory for trial in planned}) == 12
     chosen = trials(spec_of(tmp_path, front_end="dechain"), frozenset())
     assert {trial.front_end for trial in chosen if trial.kind == "front end"} == {"dechain"}
+    # Ciphertexts as they are are trained on at request, and where there is nothing else.
+    plan = trials(spec_of(tmp_path, as_it_is=False, seeds=1), frozenset())
+    assert [(trial.cipher, trial.kind) for trial in plan] == [
+        ("plain", "ciphertext"),
+        ("pbe", "front end"),
+        ("lpe-100", "front end"),
+    ]
+    plan = trials(spec_of(tmp_path, as_it_is=False, front_end="none", seeds=1), frozenset())
+    assert {trial.kind for trial in plan} == {"ciphertext"}
 
 
 def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
@@ -92,7 +102,7 @@ def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
         31.5,
         False,
     )
-    assert (lpe.gap, lpe.best_gap) == (pytest.approx(15), pytest.approx(3))
+    assert (lpe.as_it_is_gap, lpe.gap) == (pytest.approx(15), pytest.approx(3))
     assert lpe.accuracies["restored"].mean == pytest.approx(0.595)
     # Restored without a difference: the plain network is the network.
     assert rows["pbe"].accuracies["restored"] == rows["plain"].accuracies["ciphertext"]
@@ -105,16 +115,22 @@ def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
 def test_a_difference_below_its_noise_is_no_difference(plain, tmp_path):
     # 60.5 and 57.5 %, of 2 seeds each that differ by 1 point: the error of either mean is 0.5 points.
     (_, _, lpe) = comparison(tmp_path, plain, tested=10_000).rows
-    assert lpe.best_gap_noise == pytest.approx(200 * (2 * 0.005**2) ** 0.5, rel=1e-3)
-    assert lpe.lost_texts == ["15.0", "3.0"]
+    assert lpe.gap_noise == pytest.approx(200 * (2 * 0.005**2) ** 0.5, rel=1e-3)
+    assert (lpe.lost, lpe.as_it_is[1]) == ("3.0", "15.0")
     # Of 500 test images chance alone makes more.
     chance = 200 * ((0.605 * 0.395 + 0.575 * 0.425) / 500) ** 0.5
     (plain_row, _, lpe) = comparison(tmp_path, plain, tested=500).rows
-    assert lpe.best_gap_noise == pytest.approx(chance)
-    assert lpe.lost_texts == ["15.0", f"≈ 0 (±{chance:.1f})"]
-    assert plain_row.lost_texts == ["", ""]
+    assert lpe.gap_noise == pytest.approx(chance)
+    assert (lpe.lost, lpe.as_it_is[1]) == (f"≈ 0 (±{chance:.1f})", "15.0")
+    assert (plain_row.lost, plain_row.as_it_is) == ("", None)
     value = lpe.to_json()
-    assert (value["best_gap"], value["best_gap_noise"]) == (3.0, round(chance, 3))
+    assert (value["gap"], value["gap_noise"], value["as_it_is_gap"]) == (3.0, round(chance, 3), 15.0)
+
+
+def test_ciphertexts_as_they_are_have_a_line_of_their_own(plain, tmp_path):
+    _, lines = comparison(tmp_path, plain).table()
+    assert [line[0] for line in lines] == ["plain", "pbe", "pbe, as it is", "lpe-100", "lpe-100, as it is"]
+    assert [line[1] for line in lines[3:]] == ["57.5 ± 0.7 %", "45.5 ± 0.7 %"]
 
 
 def test_the_page_stands_by_itself(plain, tmp_path):
@@ -175,7 +191,7 @@ def test_a_work_directory_is_one_comparison(tmp_path):
         spec_of(tmp_path, epochs=2, model="resnet18").claim()
     spec_of(tmp_path).claim("12ab")
     spec_of(tmp_path).claim("12ab")
-    with pytest.raises(DataError, match="another content of the source"):
+    with pytest.raises(DataError, match="other settings .content of the source"):
         spec_of(tmp_path).claim("34cd")
     (tmp_path / "spec.json").write_text("{")
     with pytest.raises(DataError, match=r"spec\.json: damaged"):
@@ -198,7 +214,7 @@ def test_nonsense_is_refused(lpe, tmp_path):
 def test_the_command_end_to_end_and_again(lpe, tmp_path):
     work = tmp_path / "compare"
     words = ("compare", "--source", "synthetic:150", "--output", work, "--ciphers", "lpe-100", "--epochs", 1)
-    settings = ("--audit-images", 60, "--augment", "flip", "--json")
+    settings = ("--audit-images", 60, "--augment", "flip", "--as-it-is", "--json")
     first = lpe(*words, *settings, "--seeds", 1)
     assert first.code == 0, first.err
     schemes = {scheme["cipher"]: scheme for scheme in first.json["schemes"]}
