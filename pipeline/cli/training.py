@@ -137,9 +137,8 @@ def evaluate(
 ) -> None:
     """Measure a trained model on a split of a dataset under the same key."""
     report = Report("evaluate", as_json=as_json)
-    evaluation = lpe.evaluate(
-        lpe.load_run(run), dataset_path(data, "--data"), split=split, batch_size=batch_size
-    )
+    path = dataset_path(data, "--data")
+    evaluation = lpe.evaluate(lpe.load_run(run), path, split=split, batch_size=batch_size)
     properties = {"split": split, **evaluation.properties()}
     report.result(evaluation.to_json(), properties_table("evaluate", properties))
 

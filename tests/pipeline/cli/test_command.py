@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -37,7 +38,9 @@ def first(work) -> dict:
         "--json",
     ]
     command = [sys.executable, "-m", "lpe", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # TensorFlow, once it is imported here, has its logs shown in every process that this one starts.
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return json.loads(done.stdout)
