@@ -191,7 +191,7 @@ def test_a_work_directory_is_one_comparison(tmp_path):
         spec_of(tmp_path, epochs=2, model="resnet18").claim()
     spec_of(tmp_path).claim("12ab")
     spec_of(tmp_path).claim("12ab")
-    with pytest.raises(DataError, match="other settings .content of the source"):
+    with pytest.raises(DataError, match=r"other settings .content of the source"):
         spec_of(tmp_path).claim("34cd")
     (tmp_path / "spec.json").write_text("{")
     with pytest.raises(DataError, match=r"spec\.json: damaged"):
