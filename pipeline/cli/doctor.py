@@ -19,8 +19,8 @@ def doctor(
         str | None,
         typer.Option(
             metavar="ROOT",
-            help="Where datasets are or shall be, a folder or s3://BUCKET/… or gs://BUCKET/…: write, lock, read and "
-            "delete a small file there.",
+            help="Where datasets are or shall be, a folder or a place in a bucket (s3://, gs://): write, lock, read "
+            "and delete a small file there.",
         ),
     ] = None,
     workers: Annotated[
