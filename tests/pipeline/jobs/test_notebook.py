@@ -57,7 +57,7 @@ def result(request, dataset):
         "train": TrainResult(HOSTILE, DATA, "m.keras", "none", 2, {"train": 1, "validation": 0.5}, 3.0, False),
         "evaluate": Evaluation(DATA, 0.5, 1.25, 60),
         "predict": Prediction(HOSTILE, HOSTILE, 0.75),
-        "run": DemoResult(HOSTILE, (Step("keys", Prediction("", "", 0), 1.0, True, HOSTILE),), 0.5, 0.75),
+        "run": DemoResult(HOSTILE, (Step("keys", Prediction("", "", 0), 1.0, True, HOSTILE),), 0.5, 0.75, "none", None),
         "stats": StatisticsTable(500, (STATISTICS,)),
         "doctor": DoctorReport((Check("disk", "fault", HOSTILE, HOSTILE),)),
     }  # fmt: skip
