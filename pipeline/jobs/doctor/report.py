@@ -83,6 +83,6 @@ def _check_keystore(uri: str) -> tuple[list[Check], datetime.datetime | None]:
         from lpe.pipeline.jobs.doctor.keystore import check_keystore  # noqa: PLC0415  (Tink may be what is missing)
     except ImportError as error:
         return [
-            fault("key store", f"cannot be read without Tink ({error})", "pip install 'tink>=1.16,<2'")
+            fault("key store", f"cannot be read without Tink ({error})", "pip install --force-reinstall tink")
         ], None
     return check_keystore(uri)
