@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.audit import AuditSpec, audit
     from lpe.pipeline.jobs.decrypt import decrypt
     from lpe.pipeline.jobs.demo import DemoResult, DemoSpec, run_demo
+    from lpe.pipeline.jobs.doctor.report import DoctorReport, doctor
     from lpe.pipeline.jobs.dry_run import Forecast, forecast
     from lpe.pipeline.jobs.encrypt import encrypt
     from lpe.pipeline.jobs.export import export_data_key
@@ -102,6 +103,7 @@ _MODULES = {
     "DemoResult": "lpe.pipeline.jobs.demo",
     "DemoSpec": "lpe.pipeline.jobs.demo",
     "DestroyedKeys": "lpe.pipeline.jobs.rotation",
+    "DoctorReport": "lpe.pipeline.jobs.doctor.report",
     "DueActions": "lpe.pipeline.jobs.rotation",
     "EncryptImages": "lpe.transforms.dofns",
     "Evaluation": "lpe.train.evaluate",
@@ -132,6 +134,7 @@ _MODULES = {
     "compare": "lpe.pipeline.compare.comparison",
     "decrypt": "lpe.pipeline.jobs.decrypt",
     "destroy_unused_keys": "lpe.pipeline.jobs.rotation",
+    "doctor": "lpe.pipeline.jobs.doctor.report",
     "due_actions": "lpe.pipeline.jobs.rotation",
     "encrypt": "lpe.pipeline.jobs.encrypt",
     "evaluate": "lpe.train.evaluate",
@@ -172,6 +175,7 @@ __all__ = [
     "DemoResult",
     "DemoSpec",
     "DestroyedKeys",
+    "DoctorReport",
     "DueActions",
     "EncryptImages",
     "Evaluation",
@@ -203,6 +207,7 @@ __all__ = [
     "compare",
     "decrypt",
     "destroy_unused_keys",
+    "doctor",
     "due_actions",
     "encrypt",
     "evaluate",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -13,15 +12,25 @@ from types import ModuleType
 from typing import Literal, get_args
 
 from lpe.transforms.errors import UsageError, did_you_mean
-from lpe.transforms.extras import install_command
+from lpe.transforms.extras import install_command, is_importable
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras's backends by the module that they need, in the order of preference."""
-_EXTRAS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
+EXTRAS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
+"""The extra that brings each backend."""
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 """A Keras dtype policy: what is computed in, while weights are float32."""
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 """The precisions by name."""
+
+
+def name() -> str:
+    """The backend that `load` imports, as Keras names it.
+
+    Raises:
+      UsageError: none is installed.
+    """
+    return os.environ.get("KERAS_BACKEND") or _installed()
 
 
 def title() -> str:
@@ -30,8 +39,7 @@ def title() -> str:
     Raises:
       UsageError: none is installed.
     """
-    name = os.environ.get("KERAS_BACKEND") or _installed()
-    return {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}.get(name, name)
+    return {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}.get(name(), name())
 
 
 def load() -> ModuleType:
@@ -67,7 +75,7 @@ def check_precision(name: str) -> None:
 
 def extra() -> str:
     """The extra of the distribution that brings Keras with the backend that is asked for, or else TensorFlow."""
-    return _EXTRAS.get(os.environ.get("KERAS_BACKEND", ""), "train")
+    return EXTRAS.get(os.environ.get("KERAS_BACKEND", ""), "train")
 
 
 def prepare(seed: int, precision: Precision) -> ModuleType:
@@ -136,12 +144,26 @@ def devices() -> int:
     return len(keras.distribution.list_devices()) if keras.config.backend() == "jax" else 1
 
 
+def gpus() -> list[str]:
+    """The GPUs that the backend finds; imports it, and not Keras.
+
+    Raises:
+      UsageError: it is not installed.
+    """
+    module = _import(name())
+    if name() == "tensorflow":
+        with _silenced():
+            return [device.name for device in module.config.list_physical_devices("GPU")]
+    if name() == "jax":
+        return [str(device) for device in module.devices() if device.platform != "cpu"]
+    return [module.cuda.get_device_name(number) for number in range(module.cuda.device_count())]
+
+
 def _installed() -> str:
     """The preferred backend of those that are installed."""
-    for name in BACKENDS:
-        with contextlib.suppress(ValueError):  # what find_spec makes of a module that is barred
-            if importlib.util.find_spec(name) is not None:
-                return name
+    for module in BACKENDS:
+        if is_importable(module):
+            return module
     raise UsageError(
         f"training needs TensorFlow, JAX or PyTorch, and none is installed; {install_command('train')}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,32 @@ from urllib.parse import unquote, urlsplit
 
 from lpe.transforms.errors import UsageError
 
-_DISTRIBUTION = "learnable-pixel-encryption"
+DISTRIBUTION = "learnable-pixel-encryption"
+"""The name under which `lpe` is installed."""
+EXTRAS = {
+    "train": ("tensorflow", "keras", "matplotlib", "tensorboard"),
+    "jax": ("jax", "keras", "matplotlib", "tensorboard"),
+    "torch": ("torch", "keras", "matplotlib", "tensorboard"),
+    "tfds": ("tensorflow_datasets", "importlib_resources", "tensorflow"),
+    "gcp": ("google.cloud.storage", "google.cloud.kms_v1"),
+    "aws": ("boto3",),
+    "vault": ("hvac",),
+    "audit": ("skimage", "matplotlib"),
+}
+"""The extras for users, and the modules that each brings."""
+
+
+def missing_modules(extra: str) -> list[str]:
+    """Which of the modules that an extra brings are not installed."""
+    return [module for module in EXTRAS[extra] if not is_importable(module)]
+
+
+def is_importable(module: str) -> bool:
+    """Whether a module is installed; it is not imported, what it lies in is."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # what it lies in is missing; it is barred
+        return False
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -35,7 +61,7 @@ def install_command(extra: str) -> str:
     if (root / "pyproject.toml").is_file():  # code that runs from a checkout, installed or not
         return f"pip install -e '{_shown(root)}[{extra}]'"
     try:
-        recorded = importlib.metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
+        recorded = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         recorded = None
     return f"pip install '{requirement(recorded, extra)}'"
@@ -48,7 +74,7 @@ def requirement(direct_url: str | None, extra: str) -> str:
       direct_url: the installation's direct_url.json (PEP 610); None for one that came from an index, by name.
       extra: the extra's name.
     """
-    named = f"{_DISTRIBUTION}[{extra}]"
+    named = f"{DISTRIBUTION}[{extra}]"
     if direct_url is None:
         return named
     origin = json.loads(direct_url)

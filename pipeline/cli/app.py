@@ -15,7 +15,7 @@ import typer
 
 import lpe
 from lpe.pipeline import storage
-from lpe.pipeline.cli import audit, compare, data, keys, reencrypt, run, schemes, training
+from lpe.pipeline.cli import audit, compare, data, doctor, keys, reencrypt, run, schemes, training
 from lpe.pipeline.cli.commands import BEAM, Command, Group
 from lpe.pipeline.cli.console import Report
 from lpe.pipeline.cli.examples import epilog
@@ -57,6 +57,7 @@ _add(audit.audit, "audit")
 _add(compare.compare, "compare", beam=True)
 _add(schemes.list_ciphers, "ciphers")
 _add(schemes.stats, "stats")
+_add(doctor.doctor, "doctor")
 
 
 def beam_commands() -> set[str]:

@@ -128,6 +128,11 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe ciphers lpe-100",
         "lpe ciphers --json",
     ),
+    "doctor": (
+        "lpe doctor",
+        "lpe doctor --keystore keys --storage enc --workers 4",
+        "lpe doctor --keystore s3://bucket/keys --storage s3://bucket/enc --json",
+    ),
     "stats": (
         "lpe stats --source cifar10",
         "lpe stats --source folder:photos --image-size 64x64 --ciphers lpe-100,pbe",

@@ -6,6 +6,7 @@ asks again.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 from typing import Any
@@ -48,6 +49,14 @@ def read_range(bucket: str, name: str, offset: int, size: int) -> bytes:
     """Up to `size` bytes of an object from `offset` on; `size` is not 0."""
     blob = _shared_client().bucket(bucket).blob(name)
     return bytes(blob.download_as_bytes(start=offset, end=offset + size - 1, **_ONCE))
+
+
+def modified(bucket: str, name: str) -> datetime.datetime:
+    """When an object was last written, by the service's clock."""
+    blob = _shared_client().bucket(bucket).blob(name)
+    blob.reload(**_ONCE)
+    when: datetime.datetime = blob.updated
+    return when
 
 
 class ConditionalObject:

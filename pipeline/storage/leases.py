@@ -80,7 +80,7 @@ class Lease:
         self._what = what
         self._seconds = seconds
         self._owner = secrets.token_hex(16)
-        self._object = _open(path)
+        self._object = conditional_object(path)
         self._tag = ""
         self._lost = False
         self._renewing = threading.Lock()  # the heartbeat and `check` must not do so at once
@@ -211,7 +211,8 @@ class ConditionalObject(Protocol):
         """Deletes that version; an error where something else is there."""
 
 
-def _open(path: str) -> ConditionalObject:
+def conditional_object(path: str) -> ConditionalObject:
+    """The object at a remote path, to be changed under conditions. Raises as `leased`."""
     return cast(ConditionalObject, objects.service(path).ConditionalObject(*objects.split_path(path)))
 
 

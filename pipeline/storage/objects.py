@@ -8,6 +8,7 @@ the machine's role, never from pipeline options, which travel with a job.
 from __future__ import annotations
 
 import concurrent.futures
+import datetime
 import errno
 import functools
 import importlib
@@ -34,6 +35,10 @@ _PASSING = {408, 429}
 T = TypeVar("T")
 
 
+class RefusedError(DataError):
+    """The service does not let this account do that."""
+
+
 def exists(path: str) -> bool:
     """Whether there is an object of this name."""
     return retrying(path, lambda: bool(_files(path).exists(path)))
@@ -56,6 +61,13 @@ def read_range(path: str, offset: int, size: int) -> bytes:
     if size == 0:
         return b""
     return retrying(path, lambda: bytes(module.read_range(*split_path(path), offset, size)))
+
+
+def modified(path: str) -> datetime.datetime:
+    """When an object was last written, by the service's clock. Raises FileNotFoundError."""
+    module = service(path)
+    when: datetime.datetime = retrying(path, lambda: module.modified(*split_path(path)))
+    return when
 
 
 def read(path: str) -> BinaryIO:
@@ -144,7 +156,8 @@ def retrying(path: str, operation: Callable[[], T]) -> T:
 
     Raises:
       FileNotFoundError: no such object or bucket.
-      DataError: no permission, no credentials, or it failed too often; one line.
+      RefusedError: no permission.
+      DataError: no credentials, or it failed too often; one line.
     """
     for attempt in range(1, _TRIES + 1):
         try:
@@ -156,7 +169,7 @@ def retrying(path: str, operation: Callable[[], T]) -> T:
             if code in _MISSING:
                 raise FileNotFoundError(errno.ENOENT, "no such object or bucket", path) from error
             if code in _FORBIDDEN:
-                raise DataError(
+                raise RefusedError(
                     f"{path}: the service refuses access ({code}); give this account the right to read and write there"
                 ) from error
             if (code is not None and code < 500 and code not in _PASSING) or attempt == _TRIES:

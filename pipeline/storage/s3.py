@@ -7,6 +7,7 @@ asks again.
 from __future__ import annotations
 
 import copy
+import datetime
 import functools
 from typing import Any
 
@@ -47,6 +48,12 @@ def read_range(bucket: str, name: str, offset: int, size: int) -> bytes:
     """Up to `size` bytes of an object from `offset` on; `size` is not 0."""
     part = f"bytes={offset}-{offset + size - 1}"
     return bytes(_shared_client().get_object(Bucket=bucket, Key=name, Range=part)["Body"].read())
+
+
+def modified(bucket: str, name: str) -> datetime.datetime:
+    """When an object was last written, by the service's clock."""
+    when: datetime.datetime = _shared_client().head_object(Bucket=bucket, Key=name)["LastModified"]
+    return when
 
 
 def write_empty(bucket: str, name: str) -> None:

@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-Fault = Literal["none", "error", "reset", "cut", "slow"]
+Fault = Literal["none", "error", "denied", "reset", "cut", "slow"]
 
 
 @dataclasses.dataclass
@@ -24,9 +24,9 @@ class Faults:
 
     Attributes:
       url: the proxy's.
-      choose: given (method, path), how to spoil this request: `error` answers 503 and passes nothing on, `reset`
-        breaks the connection before the request is passed on, `cut` passes it on and breaks the connection in
-        the middle of the answer, `slow` answers after a second.
+      choose: given (method, path), how to spoil this request: `error` answers 503, and `denied` 403, and
+        passes nothing on, `reset` breaks the connection before the request is passed on, `cut` passes it on and
+        breaks the connection in the middle of the answer, `slow` answers after a second.
       seen: how often each fault was chosen.
     """
 
@@ -71,8 +71,8 @@ def spoiled(target: str) -> Iterator[Faults]:
             faults.seen[fault] = faults.seen.get(fault, 0) + 1
             if fault == "reset":
                 return self._break()
-            if fault == "error":
-                self.send_response(503)
+            if fault in ("error", "denied"):
+                self.send_response(503 if fault == "error" else 403)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return None

@@ -13,6 +13,8 @@ from lpe.pipeline.compare.trials import CompareSpec
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.engine.metrics import JobMetrics, Seconds
 from lpe.pipeline.jobs.demo import DemoResult, Step
+from lpe.pipeline.jobs.doctor.check import Check
+from lpe.pipeline.jobs.doctor.report import DoctorReport
 from lpe.pipeline.jobs.dry_run import Forecast, SplitForecast
 from lpe.pipeline.jobs.predict import Prediction
 from lpe.pipeline.jobs.show import Column, Grid
@@ -40,7 +42,7 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(
     params=["dataset", "job", "verification", "forecast", "audit", "comparison", "train", "evaluate", "predict",
-            "run", "stats"]
+            "run", "stats", "doctor"]
 )  # fmt: skip
 def result(request, dataset):
     results = {
@@ -55,8 +57,9 @@ def result(request, dataset):
         "train": TrainResult(HOSTILE, DATA, "m.keras", "none", 2, {"train": 1, "validation": 0.5}, 3.0, False),
         "evaluate": Evaluation(DATA, 0.5, 1.25, 60),
         "predict": Prediction(HOSTILE, HOSTILE, 0.75),
-        "run": DemoResult(HOSTILE, (Step("keys", Prediction("", "", 0), 1.0, True, HOSTILE),), 0.5, 0.75),
+        "run": DemoResult(HOSTILE, (Step("keys", Prediction("", "", 0), 1.0, True, HOSTILE),), 0.5, 0.75, "none", None),
         "stats": StatisticsTable(500, (STATISTICS,)),
+        "doctor": DoctorReport((Check("disk", "fault", HOSTILE, HOSTILE),)),
     }  # fmt: skip
     return results[request.param]
 
