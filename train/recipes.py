@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 from lpe.transforms.errors import UsageError, did_you_mean
 
-_STEPS = 110
-_FEWEST_EPOCHS, _MOST_EPOCHS = 4, 30
+_FEW_IMAGES, _SMALL_BATCH = 12_800, 32
+_STEPS = 220
+_FEWEST_EPOCHS, _MOST_EPOCHS = 2, 30
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "one-cycle", "step"]
@@ -91,10 +92,18 @@ def recipe_for(model: str) -> str:
     return "madono" if model.startswith("pyramidnet") else "fast"
 
 
-def epochs_for(images: int, batch_size: int) -> int:
-    """How many epochs show what a network can learn from so many images, in about as little time as that takes."""
+def quick(recipe: Recipe, images: int) -> tuple[Recipe, int]:
+    """A recipe and a number of epochs that show what a network can learn from so many images, and soon.
+
+    Few images are taken in small batches, so that each is seen a few times only (4,000 generated images under lpe-100:
+    2 epochs in batches of 32 give 95 %, 4 epochs in batches of 128 give 93 %).
+    """
+    few = images < _FEW_IMAGES
+    batch_size = min(recipe.batch_size, _SMALL_BATCH) if few else recipe.batch_size
     steps = max(1, images // batch_size)
-    return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, math.ceil(_STEPS / steps)))
+    fewest = _FEWEST_EPOCHS if few else 2 * _FEWEST_EPOCHS
+    epochs = max(fewest, min(_MOST_EPOCHS, math.ceil(_STEPS / steps)))
+    return dataclasses.replace(recipe, batch_size=batch_size), epochs
 
 
 def recipe(name: str) -> Recipe:

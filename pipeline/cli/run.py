@@ -55,7 +55,7 @@ def run(
     front_end: FRONT_END = "auto",
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes over the training images. [default: by their number, 4 to 30]"),
+        typer.Option(min=1, help="Passes over the training images. [default: by their number, 2 to 30]"),
     ] = None,
     seed: SEED = 0,
     no_baseline: Annotated[

@@ -28,11 +28,11 @@ from lpe.pipeline.jobs.verify import Verification, verify
 from lpe.pipeline.keystore import KeyInfo, KeyRef, KeyStore
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec, open_plan
-from lpe.train import front_ends
+from lpe.train import backend, front_ends
 from lpe.train.evaluate import Evaluation, evaluate
 from lpe.train.loop import TrainResult, TrainSpec, fit
 from lpe.train.progress import describe_epoch
-from lpe.train.recipes import epochs_for, recipe, recipe_for
+from lpe.train.recipes import quick, recipe, recipe_for
 from lpe.train.runs import load_run
 from lpe.transforms.errors import DataError
 from lpe.transforms.tables import rows_html
@@ -194,17 +194,20 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
       KeyStoreError: the key cannot be had.
     """
     runners.check_waited_for(beam_options(spec.beam), "run")
+    backend.title()  # refuses before all work where no network can be trained
     steps = _Steps(progress)
-    steps.run("keys", lambda: _keys(spec.key))
-    plain = steps.run("ingest", lambda: _ingest(spec, progress)).dataset
-    encrypted = steps.run("encrypt", lambda: _encrypt(spec, progress, plain)).dataset
-    steps.run("verify", lambda: _verify(spec, encrypted, plain))
-    steps.run("show", lambda: _show(spec, encrypted))
-    data = {"encrypted": encrypted, "plain": plain} if spec.baseline else {"encrypted": encrypted}
-    calls = {kind: (_train_and_evaluate, _training(spec, kind, dataset)) for kind, dataset in data.items()}
-    with side_by_side(calls, usable_cores(), progress) as trainings:
+    kinds = ("encrypted", "plain") if spec.baseline else ("encrypted",)
+    trainings: SideBySide[_Trained]
+    with side_by_side(min(len(kinds), usable_cores()), _load_backend, progress) as trainings:
+        steps.run("keys", lambda: _keys(spec.key))
+        plain = steps.run("ingest", lambda: _ingest(spec, progress)).dataset
+        encrypted = steps.run("encrypt", lambda: _encrypt(spec, progress, plain)).dataset
+        steps.run("verify", lambda: _verify(spec, encrypted, plain))
+        for kind, dataset in zip(kinds, (encrypted, plain), strict=False):
+            trainings.submit(kind, _train_and_evaluate, *_training(spec, kind, dataset))
+        steps.run("show", lambda: _show(spec, encrypted))
         analyst = _audit(spec, steps, trainings, encrypted)
-        trained = {kind: _trained(steps, trainings, kind) for kind in data}
+        trained = {kind: _trained(steps, trainings, kind) for kind in kinds}
     register_run(trained["encrypted"].train.run, spec.key.keystore)  # rotation must not destroy its key
     accuracies = {kind: one.evaluation.accuracy for kind, one in trained.items()}
     return DemoResult(
@@ -329,18 +332,24 @@ class _Trained:
 
 def _training(spec: DemoSpec, kind: str, dataset: Dataset) -> tuple[TrainSpec, str]:
     """What `_train_and_evaluate` is given; accuracy is measured on the test split, if there is one."""
-    chosen = recipe(recipe_for(spec.model))
     images = dataset.splits["train"].examples if "train" in dataset.splits else 0
+    chosen, epochs = quick(recipe(recipe_for(spec.model)), images)
     settings = TrainSpec(
         data=dataset.directory,
         output=storage.join(spec.work, "runs", kind),
         model=spec.model,
         front_end=spec.front_end,
-        epochs=spec.epochs or epochs_for(images, chosen.batch_size),
+        epochs=spec.epochs or epochs,
         recipe=chosen,
         seed=spec.seed,
     )
     return settings, "test" if "test" in dataset.splits else "validation"
+
+
+def _load_backend(listener: Listener) -> None:
+    """What a process does before there is data."""
+    listener.status(f"loading {backend.title()}")
+    backend.load()
 
 
 def _train_and_evaluate(settings: TrainSpec, split: str, listener: Listener) -> _Trained:

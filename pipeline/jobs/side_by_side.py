@@ -1,7 +1,7 @@
-"""Functions in processes of their own, side by side, while the caller's process does something else.
+"""Processes that work side by side, while the caller's process does something else.
 
-A network trains on about one core, however many there are. Two processes train two networks on two cores in little more
-time than one, and the time in which the libraries are imported is shared too.
+A network of this size trains on little more than one core, however many there are. Two processes train two networks on
+two cores in little more time than one, and import their libraries while the data is still being made.
 """
 
 from __future__ import annotations
@@ -10,25 +10,28 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.progress import Progress
 from lpe.transforms.errors import LpeError
 
 _Result = TypeVar("_Result")
-_Function = Callable[..., _Result]
-# Each of two processes with a GPU would otherwise take all of its memory.
-_SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""Without these each process would take all of a GPU's memory."""
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
+"""Without these each process would have threads for all cores, which keep each other waiting."""
 
 
 class Listener:
-    """A function's way to report to the process that started it: the functions that `fit` takes."""
+    """A function's way to report to the process that called it: the functions that `fit` takes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -36,43 +39,49 @@ class Listener:
 
     def note(self, line: str) -> None:
         """Reports something that has happened."""
-        self._send("note", line)
+        self.send("note", line)
 
     def status(self, line: str) -> None:
         """Reports what goes on now."""
-        self._send("status", line)
+        self.send("status", line)
 
-    def _send(self, kind: str, value: Any) -> None:
+    def send(self, kind: str, value: Any) -> None:
+        """Sends a message; threads may send at once."""
         with self._lock:
             self._connection.send((kind, value))
 
 
+_Prepare = Callable[[Listener], None]
+_Child = tuple[BaseProcess, Connection]
+
+
 class SideBySide(Generic[_Result]):
-    """Functions that run in processes of their own.
+    """Processes that call functions.
 
     Args:
-      calls: by name a function that can be pickled, and its arguments; it is also given a `Listener`.
-      processes: how many run at once.
-      progress: what they report goes there, with their names, from threads of this object.
+      processes: how many there are.
+      prepare: called in each at its start, with a `Listener`; can be pickled, as all that goes to a process.
+      progress: what they report goes there, with the calls' names, from threads of this object.
     """
 
-    def __init__(
-        self,
-        calls: Mapping[str, tuple[_Function[_Result], tuple[Any, ...]]],
-        processes: int,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, processes: int, prepare: _Prepare, progress: Progress) -> None:
+        self._prepare = prepare
         self._progress = progress
-        self._running: list[BaseProcess] = []
+        self._threads = str(max(1, usable_cores() // processes))
         self._status: dict[str, str] = {}
-        self._ended = False
+        self._running: list[BaseProcess] = []
+        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        for _ in range(processes):
+            self._idle.put(self._start())
         self._executor = concurrent.futures.ThreadPoolExecutor(processes, thread_name_prefix="lpe-beside")
-        self._futures = {
-            name: self._executor.submit(self._follow, name, *call) for name, call in calls.items()
-        }
+        self._futures: dict[str, concurrent.futures.Future[_Result]] = {}
+
+    def submit(self, name: str, function: Callable[..., _Result], *arguments: Any) -> None:
+        """Has a process call a function with these arguments and a `Listener`, as soon as one is free."""
+        self._futures[name] = self._executor.submit(self._call, name, function, arguments)
 
     def result(self, name: str) -> _Result:
-        """A function's result; waits for it.
+        """The result of a function that was submitted; waits for it.
 
         Raises:
           LpeError: its own, or its process died.
@@ -80,32 +89,34 @@ class SideBySide(Generic[_Result]):
         return self._futures[name].result()
 
     def status(self, name: str, line: str) -> None:
-        """Shows what goes on now in one of them, or in the caller's process; an empty line for nothing more."""
+        """Shows what goes on now in a call, or in the caller's process; an empty line for nothing more."""
         self._status[name] = line
         going_on = [f"{name}: {line}" for name, line in sorted(self._status.items()) if line]
         if going_on:
             self._progress.status("; ".join(going_on))
 
     def close(self) -> None:
-        """Ends the processes that still run."""
-        self._ended = True
+        """Ends the processes."""
         for process in self._running:
             process.terminate()
         self._executor.shutdown(cancel_futures=True)
 
-    def _follow(self, name: str, function: _Function[_Result], arguments: tuple[Any, ...]) -> _Result:
+    def _start(self) -> _Child:
         # Forking a process that has threads, as Beam's has, can lock up; spawning can't.
         context = multiprocessing.get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_run, args=(theirs, self._prepare, self._threads), daemon=True)
         process.start()
+        theirs.close()
         self._running.append(process)
-        if self._ended:
-            process.terminate()
-        sender.close()
+        return process, ours
+
+    def _call(self, name: str, function: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
+        process, connection = self._idle.get()
         try:
+            connection.send((function, arguments))
             while True:
-                kind, value = receiver.recv()
+                kind, value = connection.recv()
                 if kind == "note":
                     self._progress.note(f"{name}: {value}")
                 elif kind == "status":
@@ -115,7 +126,7 @@ class SideBySide(Generic[_Result]):
                 else:
                     result: _Result = value
                     return result
-        except EOFError:
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             process.join()
             raise LpeError(
                 f"{name}: its process ended with exit code {process.exitcode}, perhaps for lack of memory; run the "
@@ -124,23 +135,20 @@ class SideBySide(Generic[_Result]):
             ) from None
         finally:
             self.status(name, "")
-            receiver.close()
-            process.join()
+            self._idle.put((process, connection))
 
 
 @contextlib.contextmanager
-def side_by_side(
-    calls: Mapping[str, tuple[_Function[_Result], tuple[Any, ...]]], processes: int, progress: Progress
-) -> Iterator[SideBySide[_Result]]:
-    """Starts functions; those that still run at the end of the block are ended. See `SideBySide`."""
-    running = SideBySide(calls, processes, progress)
+def side_by_side(processes: int, prepare: _Prepare, progress: Progress) -> Iterator[SideBySide[_Result]]:
+    """Starts processes, which are ended with the block. See `SideBySide`."""
+    running: SideBySide[_Result] = SideBySide(processes, prepare, progress)
     try:
         yield running
     finally:
         running.close()
 
 
-def _run(connection: Connection, function: _Function[Any], arguments: tuple[Any, ...]) -> None:
+def _run(connection: Connection, prepare: _Prepare, threads: str) -> None:
     """The whole life of a process."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
@@ -148,13 +156,17 @@ def _run(connection: Connection, function: _Function[Any], arguments: tuple[Any,
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    os.environ.update({name: value for name, value in _SHARED_GPU.items() if name not in os.environ})
+    for name, value in {**_GPU, **dict.fromkeys(_THREADS, threads)}.items():
+        os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")  # libraries' chatter, for developers
+    listener = Listener(connection)
     try:
-        message = ("result", function(*arguments, Listener(connection)))
+        prepare(listener)
+        while True:
+            function, arguments = connection.recv()
+            listener.send("result", function(*arguments, listener))
     except LpeError as error:
-        message = ("error", error)
-    connection.send(message)
+        listener.send("error", error)
 
 
 def _end_with(parent: BaseProcess) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lpe.pipeline.engine.progress import Silent
 from lpe.pipeline.jobs.side_by_side import Listener, side_by_side
-from lpe.transforms.errors import DataError, LpeError
+from lpe.transforms.errors import DataError, LpeError, UsageError
 
 
 class Heard(Silent):
@@ -21,16 +21,26 @@ class Heard(Silent):
         self.states.append(line)
 
 
+def ready(listener: Listener) -> None:
+    listener.status("ready")
+
+
+def dying(listener: Listener) -> None:
+    os._exit(9)
+
+
+def refusing(listener: Listener) -> None:
+    raise UsageError("training needs Keras; install it")
+
+
 def doubled(number: int, listener: Listener) -> tuple[int, int]:
     listener.status(f"doubling {number}")
     listener.note(f"{number} doubled")
     return 2 * number, os.getpid()
 
 
-def failing(kind: str, listener: Listener) -> tuple[int, int]:
-    if kind == "ours":
-        raise DataError("photo.png: damaged; restore it")
-    os._exit(9)
+def failing(listener: Listener) -> tuple[int, int]:
+    raise DataError("photo.png: damaged; restore it")
 
 
 def endless(listener: Listener) -> tuple[int, int]:
@@ -41,29 +51,38 @@ def endless(listener: Listener) -> tuple[int, int]:
 
 def test_results_and_reports_come_back_by_name():
     heard = Heard()
-    with side_by_side({"a": (doubled, (1,)), "b": (doubled, (2,))}, 2, heard) as running:
+    with side_by_side(2, ready, heard) as running:
+        for name, number in (("a", 1), ("b", 2), ("c", 3)):
+            running.submit(name, doubled, number)
         running.status("caller", "waits")
-        (a, first), (b, second) = running.result("a"), running.result("b")
-    assert (a, b) == (2, 4)
-    assert len({first, second, os.getpid()}) == 3
-    assert sorted(heard.notes) == ["a: 1 doubled", "b: 2 doubled"]
+        results = [running.result(name) for name in "abc"]
+    assert [number for number, _ in results] == [2, 4, 6]
+    assert os.getpid() not in {process for _, process in results}
+    assert sorted(heard.notes) == ["a: 1 doubled", "b: 2 doubled", "c: 3 doubled"]
     assert any("a: doubling 1" in line for line in heard.states)
     assert any("caller: waits" in line for line in heard.states)
 
 
 def test_an_error_is_the_functions_own_and_a_death_says_what_to_do():
-    calls = {"a": (failing, ("ours",)), "b": (failing, ("dies",))}
-    with side_by_side(calls, 1, Silent()) as running:
+    with side_by_side(1, ready, Silent()) as running:
+        running.submit("a", failing)
         with pytest.raises(DataError, match=r"photo\.png: damaged; restore it"):
             running.result("a")
+    with side_by_side(1, dying, Silent()) as running:
+        running.submit("b", doubled, 1)
         with pytest.raises(LpeError, match=r"b: its process ended with exit code 9.*run the same again"):
             running.result("b")
+    with side_by_side(1, refusing, Silent()) as running:
+        running.submit("c", doubled, 1)
+        with pytest.raises(UsageError, match="needs Keras"):
+            running.result("c")
 
 
 def test_what_still_runs_is_ended_with_the_block():
     heard = Heard()
     started = time.monotonic()
-    with side_by_side({"a": (endless, ())}, 1, heard):
+    with side_by_side(1, ready, heard) as running:
+        running.submit("a", endless)
         while not heard.notes:
             time.sleep(0.01)
     assert time.monotonic() - started < 60
