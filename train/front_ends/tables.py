@@ -23,7 +23,7 @@ _PRIOR = 20.0
 """Images of mean surroundings that each mean starts with: what is rarely seen is not trusted."""
 _ROUNDS = 12
 _SETTLED = 0.9995
-"""Correlation of one round's brightness with the last one's at which it is taken as converged."""
+"""Correlation of one round's brightness, or tables, with the last one's at which they are taken as converged."""
 _PLACES = 32
 
 
@@ -62,7 +62,11 @@ def brightness_tables(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         around -= around.mean(axis=1, keepdims=True)
         deviation = np.sqrt(np.einsum("pn,pn->p", around, around) / count)
         around /= deviation[:, None] + 1e-6
-        tables = flat.means(around)
+        updated_tables = flat.means(around)
+        agreement = np.corrcoef(tables.ravel(), updated_tables.ravel())[0, 1]
+        tables = updated_tables
+        if agreement > _SETTLED:
+            break
     tables = _spread(tables, flat.counts)
     means = flat.look_up(tables).mean(axis=0, dtype=np.float64)
     skewness = ((means - means.mean()) ** 3).mean()
