@@ -117,7 +117,9 @@ def test_nothing_is_imported_under_a_bare_name(path):
 
 
 @pytest.mark.parametrize(
-    "path", set(sources("transforms/ciphers")) - {ROOT / "transforms/ciphers/conformance.py"}, ids=shown
+    "path",
+    [path for path in sources("transforms/ciphers") if path.name != "conformance.py"],
+    ids=shown,
 )
 def test_ciphers_import_numpy_each_other_and_leaves(path):
     imports_numpy_and(path, "lpe.transforms.ciphers", *LEAVES)
