@@ -282,9 +282,9 @@ def parse(words: list[str]) -> dict[str, Any]:
         (["--keystore=gs://k/l"], "either dataset"),
         (["--dataset=gs://b/d", "--source=synthetic:9"], "either dataset"),
         (["--dataset=gs://b/d", "--if_due=maybe"], "if_due=maybe"),
-        (["--dataset=d", "--keystore=k", "--if_deu=true", "--template_location=t"], "--if_deu=true"),
+        (["--dataset=d", "--keystore=k", "--if_deu=true", "--template_location=t"], "did you mean --if-due?"),
         # An option of the other template.
-        (["--dataset=d", "--keystore=k", "--augment=flip"], "--augment=flip"),
+        (["--dataset=gs://b/d", "--keystore=gs://k/l", "--augment=flip"], "--augment=flip"),
     ],
     ids=["neither", "both", "no truth value", "unknown", "other template"],
 )

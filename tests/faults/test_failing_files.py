@@ -39,7 +39,7 @@ def test_a_failing_disk_is_named_and_the_command_can_be_run_again(bench, scenari
 def complaints(code: int, out: str, err: str, error: int) -> list[str]:
     """What is wrong with what a failed command said."""
     reason = re.escape(os.strerror(error))
-    match = re.fullmatch(rf"lpe: (.*): {reason}; [^\n]+\n", err)
+    match = re.fullmatch(rf"(?:destroying key [^\n]+\n)*lpe: (.*): {reason}; [^\n]+\n", err)
     if code != 1 or out or match is None:
         return [f"{code} {out} {err}"]
     return [f"a name that nobody knows: {err}"] if re.search(r"\.tmp-|beam-pipeline-temp", match[1]) else []
