@@ -40,12 +40,6 @@ def check_dataset(path: str) -> None:
         version_directory(path)
 
 
-def check_file(path: str, option: str) -> None:
-    """Raises DataError for a file of this machine that is not there."""
-    if not storage.is_remote(path) and not storage.exists(path):
-        raise DataError(f"{path}: no such file; check the path of {option}")
-
-
 def check_keystore(uri: str | None) -> None:
     """Raises KeyStoreError for a key store of this machine that is not there."""
     if uri is not None and not storage.is_remote(uri) and not Path(uri).is_dir():

@@ -160,6 +160,7 @@ def _train(spec: CompareSpec, progress: Progress, trial: Trial, data: Dataset, s
             images=spec.images,
         ),
         progress=progress.epoch,
+        status=progress.status,
     )
     accuracy = evaluate(load_run(directory), data.directory, split).accuracy
     result = TrialResult(trial, accuracy, spec.epochs, trained.seconds, trial.directory)

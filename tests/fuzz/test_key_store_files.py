@@ -244,7 +244,7 @@ def test_a_damaged_lease_ends_in_one_line(monkeypatch):
     @fuzz(10)
     @given(st.one_of(mutated_json(lease), mutated(lease)))
     def tried(data: bytes) -> None:
-        monkeypatch.setattr(leases, "_open", lambda path: _Object(data))
+        monkeypatch.setattr(leases, "conditional_object", lambda path: _Object(data))
         trial(lambda: leases.Lease("s3://bucket/.lock", "it", 60.0).acquire(0.0))
 
     tried()
@@ -284,6 +284,6 @@ def test_no_name_of_a_keyset_leads_out_of_the_store(root, text):
 def test_a_live_lease_names_its_holder(monkeypatch):
     soon = (clock.now() + datetime.timedelta(minutes=5)).isoformat(timespec="seconds")
     lease = {"owner": "ab12", "user": "somebody", "expires": soon}
-    monkeypatch.setattr(leases, "_open", lambda path: _Object(json.dumps(lease).encode()))
+    monkeypatch.setattr(leases, "conditional_object", lambda path: _Object(json.dumps(lease).encode()))
     with pytest.raises(BusyError, match=re.escape("of somebody, lock s3://bucket/.lock")):
         leases.Lease("s3://bucket/.lock", "it", 60.0).acquire(0.0)

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 import lpe
+from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.app import main
 from lpe.train.loop import TrainSpec
 from lpe.train.recipes import RECIPES, Recipe
@@ -22,12 +23,14 @@ def begun(monkeypatch, arguments=None):
     """The spec that `lpe train` begins with."""
     specs = []
 
-    def fit(spec, progress=None):
+    def fit(spec, progress, status):
         specs.append(spec)
         raise BegunError
 
     with monkeypatch.context() as context:
         context.setattr(lpe, "fit", fit)
+        for check in ("check_dataset", "check_run"):  # nothing is at the paths here
+            context.setattr(checks, check, lambda path: None)
         assert main(arguments) == 1
     return specs[0]
 

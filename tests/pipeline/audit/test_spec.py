@@ -38,7 +38,8 @@ def test_an_audit_is_written_and_given_back(tmp_path):
         ("pbe", "image"),
     ]
     assert [result.attack for result in report.schemes[1].results] == ["chosen-pbe"]
-    assert len(lines) == sum(len(scheme.results) for scheme in report.schemes)
+    assert len(lines) == 1 + sum(len(scheme.results) for scheme in report.schemes)
+    assert "attacks on 3 encryptions of 30 images" in lines[0]
     assert report.schemes[0].verdict == "No encryption: the images are there for all to see."
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.json", "report.html"}
     assert report.to_json()["output"] == spec.output

@@ -38,7 +38,6 @@ REFUSED = {
     "decrypt --source nowhere --output out/x --keystore store": "nowhere: no dataset here",
     "decrypt --source folder:home --output out/x --keystore store": "or as dataset:DIR",
     "decrypt --source home --output out/x --keystore nowhere": "nowhere: no key store here",
-    "unseal --source home --output out/x --data-key nowhere": "nowhere: no such file",
     "verify nowhere": "nowhere: no dataset here",
     "verify home --against dataset:nowhere": "nowhere: no dataset here",
     "verify home --keystore nowhere": "nowhere: no key store here",
