@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from lpe.pipeline.html.chart import Chart, chart
 from lpe.pipeline.storage.documents import read_document
 from lpe.train.loop import TrainResult
+from lpe.train.resuming import resuming_command
 from lpe.train.run_state import METRICS_FILE, History, best_epoch, read_history
 from lpe.train.runs import RUN_FILE, SPEC_FILE, load_run
 
@@ -53,19 +53,14 @@ def run_section(path: str) -> RunSection:
 
 def _unfinished(path: str, history: History) -> RunSection:
     spec = read_document(str(Path(path, SPEC_FILE)), f"delete {path} and train again")
-    options = {name: spec.text(name) for name in ("data", "model", "front_end")}
-    numbers = {name: spec.integer(name) for name in ("epochs", "seed")}
-    words = ["lpe", "train", "--output", path]
-    for name, value in {**options, **numbers}.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
     properties = {
         "run": path,
-        "data": options["data"],
-        "model": options["model"],
-        "front end": options["front_end"],
-        "epochs": f"{len(history)} of {numbers['epochs']} finished",
+        "data": spec.text("data"),
+        "model": spec.text("model"),
+        "front end": spec.text("front_end"),
+        "epochs": f"{len(history)} of {spec.integer('epochs')} finished",
     }
-    return RunSection(path, properties, None, _charts(history), shlex.join(words))
+    return RunSection(path, properties, None, _charts(history), resuming_command(path, spec))
 
 
 def _charts(history: History) -> tuple[Chart, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lpe.pipeline.jobs.page import show_page
+from lpe.train.loop import TrainSpec
 from lpe.train.runs import Run
 from lpe.transforms.errors import DataError, UsageError
 from tests.browser import assert_stands_alone, layout_widths, needs_chromium
@@ -32,8 +33,7 @@ SCHEME = {
 def write_run(directory: Path, *, encrypted: bool, finished: bool = True) -> Path:
     """A training run of two epochs, without its network."""
     directory.mkdir(parents=True)
-    spec = {"data": "/data/toy <1>", "model": "cnn", "front_end": "dechain", "epochs": 5, "seed": 0}
-    spec["precision"] = "float32"
+    spec = dataclasses.asdict(TrainSpec("/data/toy <1>", str(directory), front_end="dechain", epochs=5))
     (directory / "spec.json").write_text(json.dumps(spec))
     line = {"accuracy": 0.5, "val_accuracy": 0.4, "loss": 1.5, "val_loss": 1.8, "seconds": 1.0}
     lines = [json.dumps({**line, "epoch": epoch}) for epoch in (1, 2)]
@@ -206,7 +206,7 @@ def test_a_run_and_an_unfinished_one(tmp_path):
     show_page(str(page), str(half))
     text = page.read_text()
     assert "This training has not finished" in text
-    assert f"lpe train --output {half} --data &#39;/data/toy &lt;1&gt;&#39; --model cnn" in text
+    assert f"lpe train --data &#39;/data/toy &lt;1&gt;&#39; --output {half} --model cnn" in text
     assert "2 of 5 finished" in text
     assert text.count("<svg viewBox") == 2
     (half / "metrics.jsonl").unlink()
