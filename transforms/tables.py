@@ -27,7 +27,7 @@ def rows_html(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]
 
 def _cell(text: str) -> str:
     # Notebooks right-align cells, which suits figures and not paths.
-    return f'<td style="text-align: left">{_text(text)}</td>'
+    return f'<td style="text-align: left; white-space: pre-line">{_text(text)}</td>'
 
 
 def _text(text: str) -> str:
