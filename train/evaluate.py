@@ -139,6 +139,6 @@ def _described(encryption: Mapping[str, Any] | None) -> str:
         return "plain images"
     key = encryption["key"]
     return (
-        f"{encryption['cipher']} images (scope {encryption['scope']}, salt {encryption['salt']}) "
+        f"{encryption['cipher']} images (scope {encryption['scope']}, salt {encryption['salt'][:8]}…) "
         f"under key {key['name']} {key['id']}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -120,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.exceptions.TyperException as error:
         if not error.format_message():  # help was printed, for a command without arguments
             return 2
-        return _fail(words, f"{error.format_message()} (see {_help(words)})", 2, debug)
+        return _fail(words, f"{_as_ours(error.format_message())} (see {_help(words)})", 2, debug)
     except OSError as error:
         return _fail(words, str(storage.explain(error)), 1, debug)
     except Exception as error:
@@ -147,6 +148,12 @@ def _fail(
     else:
         sys.stderr.write("".join(f"{text}\n" for text in (f"lpe: {line}", *notes)))
     return code
+
+
+def _as_ours(message: str) -> str:
+    """A message of Typer's in the form of ours: no capital, no full stop, no quotes around an option."""
+    message = re.sub(r"'(--[\w-]+)'", r"\1", message.removesuffix("."))
+    return message[:1].lower() + message[1:]
 
 
 def _command(arguments: list[str]) -> str:

@@ -40,8 +40,8 @@ class Report:
         self.command = command
         self.as_json = as_json
         self._started = time.monotonic()
-        self._out = Console(highlight=False)
-        self._err = Console(stderr=True, highlight=False)
+        self._out = Console(highlight=False, emoji=False)
+        self._err = Console(stderr=True, highlight=False, emoji=False)
         self._spinner: Status | None = None
         self._ticker = None if as_json or self._err.is_terminal else Ticker(self._write, command)
         self._unfinished.append(self)

@@ -94,8 +94,7 @@ def run(
         lines=(
             *_conclusion(result, cipher),
             "",
-            "Next, with images of your own:",
-            *_next_commands(result.work, spec.key),
+            *_next_commands(source, result.work, spec.key),
         ),
     )
 
@@ -115,11 +114,13 @@ def _conclusion(result: lpe.DemoResult, cipher: str) -> list[str]:
     return lines
 
 
-def _next_commands(work: str, key: lpe.KeyRef) -> list[str]:
-    """Three commands for a folder of one's own, with a folder for each class."""
+def _next_commands(source: str, work: str, key: lpe.KeyRef) -> list[str]:
+    """What one does next: look at what came out, go on to images of one's own where these were made up."""
     run = storage.join(work, "runs", "encrypted")
+    own = f"  lpe run --source folder:PHOTOS --image-size 64x64 --output {work}-photos"
     return [
-        f"  lpe run --source folder:PHOTOS --image-size 64x64 --output {work}-photos",
-        f"  lpe encrypt --source folder:PHOTOS --output data/photos --keystore {key.keystore} --key {key.name}",
+        "Next:",
+        f"  lpe show {work} --html page.html",
+        *([own] if source.startswith("synthetic:") else []),
         f"  lpe predict --run {run} --keystore {key.keystore} PHOTO.png",
     ]

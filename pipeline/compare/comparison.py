@@ -115,8 +115,13 @@ def _ingest(spec: CompareSpec, progress: Progress) -> str:
     return ingest_with_validation(spec.read, root, spec.beam, progress).dataset.directory
 
 
+def _begin(progress: Progress, step: str) -> None:
+    progress.note(f"{step} …")
+    progress.status(step)
+
+
 def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, name: str) -> Dataset:
-    progress.note(f"{name}: encrypting …")
+    _begin(progress, f"{name}: encrypting")
     home = storage.join(spec.work, "encrypted", name, storage.base_name(storage.parent(source)))
     job = JobSpec(ReadSpec(f"dataset:{source}"), home, spec.beam)
     return encrypt(job, CipherChoice(name), KeyRef(keystore, _KEY), spec.augmentation).dataset
@@ -126,7 +131,7 @@ def _attack(
     spec: CompareSpec, progress: Progress, keystore: str, name: str, data: Dataset
 ) -> tuple[BestAttack, Dataset | None]:
     """The best attack with ciphertexts alone, and the dataset that it restores; None if there is no attack."""
-    progress.note(f"{name}: attacking …")
+    _begin(progress, f"{name}: attacking")
     path = storage.join(spec.work, "attacks", f"{name}.json")
     best = restoring.attack(data, keystore, spec.audit_images, path)
     if best.attack is None:
@@ -134,7 +139,7 @@ def _attack(
     home = storage.join(spec.work, "restored", name, data.name)
     if committed_versions(home):
         return best, open_dataset(home)
-    progress.note(f"{name}: restoring …")
+    _begin(progress, f"{name}: restoring")
     job = JobSpec(ReadSpec(f"dataset:{data.directory}"), home, spec.beam)
     return best, restoring.restore(job, keystore, spec.audit_images, best)
 
@@ -160,7 +165,7 @@ def _train(spec: CompareSpec, progress: Progress, trial: Trial, data: Dataset, s
             images=spec.images,
         ),
         progress=progress.epoch,
-        status=progress.status,
+        status=lambda line: progress.status(f"{trial.cipher}, {trial.kind}: {line}"),
     )
     accuracy = evaluate(load_run(directory), data.directory, split).accuracy
     result = TrialResult(trial, accuracy, spec.epochs, trained.seconds, trial.directory)

@@ -68,7 +68,7 @@ class Comparison:
             f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
             f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, "
             "mean ± standard deviation; a difference of less than two standard errors is ≈ 0. "
-            f"One key for the dataset; attackers have {learnt_from:,} ciphertexts and no key."
+            f"One key for the dataset; attackers have at most {learnt_from:,} ciphertexts and no key."
         )
 
     @property

@@ -132,7 +132,7 @@ class Dataset:
         copies = [copy for split in self.splits for copy in self.copies(split)]
         for name, split in self.splits.items():
             shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
-            rows[name] = f"{split.examples:,} images, {shards} shards, {size}"
+            rows[name] = f"{split.examples:,} images, {shards} {'shard' if shards == 1 else 'shards'}, {size}"
             if self.class_counts is not None and name not in copies:
                 rows[name] += f"\n{class_counts.describe(self.class_counts[name])}"
         if self.augmentation is not None:

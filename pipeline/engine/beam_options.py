@@ -42,6 +42,10 @@ def _checked(arguments: tuple[str, ...]) -> tuple[str, ...]:
         options = [option for action in parser._actions for option in action.option_strings]
         close = difflib.get_close_matches(unknown[0].split("=")[0], options, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
+        if not unknown[0].startswith("-"):
+            raise UsageError(
+                f"unexpected word {unknown[0]}; name what it is with an option, such as --source"
+            )
         raise UsageError(f"neither lpe nor Beam knows the option {unknown[0]}{hint}")
     runner = [] if known.runner else [f"--runner={LOCAL_RUNNER}"]
     # Jobs need nothing of this process's main module, which Beam would send along to Dataflow.

@@ -22,18 +22,16 @@ from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.register import register_run
 from lpe.pipeline.jobs.show import Grid, show
-from lpe.pipeline.jobs.side_by_side import Listener, SideBySide, side_by_side
+from lpe.pipeline.jobs.side_by_side import SideBySide, side_by_side
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
+from lpe.pipeline.jobs.training_process import Trained, load_backend, train_and_evaluate
 from lpe.pipeline.jobs.verify import Verification, verify
 from lpe.pipeline.keystore import KeyInfo, KeyRef, KeyStore
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec, open_plan
 from lpe.train import backend, front_ends
-from lpe.train.evaluate import Evaluation, evaluate
-from lpe.train.loop import TrainResult, TrainSpec, fit
-from lpe.train.progress import describe_epoch
+from lpe.train.loop import TrainSpec
 from lpe.train.recipes import quick, recipe, recipe_for
-from lpe.train.runs import load_run
 from lpe.transforms.errors import DataError
 from lpe.transforms.tables import rows_html
 
@@ -197,14 +195,14 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
     backend.title()  # refuses before all work where no network can be trained
     steps = _Steps(progress)
     kinds = ("encrypted", "plain") if spec.baseline else ("encrypted",)
-    trainings: SideBySide[_Trained]
-    with side_by_side(min(len(kinds), usable_cores()), _load_backend, progress) as trainings:
+    trainings: SideBySide[Trained]
+    with side_by_side(min(len(kinds), usable_cores()), load_backend, progress) as trainings:
         steps.run("keys", lambda: _keys(spec.key))
         plain = steps.run("ingest", lambda: _ingest(spec, progress)).dataset
         encrypted = steps.run("encrypt", lambda: _encrypt(spec, progress, plain)).dataset
         steps.run("verify", lambda: _verify(spec, encrypted, plain))
         for kind, dataset in zip(kinds, (encrypted, plain), strict=False):
-            trainings.submit(kind, _train_and_evaluate, *_training(spec, kind, dataset))
+            trainings.submit(kind, train_and_evaluate, *_training(spec, kind, dataset))
         steps.run("show", lambda: _show(spec, encrypted))
         analyst = _audit(spec, steps, trainings, encrypted)
         trained = {kind: _trained(steps, trainings, kind) for kind in kinds}
@@ -303,7 +301,7 @@ def _show(spec: DemoSpec, encrypted: Dataset) -> _Done[Grid]:
     return _Done(show(output, dataset=encrypted.directory, keystore=spec.key.keystore), output)
 
 
-def _audit(spec: DemoSpec, steps: _Steps, trainings: SideBySide[_Trained], encrypted: Dataset) -> str | None:
+def _audit(spec: DemoSpec, steps: _Steps, trainings: SideBySide[Trained], encrypted: Dataset) -> str | None:
     """What an analyst gets; None without the libraries for it, or where images differ in shape."""
     shape = encrypted.image_shape
     if shape is None or importlib.util.find_spec("skimage") is None:
@@ -320,18 +318,8 @@ def _audit(spec: DemoSpec, steps: _Steps, trainings: SideBySide[_Trained], encry
     return analyst_sentence(steps.run("audit", work).schemes[0])
 
 
-@dataclasses.dataclass(frozen=True)
-class _Trained:
-    """A network that was trained and evaluated, and what that took."""
-
-    train: TrainResult
-    train_seconds: float
-    evaluation: Evaluation
-    evaluate_seconds: float
-
-
 def _training(spec: DemoSpec, kind: str, dataset: Dataset) -> tuple[TrainSpec, str]:
-    """What `_train_and_evaluate` is given; accuracy is measured on the test split, if there is one."""
+    """What `train_and_evaluate` is given; accuracy is measured on the test split, if there is one."""
     images = dataset.splits["train"].examples if "train" in dataset.splits else 0
     chosen, epochs = quick(recipe(recipe_for(spec.model)), images)
     settings = TrainSpec(
@@ -346,23 +334,7 @@ def _training(spec: DemoSpec, kind: str, dataset: Dataset) -> tuple[TrainSpec, s
     return settings, "test" if "test" in dataset.splits else "validation"
 
 
-def _load_backend(listener: Listener) -> None:
-    """What a process does before there is data."""
-    listener.status(f"loading {backend.title()}")
-    backend.load()
-
-
-def _train_and_evaluate(settings: TrainSpec, split: str, listener: Listener) -> _Trained:
-    """The work of a process of its own."""
-    started = time.monotonic()
-    result = fit(settings, lambda *epoch: listener.note(describe_epoch(*epoch)), listener.status)
-    trained = time.monotonic()
-    listener.status(f"measuring it on split {split}")
-    evaluation = evaluate(load_run(result.run), settings.data, split=split)
-    return _Trained(result, trained - started, evaluation, time.monotonic() - trained)
-
-
-def _trained(steps: _Steps, trainings: SideBySide[_Trained], kind: str) -> _Trained:
+def _trained(steps: _Steps, trainings: SideBySide[Trained], kind: str) -> Trained:
     """Waits for a training, and adds its steps."""
     done = trainings.result(kind)
     result, evaluation = done.train, done.evaluation

@@ -152,7 +152,7 @@ class FolderSlice(Slice):
         image = decode_image(data, self.options)
         if self.shape is not None and image.shape != self.shape:
             raise DataError(
-                f"it is {image.shape[0]}x{image.shape[1]}, the others are {self.shape[0]}x{self.shape[1]} (pass "
+                f"it is {image.shape[0]}x{image.shape[1]}, most are {self.shape[0]}x{self.shape[1]} (pass "
                 "--image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
             )
         return image

@@ -150,7 +150,7 @@ class TfdsSlice(Slice):
                 reason = f"label {label} for {self.classes} classes"
             elif self.shape is not None and image.shape != self.shape:
                 reason = (
-                    f"it is {image.shape[0]}x{image.shape[1]}, the others are {self.shape[0]}x{self.shape[1]} "
+                    f"it is {image.shape[0]}x{image.shape[1]}, most are {self.shape[0]}x{self.shape[1]} "
                     "(pass --image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
                 )
             if reason is None:

@@ -49,6 +49,16 @@ def test_a_result_for_people(capsys):
     assert '"name"' not in captured.out
 
 
+def test_a_source_is_not_taken_for_an_emoji(capsys):
+    report = Report("compare")
+    report.note("synthetic:100: 90 images")
+    report.result(
+        {}, rows_table("synthetic:100: a title", ["a"], [["synthetic:100:"]]), lines=("synthetic:100:",)
+    )
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).count("synthetic:100:") == 4
+
+
 def test_progress_off_a_terminal_is_a_line_after_some_silence(capsys, monkeypatch):
     monkeypatch.setattr(ticker, "SECONDS", 0.2)
     report = Report("ingest", as_json=False)

@@ -85,6 +85,18 @@ def test_what_nobody_knows_is_refused(lpe):
     assert "neither lpe nor Beam knows the option --quux=1" in outcome.err
 
 
+def test_a_word_that_is_no_option_is_refused(lpe):
+    outcome = lpe(*INGEST, "photos")
+    assert outcome.code == 2
+    assert "unexpected word photos" in outcome.err
+
+
+def test_what_the_parser_says_has_the_form_of_our_messages(lpe):
+    outcome = lpe("train", "--data", "somewhere")
+    assert outcome.code == 2
+    assert outcome.err == "lpe: missing option --output (see lpe train --help)\n"
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [

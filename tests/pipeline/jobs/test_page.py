@@ -91,7 +91,7 @@ def test_a_sealed_dataset_under_its_key_and_without(lpe, keystore, plain, tmp_pa
     for part in (
         f"patients {made['key']['id']}",
         "lpe-100, one key per dataset, sealed",
-        "100 images, 1 shards",
+        "100 images, 1 shard,",
         "checkerboard",
         "From top: plain, lpe-100.",
         "it is for their owner",

@@ -96,7 +96,7 @@ def test_slices_read_anywhere_and_together_are_the_whole(tmp_path):
         (lambda f: f.write_bytes(b""), "it is no image"),
         (
             lambda f: f.write_bytes(images.encoded(images.pixels(0, (9, 8, 3)))),
-            "it is 9x8, the others are 8x8",
+            "it is 9x8, most are 8x8",
         ),
         (lambda f: f.rename(f.with_suffix(".txt")), "not an image file"),
         (lambda f: Image.fromarray(images.pixels(0, (8, 8)).astype(np.uint16)).save(f), "8 bits"),
@@ -193,7 +193,7 @@ def test_the_size_is_that_of_most_images(tmp_path):
     list(source.slice("train", np.arange(209)).batches(100, notes.append))
     assert len(notes) == 201
     (size,) = [note.reason for note in notes if "not an image" not in note.reason]
-    assert "it is 9x8, the others are 8x8" in size
+    assert "it is 9x8, most are 8x8" in size
     assert "--image-size HEIGHTxWIDTH" in size
     assert "--image-size any" in size
 

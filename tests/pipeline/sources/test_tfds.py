@@ -90,7 +90,7 @@ def test_one_size_is_that_of_most_images(data_dir):
     notes = []
     batches = list(source.slice("train", np.arange(6)).batches(10, notes.append))
     assert sum(len(batch.names) for batch in batches) == 5
-    assert "it is 12x9, the others are 8x9" in notes[0].reason
+    assert "it is 12x9, most are 8x9" in notes[0].reason
 
 
 def test_an_image_without_a_label_is_a_bad_record(data_dir):
