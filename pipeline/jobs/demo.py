@@ -22,7 +22,7 @@ from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.register import register_run
 from lpe.pipeline.jobs.show import Grid, show
-from lpe.pipeline.jobs.side_by_side import SideBySide, side_by_side
+from lpe.pipeline.jobs.side_by_side import SideBySide
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.training_process import Trained, load_backend, train_and_evaluate
 from lpe.pipeline.jobs.verify import Verification, verify
@@ -195,8 +195,7 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
     backend.title()  # refuses before all work where no network can be trained
     steps = _Steps(progress)
     kinds = ("encrypted", "plain") if spec.baseline else ("encrypted",)
-    trainings: SideBySide[Trained]
-    with side_by_side(min(len(kinds), usable_cores()), load_backend, progress) as trainings:
+    with SideBySide[Trained](min(len(kinds), usable_cores()), load_backend, progress) as trainings:
         steps.run("keys", lambda: _keys(spec.key))
         plain = steps.run("ingest", lambda: _ingest(spec, progress)).dataset
         encrypted = steps.run("encrypt", lambda: _encrypt(spec, progress, plain)).dataset

@@ -7,14 +7,13 @@ two cores in little more time than one, and import their libraries while the dat
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import multiprocessing
 import os
 import queue
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -56,7 +55,7 @@ _Child = tuple[BaseProcess, Connection]
 
 
 class SideBySide(Generic[_Result]):
-    """Processes that call functions.
+    """Processes that call functions; the end of a `with` block ends them.
 
     Args:
       processes: how many there are.
@@ -95,7 +94,11 @@ class SideBySide(Generic[_Result]):
         if going_on:
             self._progress.status("; ".join(going_on))
 
-    def close(self) -> None:
+    def __enter__(self) -> SideBySide[_Result]:
+        """Itself, with its processes started."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Ends the processes."""
         for process in self._running:
             process.terminate()
@@ -136,16 +139,6 @@ class SideBySide(Generic[_Result]):
         finally:
             self.status(name, "")
             self._idle.put((process, connection))
-
-
-@contextlib.contextmanager
-def side_by_side(processes: int, prepare: _Prepare, progress: Progress) -> Iterator[SideBySide[_Result]]:
-    """Starts processes, which are ended with the block. See `SideBySide`."""
-    running: SideBySide[_Result] = SideBySide(processes, prepare, progress)
-    try:
-        yield running
-    finally:
-        running.close()
 
 
 def _run(connection: Connection, prepare: _Prepare, threads: str) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lpe.pipeline.engine.progress import Silent
-from lpe.pipeline.jobs.side_by_side import Listener, side_by_side
+from lpe.pipeline.jobs.side_by_side import Listener, SideBySide
 from lpe.transforms.errors import DataError, LpeError, UsageError
 
 
@@ -51,7 +51,7 @@ def endless(listener: Listener) -> tuple[int, int]:
 
 def test_results_and_reports_come_back_by_name():
     heard = Heard()
-    with side_by_side(2, ready, heard) as running:
+    with SideBySide(2, ready, heard) as running:
         for name, number in (("a", 1), ("b", 2), ("c", 3)):
             running.submit(name, doubled, number)
         running.status("caller", "waits")
@@ -64,15 +64,15 @@ def test_results_and_reports_come_back_by_name():
 
 
 def test_an_error_is_the_functions_own_and_a_death_says_what_to_do():
-    with side_by_side(1, ready, Silent()) as running:
+    with SideBySide(1, ready, Silent()) as running:
         running.submit("a", failing)
         with pytest.raises(DataError, match=r"photo\.png: damaged; restore it"):
             running.result("a")
-    with side_by_side(1, dying, Silent()) as running:
+    with SideBySide(1, dying, Silent()) as running:
         running.submit("b", doubled, 1)
         with pytest.raises(LpeError, match=r"b: its process ended with exit code 9.*run the same again"):
             running.result("b")
-    with side_by_side(1, refusing, Silent()) as running:
+    with SideBySide(1, refusing, Silent()) as running:
         running.submit("c", doubled, 1)
         with pytest.raises(UsageError, match="needs Keras"):
             running.result("c")
@@ -81,7 +81,7 @@ def test_an_error_is_the_functions_own_and_a_death_says_what_to_do():
 def test_what_still_runs_is_ended_with_the_block():
     heard = Heard()
     started = time.monotonic()
-    with side_by_side(1, ready, heard) as running:
+    with SideBySide(1, ready, heard) as running:
         running.submit("a", endless)
         while not heard.notes:
             time.sleep(0.01)
