@@ -50,7 +50,7 @@ def test_a_result_for_people(capsys):
 
 
 def test_a_source_is_not_taken_for_an_emoji(capsys):
-    report = Report("compare")
+    report = Report("compare", as_json=False)
     report.note("synthetic:100: 90 images")
     report.result(
         {}, rows_table("synthetic:100: a title", ["a"], [["synthetic:100:"]]), lines=("synthetic:100:",)
