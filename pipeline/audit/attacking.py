@@ -101,6 +101,8 @@ def _run_attack(attack: Attack, experiment: Experiment, compared: _Measure) -> A
 
 def _nearest_view(attack: Attack, restored: np.ndarray, plain: np.ndarray) -> np.ndarray:
     """What was restored, in the view nearest to the truth among those that the attack leaves open."""
+    if attack.leaves_open == "negative":
+        return min(restored, 255 - restored, key=lambda view: _error(view, plain).sum())
     if attack.leaves_open == "mirror":
         return min(restored, restored[:, :, ::-1], key=lambda view: _error(view, plain).sum())
     if attack.leaves_open == "view":

@@ -36,8 +36,17 @@ def check_dataset(path: str) -> None:
     """Raises DataError unless there is a dataset, or the path is remote."""
     from lpe.pipeline.dataset import version_directory  # noqa: PLC0415  (Pillow)
 
-    if not storage.is_remote(path):
+    if storage.is_remote(path):
+        return
+    try:
         version_directory(path)
+    except DataError:
+        if any(storage.exists(storage.join(path, name)) for name in ("run.json", "spec.json")):
+            raise DataError(f"{path}: a training run; name the dataset that it was trained on") from None
+        if storage.exists(storage.join(path, "runs", "encrypted")):
+            within = storage.join(path, "encrypted", "NAME")
+            raise DataError(f"{path}: a work directory of lpe run; name a dataset in it, {within}") from None
+        raise
 
 
 def check_keystore(uri: str | None) -> None:
@@ -79,6 +88,9 @@ def check_network(model: str, front_end: str = "none", precision: str = "float32
 
 def check_run(directory: str) -> None:
     """Raises DataError unless there is a finished training run."""
+    within = storage.join(directory, "runs", "encrypted")
+    if storage.exists(within):
+        raise DataError(f"{directory}: a work directory of lpe run; did you mean {within}?")
     lpe.load_run(directory)
 
 

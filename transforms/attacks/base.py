@@ -76,9 +76,10 @@ class Attack(abc.ABC):
 
     learns: ClassVar[bool] = True
     """Whether more evidence makes it better."""
-    leaves_open: ClassVar[Literal["nothing", "mirror", "view"]] = "nothing"
-    """What ciphertexts do not determine and a person sees at once: whether all images are mirrored, left to right; or
-    each image's view (turned, mirrored, negative, channels exchanged; see `photographs.all_views`)."""
+    leaves_open: ClassVar[Literal["nothing", "negative", "mirror", "view"]] = "nothing"
+    """What ciphertexts do not determine and a person sees at once: whether all images are negatives, or
+    mirrored, left to right; or each image's view (turned, mirrored, negative, channels exchanged; see
+    `photographs.all_views`)."""
     name: ClassVar[str]
     """A short name, e.g. `dechain`."""
     adversary: ClassVar[Adversary]

@@ -36,6 +36,7 @@ class Negatives(Attack):
     name = "negatives"
     adversary = "ciphertext-only"
     source = "after Chang & Case's minimum-difference attack"
+    leaves_open = "negative"  # of photographs it is settled
 
     def applies_to(self, target: Target) -> bool:
         """Whether the target is pbe, with one key for the dataset or one per image."""

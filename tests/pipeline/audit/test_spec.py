@@ -43,3 +43,16 @@ def test_an_audit_is_written_and_given_back(tmp_path):
     assert report.schemes[0].verdict == "No encryption: the images are there for all to see."
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.json", "report.html"}
     assert report.to_json()["output"] == spec.output
+
+
+def test_a_negative_counts_as_what_it_shows(tmp_path):
+    # Generated shapes, unlike photographs, do not tell which of the two it is.
+    spec = AuditSpec(
+        str(tmp_path / "out"),
+        read=SYNTHETIC,
+        ciphers=("pbe",),
+        scopes=("dataset",),
+        adversaries=("ciphertext-only",),
+        images=40,
+    )
+    assert audit(spec).schemes[0].verdict.startswith("Broken from ciphertexts alone")

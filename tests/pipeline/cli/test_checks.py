@@ -64,6 +64,9 @@ REFUSED = {
     "evaluate --run nowhere --data home": "nowhere: no training run here",
     "evaluate --run nowhere --data folder:home": "or as dataset:DIR",
     "predict --run nowhere cat.png": "nowhere: no training run here",
+    "predict --run work cat.png": "did you mean work/runs/encrypted?",
+    "verify work": "a work directory of lpe run",
+    "train --data work/runs/encrypted --output run": "a training run; name the dataset",
     "keys register nowhere --keystore store": "nowhere: no training run here",
     "keys export owner --keystore store --dataset dataset:nowhere --output f": "nowhere: no dataset here",
 }
@@ -87,6 +90,8 @@ def outcomes(tmp_path_factory) -> dict[str, list]:
     place = tmp_path_factory.mktemp("refused")
     ingest(JobSpec(ReadSpec("synthetic:20"), str(place / "home")))
     KeyStore(str(place / "store")).create("owner")
+    (place / "work" / "runs" / "encrypted").mkdir(parents=True)
+    (place / "work" / "runs" / "encrypted" / "spec.json").write_text("{}")
     before = {path.name for path in place.iterdir()}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(list(REFUSED))],
