@@ -35,9 +35,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What the variable turns off is a notice about MkDocs' next version.
+# Not --quiet, which would let warnings pass. What the variable turns off is a notice about MkDocs' next version.
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # pip leaves setuptools out of its list unless it is asked for all.
 constraints:

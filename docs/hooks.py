@@ -124,7 +124,7 @@ def _command(name: str, command: Any, level: int) -> list[str]:
             panels.setdefault(parameter.rich_help_panel or "", []).append(row)
     for panel, rows in panels.items():
         lines += [f"**{panel}**", ""] if panel else []
-        lines += ["| | |", "|---|---|", *rows, ""]
+        lines += ["| option or argument | |", "|---|---|", *rows, ""]
     if command.epilog:
         lines += ["```text", _plain(inspect.cleandoc(command.epilog)), "```", ""]
     for inner_name, inner in getattr(command, "commands", {}).items():
