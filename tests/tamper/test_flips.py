@@ -50,7 +50,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kept]:
     root = tmp_path_factory.mktemp("flips") / "tree"
     owner = make_owner(root, train=12, others=False)
     plain = f"dataset:{owner.home('plain')}"
-    sizes = write_images(root / "images" / "sizes", train=4, test=2)
+    sizes = write_images(root / "images" / "sizes", train=4, test=3)
     write_images(root / "images" / "sizes", train=1, test=1, seed=2, size=5)
     owner.ingest(sizes, "png", options=lpe.ReadOptions(image_size="any"))
     owner.encrypt(plain, "retired")

@@ -109,7 +109,7 @@ class Cipher(NotPicklable, abc.ABC):
         """The inverse of `_encrypt`."""
 
     def _in_chunks(
-        self, images: np.ndarray, kernel: Callable[[np.ndarray, np.ndarray, slice], None]
+        self, images: Any, kernel: Callable[[np.ndarray, np.ndarray, slice], None]
     ) -> np.ndarray:
         if (
             not isinstance(images, np.ndarray)
