@@ -108,9 +108,7 @@ class Cipher(NotPicklable, abc.ABC):
     def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
         """The inverse of `_encrypt`."""
 
-    def _in_chunks(
-        self, images: Any, kernel: Callable[[np.ndarray, np.ndarray, slice], None]
-    ) -> np.ndarray:
+    def _in_chunks(self, images: Any, kernel: Callable[[np.ndarray, np.ndarray, slice], None]) -> np.ndarray:
         if (
             not isinstance(images, np.ndarray)
             or images.dtype != np.uint8
