@@ -108,14 +108,11 @@ class Cipher(NotPicklable, abc.ABC):
     def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
         """The inverse of `_encrypt`."""
 
-    def _in_chunks(
-        self, images: np.ndarray, kernel: Callable[[np.ndarray, np.ndarray, slice], None]
-    ) -> np.ndarray:
-        array: Any = images  # whatever it is that was passed
+    def _in_chunks(self, images: Any, kernel: Callable[[np.ndarray, np.ndarray, slice], None]) -> np.ndarray:
         if (
-            not isinstance(array, np.ndarray)
-            or array.dtype != np.uint8
-            or array.shape[1:] != self.image_shape
+            not isinstance(images, np.ndarray)
+            or images.dtype != np.uint8
+            or images.shape[1:] != self.image_shape
         ):
             raise CipherError(explain_images(images, self.name, self.image_shape))
         if self.keys not in (1, len(images)):
