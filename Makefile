@@ -54,7 +54,7 @@ setup: $(VENV)/.dev
 # What `make run` needs; the tests' tools are not part of it.
 $(VENV)/.train: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,audit]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

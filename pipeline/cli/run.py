@@ -55,7 +55,12 @@ def run(
     front_end: FRONT_END = "auto",
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes over the training images. [default: by their number, 2 to 30]"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Passes over the training images. \\[default: by their number, 2 to 30]",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     seed: SEED = 0,
     no_baseline: Annotated[
