@@ -12,13 +12,12 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
-import signal
-import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 
 from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.engine.child_process import leave_ending_to_parent
 from lpe.pipeline.engine.failures import JobFailedError
 from lpe.pipeline.engine.worker import ShardWork, Worker
 from lpe.pipeline.sources.task import ShardTask
@@ -102,18 +101,8 @@ _worker: Worker | None = None
 
 def _start(work: ShardWork) -> None:
     global _worker  # noqa: PLW0603  (a process of the pool has one work, and no other place for it)
-    # Ctrl-C goes to all processes of a terminal: the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    leave_ending_to_parent()
     _worker = Worker(work)
-
-
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    """A parent that was killed leaves no orphans."""
-    parent.join()
-    os._exit(1)
 
 
 def _run(task: ShardTask) -> ShardReceipt:

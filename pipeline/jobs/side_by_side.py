@@ -10,7 +10,6 @@ import concurrent.futures
 import multiprocessing
 import os
 import queue
-import signal
 import threading
 import warnings
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from lpe.pipeline.engine.child_process import leave_ending_to_parent
 from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.progress import Progress
 from lpe.transforms.errors import LpeError
@@ -143,12 +143,7 @@ class SideBySide(Generic[_Result]):
 
 def _run(connection: Connection, prepare: _Prepare, threads: str) -> None:
     """The whole life of a process."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C goes to all processes of a terminal: the parent decides
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    leave_ending_to_parent()
     for name, value in {**_GPU, **dict.fromkeys(_THREADS, threads)}.items():
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")  # libraries' chatter, for developers
@@ -160,9 +155,3 @@ def _run(connection: Connection, prepare: _Prepare, threads: str) -> None:
             listener.send("result", function(*arguments, listener))
     except LpeError as error:
         listener.send("error", error)
-
-
-def _end_with(parent: BaseProcess) -> None:
-    """A parent that was killed leaves no orphans."""
-    parent.join()
-    os._exit(1)
