@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers import free_port, running
+from tests.servers.environment import services_at
+from tests.servers.faults import Faults, spoiled
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -27,3 +29,17 @@ def moto_server() -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], url):
         yield url
+
+
+@contextlib.contextmanager
+def spoiled_bucket() -> Iterator[Faults]:
+    """Has this process find an S3 with a bucket `bucket`, whose answers can be spoiled."""
+    with (
+        moto_server() as url,
+        spoiled(url) as faults,
+        services_at({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
+    ):
+        from lpe.pipeline.storage.s3 import client  # noqa: PLC0415  (boto3, which may not be installed)
+
+        client().create_bucket(Bucket="bucket")
+        yield faults

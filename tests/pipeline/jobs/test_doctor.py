@@ -23,9 +23,9 @@ from lpe.pipeline.storage import objects
 from lpe.transforms.extras import EXTRAS
 from tests.conftest import Outcome
 from tests.servers.environment import services_at
-from tests.servers.faults import Faults, spoiled
+from tests.servers.faults import Faults
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
-from tests.servers.moto import ENVIRONMENT, moto_server
+from tests.servers.moto import spoiled_bucket
 
 Fault = Callable[..., dict[str, Any]]
 
@@ -66,14 +66,7 @@ def found(outcome: Outcome) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Faults]:
-    with (
-        moto_server() as url,
-        spoiled(url) as faults,
-        services_at({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
-    ):
-        from lpe.pipeline.storage.s3 import client  # noqa: PLC0415
-
-        client().create_bucket(Bucket="bucket")
+    with spoiled_bucket() as faults:
         yield faults
 
 

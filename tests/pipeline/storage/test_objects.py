@@ -12,25 +12,19 @@ from lpe.pipeline import storage
 from lpe.pipeline.dataset import committed_versions
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.storage import objects
-from lpe.pipeline.storage.s3 import client
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.pipeline.sources import images
 from tests.servers.environment import services_at
 from tests.servers.faults import Faults, at_random, spoiled
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
-from tests.servers.moto import ENVIRONMENT, moto_server
+from tests.servers.moto import ENVIRONMENT, spoiled_bucket
 
 SERVICES = ["s3", "gs"]
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Faults]:
-    with (
-        moto_server() as url,
-        spoiled(url) as faults,
-        services_at({**ENVIRONMENT, "AWS_ENDPOINT_URL": faults.url}),
-    ):
-        client().create_bucket(Bucket="bucket")
+    with spoiled_bucket() as faults:
         yield faults
 
 
