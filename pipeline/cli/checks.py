@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lpe
 from lpe.pipeline import storage
+from lpe.pipeline.jobs.work_directory import run_directory
 from lpe.transforms.errors import DataError, KeyStoreError, UsageError, did_you_mean
 
 
@@ -35,15 +36,16 @@ def check_source(read: lpe.ReadSpec) -> None:
 def check_dataset(path: str) -> None:
     """Raises DataError unless there is a dataset, or the path is remote."""
     from lpe.pipeline.dataset import version_directory  # noqa: PLC0415  (Pillow)
+    from lpe.train.runs import RUN_FILE, SPEC_FILE  # noqa: PLC0415  (NumPy)
 
     if storage.is_remote(path):
         return
     try:
         version_directory(path)
     except DataError:
-        if any(storage.exists(storage.join(path, name)) for name in ("run.json", "spec.json")):
+        if any(storage.exists(storage.join(path, name)) for name in (RUN_FILE, SPEC_FILE)):
             raise DataError(f"{path}: a training run; name the dataset that it was trained on") from None
-        if storage.exists(storage.join(path, "runs", "encrypted")):
+        if storage.exists(run_directory(path, "encrypted")):
             within = storage.join(path, "encrypted", "NAME")
             raise DataError(f"{path}: a work directory of lpe run; name a dataset in it, {within}") from None
         raise
@@ -88,7 +90,7 @@ def check_network(model: str, front_end: str = "none", precision: str = "float32
 
 def check_run(directory: str) -> None:
     """Raises DataError unless there is a finished training run."""
-    within = storage.join(directory, "runs", "encrypted")
+    within = run_directory(directory, "encrypted")
     if storage.exists(within):
         raise DataError(f"{directory}: a work directory of lpe run; did you mean {within}?")
     lpe.load_run(directory)

@@ -31,6 +31,7 @@ from lpe.pipeline.cli.options import (
     read_spec,
 )
 from lpe.pipeline.cli.training import FRONT_END
+from lpe.pipeline.jobs.work_directory import run_directory
 
 
 def run(
@@ -121,7 +122,7 @@ def _conclusion(result: lpe.DemoResult, cipher: str) -> list[str]:
 
 def _next_commands(source: str, work: str, key: lpe.KeyRef) -> list[str]:
     """What one does next: look at what came out, go on to images of one's own where these were made up."""
-    run = storage.join(work, "runs", "encrypted")
+    run = run_directory(work, "encrypted")
     own = f"  lpe run --source folder:PHOTOS --image-size 64x64 --output {work}-photos"
     return [
         "Next:",

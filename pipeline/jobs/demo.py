@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from lpe.pipeline.jobs.side_by_side import SideBySide
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.training_process import Trained, load_backend, train_and_evaluate
 from lpe.pipeline.jobs.verify import Verification, verify
+from lpe.pipeline.jobs.work_directory import KINDS, audit_directory, run_directory
 from lpe.pipeline.keystore import KeyInfo, KeyRef, KeyStore
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec, open_plan
@@ -33,6 +33,7 @@ from lpe.train import backend, front_ends
 from lpe.train.loop import TrainSpec
 from lpe.train.recipes import quick, recipe, recipe_for
 from lpe.transforms.errors import DataError
+from lpe.transforms.extras import is_importable
 from lpe.transforms.tables import rows_html
 
 _AUDITED_BYTES = 100 * 32 * 32 * 3
@@ -194,7 +195,7 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
     runners.check_waited_for(beam_options(spec.beam), "run")
     backend.title()  # refuses before all work where no network can be trained
     steps = _Steps(progress)
-    kinds = ("encrypted", "plain") if spec.baseline else ("encrypted",)
+    kinds = KINDS if spec.baseline else KINDS[:1]
     with SideBySide[Trained](min(len(kinds), usable_cores()), load_backend, progress) as trainings:
         steps.run("keys", lambda: _keys(spec.key))
         plain = steps.run("ingest", lambda: _ingest(spec, progress)).dataset
@@ -303,10 +304,10 @@ def _show(spec: DemoSpec, encrypted: Dataset) -> _Done[Grid]:
 def _audit(spec: DemoSpec, steps: _Steps, trainings: SideBySide[Trained], encrypted: Dataset) -> str | None:
     """What an analyst gets; None without the libraries for it, or where images differ in shape."""
     shape = encrypted.image_shape
-    if shape is None or importlib.util.find_spec("skimage") is None:
+    if shape is None or not is_importable("skimage"):
         return None
     images = max(_LEAST_AUDITED, min(_MOST_AUDITED, _AUDITED_BYTES // math.prod(shape)))
-    output = storage.join(spec.work, "audit")
+    output = audit_directory(spec.work)
     settings = AuditSpec(output, encrypted.directory, spec.key.keystore, images=images)
 
     def work() -> _Done[AuditReport]:
@@ -323,7 +324,7 @@ def _training(spec: DemoSpec, kind: str, dataset: Dataset) -> tuple[TrainSpec, s
     chosen, epochs = quick(recipe(recipe_for(spec.model)), images)
     settings = TrainSpec(
         data=dataset.directory,
-        output=storage.join(spec.work, "runs", kind),
+        output=run_directory(spec.work, kind),
         model=spec.model,
         front_end=spec.front_end,
         epochs=spec.epochs or epochs,

@@ -15,13 +15,11 @@ from lpe.pipeline.dataset.layout import INFO_FILE
 from lpe.pipeline.html.page import render
 from lpe.pipeline.jobs.dataset_section import DatasetSection, dataset_section, describe
 from lpe.pipeline.jobs.run_section import RunSection, is_run, run_section
+from lpe.pipeline.jobs.work_directory import KINDS, audit_directory, run_directory
 from lpe.train.runs import RUN_FILE, load_run
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.tables import properties_html
 
-_KINDS = ("encrypted", "plain")
-"""Folders of a work directory's datasets and runs."""
-_AUDIT = "audit"
 _ATTACK_HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "exact")
 
 
@@ -135,8 +133,8 @@ def _contents(
         return _Contents(data.encryption, datasets=(section,))
     if storage.exists(storage.join(target, PAGE_FILE)):
         raise DataError(f"{target}: holds a report with a page of its own, {storage.join(target, PAGE_FILE)}")
-    datasets = {kind: list(_datasets(storage.join(target, kind))) for kind in _KINDS}
-    runs = {kind: storage.join(target, "runs", kind) for kind in _KINDS}
+    datasets = {kind: list(_datasets(storage.join(target, kind))) for kind in KINDS}
+    runs = {kind: run_directory(target, kind) for kind in KINDS}
     runs = {kind: path for kind, path in runs.items() if is_run(path)}
     if any(datasets.values()) or runs:
         sections = tuple(_work_sections(datasets, keystore, against, split, count))
@@ -184,7 +182,7 @@ def _work_sections(
 
 def _audit_beside(work: str, encryption: Mapping[str, Any] | None) -> _AuditSection | None:
     """The audit in a work directory; of a missing or damaged one, what to do about it."""
-    directory = storage.join(work, _AUDIT)
+    directory = audit_directory(work)
     if not storage.exists(storage.join(directory, PAGE_FILE)):
         return _AuditSection(None, notice="No audit yet: see lpe audit --help.") if encryption else None
     try:
