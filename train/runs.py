@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline.dataset.layout import KEYSET_NAME, NAME, VERSION
 from lpe.pipeline.dataset.metadata import MOST_CLASSES
@@ -170,7 +170,7 @@ def _remedy(directory: str) -> str:
 def _check_spec(spec: Fields) -> None:
     """Refuses a spec without what loading the network needs."""
     spec.text("front_end", _WORDS)
-    if spec.text("precision") not in get_args(backend.Precision):
+    if spec.text("precision") not in backend.PRECISIONS:
         spec.refuse("an unknown precision")
 
 

@@ -130,11 +130,12 @@ class Dataset:
         """Rows of a summary table."""
         rows = {"dataset": self.directory}
         copies = [copy for split in self.splits for copy in self.copies(split)]
+        counts = self.class_counts
         for name, split in self.splits.items():
             shards, size = len(split.shard_lengths), megabytes(split.num_bytes)
             rows[name] = f"{split.examples:,} images, {shards} {'shard' if shards == 1 else 'shards'}, {size}"
-            if self.class_counts is not None and name not in copies:
-                rows[name] += f"\n{class_counts.describe(self.class_counts[name])}"
+            if counts is not None and name not in copies:
+                rows[name] += f"\n{class_counts.describe(counts[name])}"
         if self.augmentation is not None:
             rows["augmented"] = self._augmented(self.augmentation)
         if self.encryption is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import html
 import secrets
@@ -18,6 +17,7 @@ from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.html.page import png_uri
 from lpe.pipeline.jobs import grid
 from lpe.pipeline.jobs.grid import Row
 from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan, plan_dataset
@@ -82,7 +82,7 @@ class Grid:
         except OSError:
             return properties_html("show", self.properties())
         alt = html.escape(", ".join(column.class_name for column in self.columns))
-        return f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{alt}">'
+        return f'<img src="{png_uri(png)}" alt="{alt}">'
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
