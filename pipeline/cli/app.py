@@ -20,7 +20,7 @@ from lpe.pipeline.cli import audit, compare, data, doctor, keys, reencrypt, run,
 from lpe.pipeline.cli.commands import BEAM, Command, Group
 from lpe.pipeline.cli.console import Report
 from lpe.pipeline.cli.examples import epilog
-from lpe.pipeline.cli.startup import collect_garbage_rarely, leave_out_google_cloud
+from lpe.pipeline.cli.startup import collect_garbage_rarely
 from lpe.transforms.errors import LpeError, UsageError
 
 _INTERRUPTED = 130
@@ -59,15 +59,6 @@ _add(compare.compare, "compare", beam=True)
 _add(schemes.list_ciphers, "ciphers")
 _add(schemes.stats, "stats")
 _add(doctor.doctor, "doctor")
-
-
-def beam_commands() -> set[str]:
-    """The names of the commands that take Beam's options, and so import Beam."""
-    return {
-        command.name or command.callback.__name__
-        for command in app.registered_commands
-        if command.callback is not None and command.context_settings is BEAM
-    }
 
 
 def _print_version(wanted: bool) -> None:
@@ -178,13 +169,12 @@ def _quieten() -> None:
 def entry_point() -> None:
     """Runs the command in a process that does nothing else, and ends it with the exit code."""
     # Not in `main`, which tests and programs call in a process of their own.
-    leave_out_google_cloud(sys.argv[1:], beam_commands())
     collect_garbage_rarely()
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
     if code == _INTERRUPTED:
-        # Beam's worker threads would keep the process alive until their shard is done; what they
+        # Worker processes would keep this one alive until their shard is done; what they
         # leave behind is what a kill leaves behind, and the next run continues.
         os._exit(code)
     sys.exit(code)

@@ -43,6 +43,7 @@ from lpe.pipeline.cli.options import (
     cipher_params,
     dataset_name,
     dataset_path,
+    process_count,
     read_limits,
     read_spec,
     run_job,
@@ -66,7 +67,7 @@ def ingest(
     max_pixels: MAX_PIXELS = None,
     max_members: MAX_MEMBERS = None,
     max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
-    workers: WORKERS = 1,
+    workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
@@ -117,7 +118,7 @@ def encrypt(
     max_pixels: MAX_PIXELS = None,
     max_members: MAX_MEMBERS = None,
     max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
-    workers: WORKERS = 1,
+    workers: WORKERS = "auto",
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -172,7 +173,7 @@ def decrypt(
     output: HOME,
     keystore: KEYSTORE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
-    workers: WORKERS = 1,
+    workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Restore the plain dataset from an encrypted one."""
@@ -197,7 +198,7 @@ def unseal(
     data_key: Annotated[
         str, typer.Option(metavar="FILE", help="The file that the owner's lpe keys export wrote.")
     ],
-    workers: WORKERS = 1,
+    workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Open a sealed dataset with its data key: the images stay encrypted, and can be trained on."""
@@ -220,6 +221,7 @@ def verify(
     against: Annotated[
         str | None, typer.Option(metavar="DATASET", help="The plain dataset that it must decrypt to.")
     ] = None,
+    workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Check every record of a dataset: whole, under its key, equal to the plain one."""
@@ -227,7 +229,7 @@ def verify(
     path = dataset_path(dataset, "DATASET")
     plain = None if against is None else dataset_path(against, "--against")
     checks.check_keystore(keystore)
-    verification = lpe.verify(path, keystore, plain, tuple(ctx.args))
+    verification = lpe.verify(path, keystore, plain, tuple(ctx.args), process_count(workers))
     value = verification.to_json()
     problems = verification.problems
     if problems:

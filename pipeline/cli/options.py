@@ -149,11 +149,11 @@ CIPHER = Annotated[
     ),
 ]
 WORKERS = Annotated[
-    int,
+    str,
     typer.Option(
-        min=1,
         metavar="N",
-        help="Processes that work at once on this machine.",
+        help="Processes that work at once on this machine, or `auto`: as many as the job pays for, and cores and "
+        "memory allow.",
         rich_help_panel=EXECUTION,
     ),
 ]
@@ -263,7 +263,7 @@ def run_job(
     beam: Sequence[str],
     *,
     on_bad_record: OnBadRecord = OnBadRecord.fail,
-    workers: int,
+    workers: str,
     as_json: bool,
 ) -> None:
     """Runs a job with progress and prints its summary.
@@ -275,7 +275,7 @@ def run_job(
       home: the dataset's home.
       beam: Beam's options, which are checked first.
       on_bad_record: see `BAD_RECORD`.
-      workers: processes on this machine.
+      workers: see `WORKERS`.
       as_json: see `JSON`.
     """
     report = Report(command, as_json=as_json)
@@ -288,7 +288,7 @@ def run_job(
             beam=tuple(beam),
             skip_bad_records=on_bad_record is OnBadRecord.skip,
             progress=update,
-            processes=workers,
+            processes=process_count(workers),
         )
         try:
             result = job(spec)
@@ -312,11 +312,20 @@ def _warn_of_name(home: str, report: Report) -> None:
         )
 
 
+def process_count(workers: str) -> int | None:
+    """What `--workers` asks for; None for `auto`. Raises UsageError for what is neither that nor a number from 1."""
+    if workers == "auto":
+        return None
+    if not re.fullmatch(r"[0-9]{1,4}", workers) or int(workers) < 1:
+        raise UsageError(f"--workers {workers}: give a number from 1, or auto")
+    return int(workers)
+
+
 def check_beam_options(words: Sequence[str]) -> None:
     """Raises UsageError for options that neither `lpe` nor Beam knows."""
-    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415  (Beam is slow to import)
+    from lpe.pipeline.engine import runners  # noqa: PLC0415  (the engine is slow to import)
 
-    beam_options(words)
+    runners.options(words)
 
 
 def cipher_params(pairs: list[str] | None) -> dict[str, str]:

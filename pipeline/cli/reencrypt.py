@@ -24,6 +24,7 @@ from lpe.pipeline.cli.options import (
     cipher_params,
     dataset_name,
     dataset_path,
+    process_count,
 )
 from lpe.transforms.errors import LpeError, UsageError
 from lpe.transforms.tables import megabytes
@@ -71,7 +72,7 @@ def reencrypt(
         KeyScope | None,
         typer.Option(help="Another key scope. \\[default: the same]", rich_help_panel=ENCRYPTION),
     ] = None,
-    workers: WORKERS = 1,
+    workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Write datasets' next versions under the primary key, verified; retire and delete the old ones."""
@@ -92,13 +93,14 @@ def reencrypt(
         destroy_keys=destroy_keys,
         change=lpe.CipherChange(cipher, cipher_params(param), None if scope is None else scope.value),
     )
+    processes = process_count(workers)
     report = Report("reencrypt", as_json=as_json)
     beam = (*(word for word in datasets if word.startswith("-")), *ctx.args)
     check_beam_options(beam)
     if dry_run:
         _print_due_actions(report, homes, keystore, policy)
     else:
-        _reencrypt(report, homes, keystore, policy, workers, beam)
+        _reencrypt(report, homes, keystore, policy, processes, beam)
 
 
 def _print_due_actions(report: Report, homes: Sequence[str], keystore: str, policy: lpe.Policy) -> None:
@@ -136,7 +138,7 @@ def _actions_lines(actions: Sequence[lpe.DueActions]) -> list[str]:
 
 def _destroy_lines(destroy: Mapping[str, Sequence[int]], keystore: str) -> list[str]:
     """Lines on the keys to be destroyed, by keyset, and on the models that are lost with each."""
-    from lpe.pipeline.jobs import rotation  # noqa: PLC0415  (Beam is slow to import)
+    from lpe.pipeline.jobs import rotation  # noqa: PLC0415  (jobs are slow to import)
 
     lines = []
     for name, ids in destroy.items():
@@ -151,7 +153,7 @@ def _reencrypt(
     homes: Sequence[str],
     keystore: str,
     policy: lpe.Policy,
-    workers: int,
+    processes: int | None,
     beam: Sequence[str],
 ) -> None:
     if len(homes) > 1 and _is_template(beam):
@@ -161,7 +163,7 @@ def _reencrypt(
     for home in homes:
         with report.progress(f"reencrypt {home}") as update:
             spec = lpe.JobSpec(
-                lpe.ReadSpec(f"dataset:{home}"), home, tuple(beam), progress=update, processes=workers
+                lpe.ReadSpec(f"dataset:{home}"), home, tuple(beam), progress=update, processes=processes
             )
             try:
                 outcomes.append(lpe.reencrypt(home, keystore, policy, spec))
@@ -187,9 +189,9 @@ def _reencrypt(
 
 def _is_template(beam: Sequence[str]) -> bool:
     """Whether the job is to be staged as a template instead of run."""
-    from lpe.pipeline.engine import beam_options, runners  # noqa: PLC0415  (Beam is slow to import)
+    from lpe.pipeline.engine import runners  # noqa: PLC0415  (the engine is slow to import)
 
-    return runners.template(beam_options.beam_options(beam)) is not None
+    return runners.template(runners.options(beam)) is not None
 
 
 def _value(outcomes: Sequence[lpe.Outcome], errors: Sequence[str], keys: lpe.DestroyedKeys) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from lpe.pipeline.compare.results import TrialResult
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.engine import runners
-from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.progress import Progress, Silent
 from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
@@ -43,7 +42,7 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
       CipherError: a scheme does not admit the images' shape.
       UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.
     """
-    runners.check_waited_for(beam_options(spec.beam), "compare")
+    runners.check_waited_for(runners.options(spec.beam), "compare")
     spec.claim()
     keystore = storage.join(spec.work, "keys")
     if not KeyStore(keystore).exists(_KEY):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.records.bad_records import BadRecord, summary
 from lpe.transforms.errors import DataError
+
+Finish = Callable[[list[ShardReceipt]], None]
+"""The last step of a job; gets the receipt of every shard, in no order. Raises JobFailedError."""
 
 _MOST_REASONS = 100  # an error's text has its limits
 _MOST_BAD_RECORDS = 20

@@ -1,17 +1,23 @@
-"""Differences between Beam's runners: where workers are, which paths they reach, how a failure reads."""
+"""Where a job runs, this machine or one of Beam's runners: which paths its workers reach, how a failure reads.
+
+Beam's options are None for a job on this machine, which needs no Beam; it takes a second to import.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lpe.pipeline import storage
 from lpe.transforms.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
 LOCAL_RUNNERS = {"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"}
-"""They work in this process, or in processes that it starts."""
+"""Beam's that work in this process, or in processes that it starts."""
 
 
 class JobStaged(Exception):  # noqa: N818  (nothing went wrong)
@@ -26,22 +32,42 @@ class JobStaged(Exception):  # noqa: N818  (nothing went wrong)
         self.template = template
 
 
+def options(beam: Sequence[str]) -> PipelineOptions | None:
+    """Beam's options from the words of a command line; None if there are none.
+
+    Raises:
+      UsageError: neither `lpe` nor Beam knows one of the options.
+      DataError: the options name a job service that does not answer.
+    """
+    if not beam:
+        return None
+    from lpe.pipeline.engine.beam_options import beam_options  # noqa: PLC0415  (imports Beam)
+
+    return beam_options(beam)
+
+
 def name(options: PipelineOptions) -> str:
     """The runner's name, as it is given after --runner."""
+    from apache_beam.options.pipeline_options import StandardOptions  # noqa: PLC0415  (slow)
+
     return str(options.view_as(StandardOptions).runner).rsplit(".", maxsplit=1)[-1]
 
 
-def is_local(options: PipelineOptions) -> bool:
+def is_local(options: PipelineOptions | None) -> bool:
     """Whether the work is done on this machine, while this process waits for it."""
-    return name(options) in LOCAL_RUNNERS
+    return options is None or name(options) in LOCAL_RUNNERS
 
 
-def template(options: PipelineOptions) -> str | None:
+def template(options: PipelineOptions | None) -> str | None:
     """Where the job is to be staged instead of run; None for a job that is run."""
+    if options is None:
+        return None
+    from apache_beam.options.pipeline_options import GoogleCloudOptions  # noqa: PLC0415  (slow)
+
     return options.view_as(GoogleCloudOptions).template_location or None
 
 
-def check_waited_for(options: PipelineOptions, command: str) -> None:
+def check_waited_for(options: PipelineOptions | None, command: str) -> None:
     """Raises UsageError if a command whose answer is the job's is to be staged as a template."""
     if template(options) is not None:
         raise UsageError(
@@ -49,14 +75,14 @@ def check_waited_for(options: PipelineOptions, command: str) -> None:
         )
 
 
-def on_workers(options: PipelineOptions, place: str) -> str:
+def on_workers(options: PipelineOptions | None, place: str) -> str:
     """The path by which workers reach what is at `place` here: they may work in another directory.
 
     Raises:
       UsageError: they cannot. Flink's or Spark's workers may share a file system with this machine; Dataflow's
         never do.
     """
-    if is_local(options) or storage.is_remote(place):
+    if options is None or is_local(options) or storage.is_remote(place):
         return place
     if name(options) == "DataflowRunner":
         raise UsageError(
@@ -65,9 +91,9 @@ def on_workers(options: PipelineOptions, place: str) -> str:
     return os.path.abspath(place)  # noqa: PTH100  (links stay)
 
 
-def check_no_temporary(options: PipelineOptions, source: str, temporary: bool) -> None:
+def check_no_temporary(options: PipelineOptions | None, source: str, temporary: bool) -> None:
     """Raises UsageError if Dataflow's workers were to read temporary files of this machine."""
-    if temporary and name(options) == "DataflowRunner":
+    if temporary and options is not None and name(options) == "DataflowRunner":
         raise UsageError(
             f"{source}: is unpacked on this machine, where Dataflow's workers cannot read it; name a .tar, a directory "
             "or a binary archive that is not compressed, or leave out --runner"

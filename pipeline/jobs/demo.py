@@ -13,7 +13,6 @@ from lpe.pipeline.audit.report import AuditReport
 from lpe.pipeline.audit.verdict import analyst_sentence
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine import runners
-from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.progress import Progress
 from lpe.pipeline.jobs.audit import AuditSpec, audit
@@ -192,7 +191,7 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
       DataError: the source is damaged, or an encrypted image does not decrypt to the plain one.
       KeyStoreError: the key cannot be had.
     """
-    runners.check_waited_for(beam_options(spec.beam), "run")
+    runners.check_waited_for(runners.options(spec.beam), "run")
     backend.title()  # refuses before all work where no network can be trained
     steps = _Steps(progress)
     kinds = KINDS if spec.baseline else KINDS[:1]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from apache_beam.options.pipeline_options import PipelineOptions
+from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine import runners
-from lpe.pipeline.engine.beam_options import beam_options
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
+from lpe.transforms.errors import UsageError
 from lpe.transforms.keyed import Scope
 from lpe.transforms.tables import properties_html
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +31,11 @@ class JobSpec:
         run the job on this machine.
       skip_bad_records: leave unreadable images out (they are listed), instead of failing.
       progress: called now and then with images done and images in all; None for no progress.
-      processes: how many processes work at once on this machine.
+      processes: how many processes work at once on this machine; None for as many as the job pays for, and cores and
+        memory allow.
 
     Raises:
-      UsageError: neither `lpe` nor Beam knows one of the options.
+      UsageError: neither `lpe` nor Beam knows one of the options, or a number of processes goes with them.
       DataError: the options name a job service that does not answer.
     """
 
@@ -42,14 +44,14 @@ class JobSpec:
     beam: Sequence[str] = ()
     skip_bad_records: bool = False
     progress: Update | None = None
-    processes: int = 1
+    processes: int | None = None
 
     def __post_init__(self) -> None:
-        self.options()
+        check_processes(self.processes, self.options())
 
-    def options(self) -> PipelineOptions:
-        """Beam's options, parsed."""
-        return beam_options(self.beam)
+    def options(self) -> PipelineOptions | None:
+        """Beam's options, parsed; None if there are none."""
+        return runners.options(self.beam)
 
     def on_workers(self) -> JobSpec:
         """The spec with paths as workers reach them. Raises UsageError if the runner's workers cannot."""
@@ -62,6 +64,15 @@ class JobSpec:
     def path_on_workers(self, path: str) -> str:
         """One path, such as a key store's, as workers reach it; see `runners.on_workers`."""
         return runners.on_workers(self.options(), path)
+
+
+def check_processes(processes: int | None, options: PipelineOptions | None) -> None:
+    """Raises UsageError for a number of processes where a runner of Beam's decides about that."""
+    if processes is not None and options is not None:
+        raise UsageError(
+            f"--workers {processes}: is for jobs on this machine without Beam; {runners.name(options)} has "
+            "options of its own, such as --num_workers"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

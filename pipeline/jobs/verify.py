@@ -12,11 +12,11 @@ from lpe.pipeline.dataset.reader import Reader
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.engine import runners, shard_pipeline
-from lpe.pipeline.engine.beam_options import beam_options
+from lpe.pipeline.engine import execution, runners
 from lpe.pipeline.engine.check_shard import CheckShard, check_all
 from lpe.pipeline.engine.failures import ShardsFailedError
 from lpe.pipeline.engine.metrics import JobMetrics
+from lpe.pipeline.jobs.spec import check_processes
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import plan_dataset
 from lpe.transforms.errors import DataError
@@ -79,7 +79,11 @@ class Verification:
 
 
 def verify(
-    path: str, keystore: str | None = None, against: str | None = None, beam: Sequence[str] = ()
+    path: str,
+    keystore: str | None = None,
+    against: str | None = None,
+    beam: Sequence[str] = (),
+    processes: int | None = None,
 ) -> Verification:
     """Reads every record of a dataset and checks what can be checked.
 
@@ -91,14 +95,15 @@ def verify(
       path: a dataset home or version directory.
       keystore: the key store's URI.
       against: a plain dataset's home or version directory.
-      beam: Beam's options, see `JobSpec`.
+      beam, processes: see `JobSpec`.
 
     Raises:
       DataError: there is no dataset at a path, it is plain and has no key, or the two cannot be compared.
       KeyStoreError: the key store or the key cannot be opened.
     """
     started = time.monotonic()
-    options = beam_options(beam)
+    options = runners.options(beam)
+    check_processes(processes, options)
     runners.check_waited_for(options, "verify")
     path = runners.on_workers(options, path)
     keystore = None if keystore is None else runners.on_workers(options, keystore)
@@ -138,7 +143,9 @@ def verify(
     # A shard without a failure was read to its end and held what it must.
     examples = plan.examples
     try:
-        metrics = shard_pipeline.run(plan.tasks, CheckShard(restore, plain), check_all, options)
+        metrics = execution.run(
+            plan.tasks, CheckShard(restore, plain), check_all, options, processes=processes, size=plan.bytes
+        )
     except ShardsFailedError as error:
         problems, examples = tuple(error.reasons), error.images
         if error.count > len(problems):

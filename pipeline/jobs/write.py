@@ -14,8 +14,10 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
-from lpe.pipeline.engine import shard_pipeline
+from lpe.pipeline.engine import execution
+from lpe.pipeline.engine.commit import Commit
 from lpe.pipeline.engine.progress import Update
+from lpe.pipeline.engine.watch import Watch
 from lpe.pipeline.engine.write_shard import WriteShard
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.keystore import DatasetKey
@@ -112,21 +114,22 @@ def write_version(
     recorded.update(manifest or {})
     if plan.dataset is not None and plan.dataset.augmentation is not None:
         recorded["augmentation"] = plan.dataset.augmentation  # its splits are copied like all others
-    metrics = shard_pipeline.run(
+    metrics = execution.run(
         plan.tasks,
         WriteShard(
             restore or Identity(), conceal or Identity(), check, version, spec.skip_bad_records, signer
         ),
-        shard_pipeline.Commit(version, recorded, plan.splits, signer),
+        Commit(version, recorded, plan.splits, signer),
         spec.options(),
         processes=spec.processes,
+        size=plan.bytes,
         watch=_watch(spec.progress, version, plan) if spec.progress is not None else None,
     )
     seconds = time.monotonic() - started
     return JobResult(open_dataset(version.directory), skipped=False, seconds=seconds, metrics=metrics)
 
 
-def _watch(update: Update, version: NewVersion, plan: Plan) -> shard_pipeline.Watch:
+def _watch(update: Update, version: NewVersion, plan: Plan) -> Watch:
     """Progress from what is on disk: any runner's workers leave a receipt for each finished shard."""
     expected = {
         storage.base_name(version.receipt_path(task.split, task.index)): task.reader.expected()
@@ -139,4 +142,4 @@ def _watch(update: Update, version: NewVersion, plan: Plan) -> shard_pipeline.Wa
         update(total if version.is_committed() else done, total)
 
     remote = storage.is_remote(version.home)
-    return shard_pipeline.Watch(look, _SECONDS_BETWEEN_LISTINGS if remote else _SECONDS_BETWEEN_LOOKS)
+    return Watch(look, _SECONDS_BETWEEN_LISTINGS if remote else _SECONDS_BETWEEN_LOOKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 
 from lpe.pipeline.dataset import Dataset, open_dataset
@@ -76,6 +77,11 @@ class Plan:
     def examples(self) -> int:
         """Examples of all tasks, bad ones included."""
         return sum(task.reader.expected() for task in self.tasks)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all images; 0 where shapes differ."""
+        return self.examples * math.prod(self.image_shape) if self.image_shape is not None else 0
 
     def output_format(self) -> RecordFormat:
         """The format to store its images in: raw bytes where all have one shape, PNG otherwise."""

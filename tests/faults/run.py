@@ -15,8 +15,7 @@ import sys
 import tempfile
 from typing import Any
 
-from lpe.pipeline.cli.app import beam_commands, entry_point
-from lpe.pipeline.cli.startup import leave_out_google_cloud
+from lpe.pipeline.cli.app import entry_point
 from lpe.train import backend
 from tests.faults.events import Plan, install
 
@@ -58,8 +57,6 @@ def _become(request: dict[str, Any]) -> None:
 def _import_what_commands_need(*, train: bool) -> None:
     # Nothing here may start a thread, which a fork would not have.
     for name in (
-        "apache_beam.runners.portability.fn_api_runner.fn_runner",
-        "apache_beam.typehints.intrinsic_one_ops",
         "pyarrow.dataset",
         "pydantic.json_schema",
         "lpe.pipeline.jobs.decrypt",
@@ -78,7 +75,6 @@ def _import_what_commands_need(*, train: bool) -> None:
 
 
 if __name__ == "__main__":
-    leave_out_google_cloud(["encrypt"], beam_commands())
     _import_what_commands_need(train="train" in sys.argv)
     serve()
     entry_point()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import tempfile
-from pathlib import Path
 
 from lpe.pipeline.engine.cores import usable_cores
+from lpe.pipeline.engine.memory import WORKER_BYTES, free_memory
 from lpe.pipeline.jobs.doctor.check import Check, Status, failed, fault
 
 _LEAST_DISK = 10**9
 """Bytes: a shard that waits for its upload has up to 1 GB."""
-_LEAST_MEMORY = 500_000_000
-"""Bytes that a worker process wants."""
-_MEMORY = Path("/proc/meminfo")
-_LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
 def check_disk(name: str, path: str, remedy: str) -> Check:
@@ -42,7 +36,7 @@ def check_workers(workers: int | None) -> list[Check]:
     """Checks that there is a core, and memory, for each worker; without a number, for as many as there are cores."""
     cores = usable_cores()
     if workers is None:
-        checks = [Check("cores", "ok", f"{cores}: --workers {cores} would use them all")]
+        checks = [Check("cores", "ok", f"{cores}, all of which a job uses that is large enough")]
     elif workers > cores:
         detail = f"{cores} for {workers} workers, which then wait for each other"
         checks = [fault("cores", detail, f"give jobs here --workers {cores}")]
@@ -55,27 +49,10 @@ def _check_memory(asked: int | None, cores: int) -> Check:
     workers = asked or cores
     free = free_memory()
     detail = f"{free / 1e9:.1f} GB free, {free / workers / 1e9:.1f} GB for each of {workers} workers"
-    if free >= workers * _LEAST_MEMORY:
+    if free >= workers * WORKER_BYTES:
         return Check("memory", "ok", detail)
-    enough = free // _LEAST_MEMORY
+    enough = free // WORKER_BYTES
     remedy = f"give jobs here --workers {enough}" if enough else "end other programs, or add memory"
     # A machine of many cores need not use all of them.
     status: Status = "fault" if asked or not enough else "note"
     return Check("memory", status, f"{detail}; each wants 0.5 GB", remedy)
-
-
-def free_memory() -> int:
-    """How many bytes of memory this process and those that it starts may still take."""
-    try:
-        match = re.search(r"^MemAvailable:\s+(\d+) kB", _MEMORY.read_text(), re.M)
-        free = int(match[1]) * 1024 if match else _physical()
-    except OSError:  # no such file, as on macOS
-        free = _physical()
-    try:
-        return max(0, min(free, int(_LIMIT.read_text()) - int(_USED.read_text())))
-    except (OSError, ValueError):  # no such limit
-        return free
-
-
-def _physical() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

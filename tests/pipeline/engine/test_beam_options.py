@@ -13,9 +13,18 @@ from lpe.transforms.errors import UsageError
 
 
 def test_jobs_run_on_this_machine_by_default():
-    options = beam_options(())
+    assert runners.options(()) is None
+    assert runners.is_local(None)
+    options = runners.options(["--no_pipeline_type_check"])
     assert options.view_as(StandardOptions).runner.endswith(LOCAL_RUNNER)
     assert runners.is_local(options)
+
+
+def test_a_number_of_processes_is_for_jobs_without_beam():
+    with pytest.raises(
+        UsageError, match="--workers 2: is for jobs on this machine without Beam; DirectRunner has"
+    ):
+        JobSpec(ReadSpec("synthetic:10"), "home/shapes", beam=("--runner=DirectRunner",), processes=2)
 
 
 def test_options_are_fresh_each_time():

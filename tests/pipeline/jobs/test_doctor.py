@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lpe.pipeline import clock
-from lpe.pipeline.engine import cores
+from lpe.pipeline.engine import cores, memory
 from lpe.pipeline.jobs.doctor import machine, training
 from lpe.pipeline.jobs.doctor.report import doctor
 from lpe.pipeline.keystore import KeyStore
@@ -93,7 +93,7 @@ def test_all_is_well(lpe, keystore, tmp_path):
 
 def test_nothing_has_to_be_named(lpe):
     rows = found(lpe("doctor", "--json"))
-    assert "--workers" in rows["cores"]
+    assert "a job uses" in rows["cores"]
     assert rows["GPU"].startswith("none")
     assert "numpy 2." in rows["libraries"]
 
@@ -294,8 +294,8 @@ def test_fewer_cores_than_workers(the_fault, monkeypatch, tmp_path):
 def test_a_container_with_little_memory(the_fault, monkeypatch, tmp_path):
     (tmp_path / "max").write_text("1000000000\n")
     (tmp_path / "current").write_text("800000000\n")
-    monkeypatch.setattr(machine, "_LIMIT", tmp_path / "max")
-    monkeypatch.setattr(machine, "_USED", tmp_path / "current")
+    monkeypatch.setattr(memory, "_LIMIT", tmp_path / "max")
+    monkeypatch.setattr(memory, "_USED", tmp_path / "current")
     fault = the_fault("--workers", 1)
     assert fault["detail"] == "0.2 GB free, 0.2 GB for each of 1 workers; each wants 0.5 GB"
     assert fault["remedy"] == "end other programs, or add memory"
@@ -304,8 +304,8 @@ def test_a_container_with_little_memory(the_fault, monkeypatch, tmp_path):
 def test_many_cores_need_not_all_have_memory(lpe, monkeypatch, tmp_path):
     (tmp_path / "max").write_text("900000000\n")
     (tmp_path / "current").write_text("0\n")
-    monkeypatch.setattr(machine, "_LIMIT", tmp_path / "max")
-    monkeypatch.setattr(machine, "_USED", tmp_path / "current")
+    monkeypatch.setattr(memory, "_LIMIT", tmp_path / "max")
+    monkeypatch.setattr(memory, "_USED", tmp_path / "current")
     monkeypatch.setattr(machine, "usable_cores", lambda: 64)
     outcome = lpe("doctor")
     assert outcome.code == 0

@@ -138,7 +138,7 @@ def test_a_version_begun_under_a_key_and_never_finished_does_not_hold_it(lpe, ke
     with clock.fixed_at(START + DAY):
         second = KeyStore(keystore).rotate("patients")[1].id
     monkeypatch.setattr(
-        "lpe.pipeline.engine.shard_pipeline.run", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
+        "lpe.pipeline.engine.execution.run", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     assert daily(1, lpe, keystore, home).code == 130
     monkeypatch.undo()

@@ -1,0 +1,40 @@
+"""The last step of a job that writes a dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lpe.pipeline import storage
+from lpe.pipeline.dataset.receipt import ShardReceipt
+from lpe.pipeline.dataset.writer import NewVersion
+from lpe.pipeline.encryption.authentication import Signer
+from lpe.pipeline.engine.failures import JobFailedError, fail_if_any
+from lpe.transforms.errors import LpeError
+
+
+@dataclasses.dataclass(frozen=True)
+class Commit:
+    """Publishes what was written, or says why not.
+
+    Attributes:
+      version: what was written.
+      manifest: goes into manifest.json or encryption.json.
+      splits: their order.
+      signer: makes the MACs of an encrypted version; None for plain data.
+    """
+
+    version: NewVersion
+    manifest: dict[str, object]
+    splits: tuple[str, ...]
+    signer: Signer | None = None
+
+    def __call__(self, receipts: list[ShardReceipt]) -> None:
+        """Publishes. Raises JobFailedError, which passes through any runner."""
+        fail_if_any(receipts)
+        try:
+            sign = self.signer.open() if self.signer is not None else None
+            self.version.commit(receipts, self.manifest, list(self.splits), sign)
+        except LpeError as error:
+            raise JobFailedError([str(error)], 0) from error
+        except OSError as error:
+            raise JobFailedError([str(storage.explain(error))], 0) from error
