@@ -6,6 +6,7 @@ No runner is needed for that, and none is imported. This process works as the ot
 from __future__ import annotations
 
 import collections
+import copy
 import threading
 from collections.abc import Callable, Sequence
 
@@ -60,10 +61,10 @@ class _Crew:
         self._images = sum(task.reader.expected() for task in tasks)
         self._seconds_per_image = size / _BYTES_PER_SECOND / max(1, self._images)
         self._receipts: list[ShardReceipt] = []
-        self._lost: JobFailedError | None = None
+        self._error: Exception | None = None
 
     def receipts(self) -> list[ShardReceipt]:
-        """Has all shards done; their receipts, in no order. Raises JobFailedError if a process died."""
+        """Has all shards done; their receipts, in no order. Raises JobFailedError if another process died."""
         if self._most <= 1:
             self._work_here()
             return self._receipts
@@ -76,11 +77,14 @@ class _Crew:
                     helpers.append(threading.Thread(target=self._work_in, args=(pool,), daemon=True))
                     helpers[-1].start()
 
-            self._work_here(send_for_help)
-            for helper in helpers:
-                helper.join()
-            if self._lost is not None:
-                raise self._lost
+            try:
+                self._work_here(send_for_help)
+                for helper in helpers:
+                    helper.join()
+            finally:
+                self._waiting.clear()  # after Ctrl-C the others end with the shard that they are at
+            if self._error is not None:
+                raise self._error
         return self._receipts
 
     def _paid_for(self) -> int:
@@ -92,7 +96,7 @@ class _Crew:
 
     def _work_here(self, before_each: Callable[[], None] = lambda: None) -> None:
         """Does the work on shards in this process until none is left."""
-        worker = Worker(self._work)
+        worker = Worker(copy.copy(self._work))  # what is made ready holds keys, and goes to no other process
         before_each()
         while (task := self._next()) is not None:
             watch = Stopwatch()
@@ -109,8 +113,8 @@ class _Crew:
             pool.wait_for_process()
             while (task := self._next()) is not None:
                 self._receipts.append(pool.run(task))
-        except JobFailedError as error:
-            self._lost = error
+        except Exception as error:  # raised where the job was started
+            self._error = error
             self._waiting.clear()
 
     def _next(self) -> ShardTask | None:
