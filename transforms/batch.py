@@ -40,6 +40,11 @@ class ImageBatch:
         """N, the number of examples."""
         return len(self.ids)
 
+    def __getitem__(self, part: slice) -> ImageBatch:
+        """Some of the examples."""
+        origins = None if self.origins is None else self.origins[part]
+        return ImageBatch(self.ids[part], self.images[part], self.labels[part], origins)
+
     def replace_images(self, images: np.ndarray) -> ImageBatch:
         """The same examples with other pixels.
 

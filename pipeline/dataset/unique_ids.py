@@ -14,6 +14,7 @@ import numpy as np
 from lpe.transforms.errors import DataError
 
 _DIGEST_BYTES = 8
+_PIECE = 1 << 16
 
 
 class ShardIds:
@@ -25,19 +26,20 @@ class ShardIds:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._digests: list[bytes] = []
+        self._digests = bytearray()
 
     def add(self, ids: Iterable[str]) -> None:
         """Takes the ids of some images."""
-        self._digests += [hashlib.blake2b(i.encode(), digest_size=_DIGEST_BYTES).digest() for i in ids]
+        self._digests += b"".join(
+            [hashlib.blake2b(i.encode(), digest_size=_DIGEST_BYTES).digest() for i in ids]
+        )
 
     def digests(self) -> bytes:
         """The digests of all ids, 8 bytes each. Raises DataError if an id occurs twice."""
-        joined = b"".join(self._digests)
-        repeated = _repeated(joined)
+        repeated = _repeated(self._digests.copy())
         if repeated:
             raise DataError(f"{self._where}: {repeated} ids occur twice; give every image an id of its own")
-        return joined
+        return bytes(self._digests)
 
 
 def check_unique(digests: Iterable[bytes]) -> None:
@@ -46,7 +48,7 @@ def check_unique(digests: Iterable[bytes]) -> None:
     Args:
       digests: of each shard, as `ShardIds.digests` gives them.
     """
-    repeated = _repeated(b"".join(digests))
+    repeated = _repeated(bytearray().join(digests))
     if repeated:
         raise DataError(
             f"{repeated} ids occur in more than one shard; every image needs an id of its own: restore the dataset "
@@ -54,7 +56,12 @@ def check_unique(digests: Iterable[bytes]) -> None:
         )
 
 
-def _repeated(digests: bytes) -> int:
-    """How many of the digests (8 bytes each) have been there before."""
+def _repeated(digests: bytearray) -> int:
+    """How many of the digests (8 bytes each) have been there before; sorts them, to take no more memory."""
     numbers = np.frombuffer(digests, np.uint64)
-    return len(numbers) - len(np.unique(numbers))
+    numbers.sort()
+    repeated = 0
+    for start in range(0, len(numbers) - 1, _PIECE):
+        piece = numbers[start : start + _PIECE + 1]
+        repeated += int((piece[1:] == piece[:-1]).sum())
+    return repeated

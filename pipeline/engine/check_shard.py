@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-import numpy as np
-
 from lpe.pipeline.dataset.reader import Reader
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds, check_unique
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
+from lpe.pipeline.engine.equality import equal_examples
 from lpe.pipeline.engine.failures import JobFailedError, fail_if_any
+from lpe.pipeline.engine.overlap import read_ahead
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records.bad_records import fail
 from lpe.pipeline.sources.task import ShardTask
@@ -28,10 +28,12 @@ class CheckShard:
     Attributes:
       restore: makes plain images of what is read.
       counterparts: the plain shard of each (split, index); None for no such comparison.
+      overlap: read the next batches, in threads, while one is compared.
     """
 
     restore: BatchTransform
     counterparts: dict[tuple[str, int], Reader] | None
+    overlap: bool = False
 
     def setup(self) -> None:
         """Opens the batch transform, which fetches its key."""
@@ -45,18 +47,22 @@ class CheckShard:
             ids = ShardIds(where)
             restored = self._restored(task.reader, ids, watch)
             if self.counterparts is not None:
-                examples = _compare(where, restored, self.counterparts[task.split, task.index])
+                counterpart = self.counterparts[task.split, task.index].batches(fail(_REMEDY))
+                examples = _compare(where, restored, self._ahead(counterpart))
             else:
                 examples = sum(len(batch) for batch in restored)
             digests = ids.digests()
         return ShardReceipt(task.split, task.index, None, images=examples, seconds=watch.seconds, ids=digests)
 
     def _restored(self, reader: Reader, ids: ShardIds, watch: Stopwatch) -> Iterator[ImageBatch]:
-        for batch in watch.measuring_each("read", reader.batches(fail(_REMEDY))):
+        for batch in watch.measuring_each("read", self._ahead(reader.batches(fail(_REMEDY)))):
             with watch.measuring("transform"):
                 restored = self._restore(batch)
             ids.add(restored.ids)
             yield restored
+
+    def _ahead(self, batches: Iterator[ImageBatch]) -> Iterator[ImageBatch]:
+        return read_ahead(batches) if self.overlap else batches
 
 
 def check_all(receipts: list[ShardReceipt]) -> None:
@@ -68,15 +74,13 @@ def check_all(receipts: list[ShardReceipt]) -> None:
         raise JobFailedError([str(error)], sum(receipt.images for receipt in receipts)) from error
 
 
-def _compare(where: str, restored: Iterator[ImageBatch], counterpart: Reader) -> int:
+def _compare(where: str, restored: Iterator[ImageBatch], plain: Iterator[ImageBatch]) -> int:
     """Compares two shards example by example; how many there are. Raises DataError where they differ."""
     examples = 0
-    for ours, theirs in _aligned(restored, counterpart.batches(fail(_REMEDY))):
+    for ours, theirs in _aligned(restored, plain):
         if ours.images.shape != theirs.images.shape:
             raise DataError(f"{where}: example {examples} has another shape than the plain one")
-        same = (ours.images == theirs.images).reshape(len(ours), -1).all(axis=1)
-        same &= ours.labels == theirs.labels
-        same &= np.array(ours.ids) == np.array(theirs.ids)
+        same = equal_examples(ours, theirs)
         if not same.all():
             first = int(same.argmin())
             raise DataError(
@@ -100,9 +104,5 @@ def _aligned(
                 raise DataError("one shard has more examples than the other")
             return
         count = min(len(a), len(b))
-        yield _part(a, 0, count), _part(b, 0, count)
-        a, b = _part(a, count, len(a)), _part(b, count, len(b))
-
-
-def _part(batch: ImageBatch, start: int, stop: int) -> ImageBatch:
-    return ImageBatch(batch.ids[start:stop], batch.images[start:stop], batch.labels[start:stop])
+        yield a[:count], b[:count]
+        a, b = a[count:], b[count:]

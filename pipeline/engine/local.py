@@ -16,9 +16,9 @@ from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.failures import Finish, JobFailedError, failure_in
 from lpe.pipeline.engine.memory import WORKER_BYTES, free_memory
 from lpe.pipeline.engine.metrics import JobMetrics
-from lpe.pipeline.engine.process_pool import WorkerPool
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.engine.worker import ShardWork, Worker
+from lpe.pipeline.engine.worker_process import WorkerProcess
 from lpe.pipeline.sources.task import ShardTask
 
 _SECONDS_THAT_PAY = 1.0
@@ -68,23 +68,22 @@ class _Crew:
         if self._most <= 1:
             self._work_here()
             return self._receipts
-        with WorkerPool(self._work, self._most - 1) as pool:
-            helpers: list[threading.Thread] = []
+        helpers: list[threading.Thread] = []
 
-            def send_for_help() -> None:
-                while self._waiting and len(helpers) + 1 < self._paid_for():
-                    # Threads that only wait: the pool's processes do the work.
-                    helpers.append(threading.Thread(target=self._work_in, args=(pool,), daemon=True))
-                    helpers[-1].start()
+        def send_for_help() -> None:
+            while self._waiting and len(helpers) + 1 < self._paid_for():
+                # Threads that only wait: other processes do the work.
+                helpers.append(threading.Thread(target=self._work_elsewhere, daemon=True))
+                helpers[-1].start()
 
-            try:
-                self._work_here(send_for_help)
-                for helper in helpers:
-                    helper.join()
-            finally:
-                self._waiting.clear()  # after Ctrl-C the others end with the shard that they are at
-            if self._error is not None:
-                raise self._error
+        try:
+            self._work_here(send_for_help)
+            for helper in helpers:
+                helper.join()
+        finally:
+            self._waiting.clear()  # after Ctrl-C the others end with the shard that they are at
+        if self._error is not None:
+            raise self._error
         return self._receipts
 
     def _paid_for(self) -> int:
@@ -107,12 +106,12 @@ class _Crew:
                 self._seconds_per_image = watch.seconds["shard"] / receipt.images
             before_each()
 
-    def _work_in(self, pool: WorkerPool) -> None:
-        """Has shards done by one of the pool's processes until none is left."""
+    def _work_elsewhere(self) -> None:
+        """Has shards done by another process until none is left."""
         try:
-            pool.wait_for_process()
-            while (task := self._next()) is not None:
-                self._receipts.append(pool.run(task))
+            with WorkerProcess(self._work) as process:
+                while (task := self._next()) is not None:
+                    self._receipts.append(process.run(task))
         except Exception as error:  # raised where the job was started
             self._error = error
             self._waiting.clear()
@@ -122,6 +121,11 @@ class _Crew:
             return self._waiting.popleft()
         except IndexError:
             return None
+
+
+def has_spare_core(processes: int | None) -> bool:
+    """Whether a process may use more than a core: where nobody has said how many processes work at once."""
+    return processes is None and usable_cores() > 1
 
 
 def most_processes() -> int:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import logging
 
 import numpy as np
 import pyarrow as pa
 
-from lpe.pipeline import records, storage
+from lpe.pipeline import storage
 from lpe.pipeline.dataset import ShardInfo
 from lpe.pipeline.dataset.id_map import id_map, write_id_map
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.manifest import Sign
-from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
+from lpe.pipeline.engine.overlap import WriteBehind, read_ahead
+from lpe.pipeline.engine.shard_file import ShardFile, check_file, check_records
 from lpe.pipeline.engine.stopwatch import Stopwatch
-from lpe.pipeline.records import tfrecord
-from lpe.pipeline.records.bad_records import BadRecord, BadRecordsError, OnBadRecord, fail
+from lpe.pipeline.records.bad_records import BadRecord, BadRecordsError, OnBadRecord
 from lpe.pipeline.sources.task import ShardTask
-from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 
 _LOG = logging.getLogger("lpe")
@@ -38,11 +37,13 @@ class WriteShard:
     Attributes:
       restore: makes plain images of what is read.
       conceal: makes what is written of plain images.
-      check: makes plain images of what was written: the shard is read back, and every image compared with
-        what `restore` gave, before the shard counts as finished. None for no such check.
+      check: makes plain images of what is written: every record is decoded again, its image compared with
+        what `restore` gave, and the file compared with the records, before the shard counts as finished. None for
+        no such check.
       version: where the shard goes.
       skip_bad_records: leave unreadable images out, instead of failing.
       signer: makes the MACs of an encrypted version's receipts; None for plain data.
+      overlap: read the next batch and write the last one, in threads, while one is transformed.
     """
 
     restore: BatchTransform
@@ -51,6 +52,7 @@ class WriteShard:
     version: NewVersion
     skip_bad_records: bool
     signer: Signer | None = None
+    overlap: bool = False
 
     def setup(self) -> None:
         """Opens the batch transforms, which fetches their keys."""
@@ -124,64 +126,39 @@ class WriteShard:
         identity = self.version.identity
         file_name = shard_name(self.version.name, task.split, task.index, task.count)
         path = storage.join(self.version.data, file_name)
-        examples = size = crc = 0
-        sha256 = hashlib.sha256()
         shard_ids = ShardIds(f"{task.split} shard {task.index}")
         ids: list[str] = []
         origins: list[str] = []
-        digests: list[bytes] = []
         class_counts = np.zeros(len(identity.class_names), np.int64)
-        with watch.measuring("write"), storage.open_atomic(path) as file:
-            for batch in watch.measuring_each("read", task.reader.batches(self._on_bad_record(bad))):
+        reading, writing = Stopwatch(), Stopwatch()  # of other threads, perhaps
+        batches = reading.measuring_each("read", task.reader.batches(self._on_bad_record(bad)))
+        with contextlib.ExitStack() as stack:
+            output = ShardFile(stack.enter_context(storage.open_atomic(path)), identity.format, writing)
+            write = stack.enter_context(WriteBehind(output.write)) if self.overlap else output.write
+            for batch in read_ahead(batches) if self.overlap else batches:
                 if self._fails_for(bad):
                     continue  # to read on is enough to name the others
                 with watch.measuring("transform"):
                     plain = self._restore(batch)
                     concealed = self._conceal(plain)
+                write(concealed)
                 if self._check is not None:
                     with watch.measuring("check"):
-                        digests += _digests(plain)
-                data = records.encode(concealed, identity.format)
+                        check_records(path, concealed, identity.format, self._check, plain)
                 shard_ids.add(concealed.ids)
-                file.write(data)
-                sha256.update(data)
-                examples += len(batch)
                 class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
-                size += len(data)
-                crc = tfrecord.extend_crc32c(crc, data)
                 if batch.origins is not None and not identity.encrypted:
                     ids += batch.ids
                     origins += batch.origins
             if self._fails_for(bad):
                 raise BadRecordsError(bad)
-        shard = ShardInfo(file_name, examples, size, f"{crc:08x}", sha256.hexdigest())
+            with watch.measuring("write"):
+                stack.close()
+        shard = output.info(file_name)
         if self._check is not None:
-            reader = ShardReader(path, identity.format, examples, len(identity.class_names), shard)
             with watch.measuring("check"):
-                _read_back(reader, self._check, digests)
-        table = None
-        if origins:
-            table = id_map(ids, task.split, origins)
+                check_file(path, shard)
+        watch.add(reading)
+        watch.add(writing)
+        table = id_map(ids, task.split, origins) if origins else None
         return shard, shard_ids.digests(), tuple(class_counts.tolist()), table
-
-
-def _read_back(reader: ShardReader, check: BatchFunction, expected: list[bytes]) -> None:
-    """Raises DataError unless what was written gives the plain images that it was made of."""
-    position = 0
-    for batch in reader.batches(fail("check the disk, and run the same command again")):
-        for image_id, digest in zip(batch.ids, _digests(check(batch)), strict=True):
-            if digest != expected[position]:
-                raise DataError(
-                    f"{reader.path}: image {image_id} does not decrypt to what was encrypted; nothing was "
-                    "published: check the machine's memory and disk, and run the same command again"
-                )
-            position += 1
-
-
-def _digests(batch: ImageBatch) -> list[bytes]:
-    """SHA-256 of each example: id, label, shape, pixels."""
-    shape = str(batch.images.shape[1:])
-    return [
-        hashlib.sha256(f"{image_id}|{label}|{shape}|".encode() + image.tobytes()).digest()
-        for image_id, label, image in zip(batch.ids, batch.labels.tolist(), batch.images, strict=True)
-    ]

@@ -1,5 +1,5 @@
 """Examples as bytes: batches of images to and from TFRecord files."""
 
-from lpe.pipeline.records.batches import RecordFormat, decode, encode
+from lpe.pipeline.records.batches import RecordFormat, decode, encode, encoded_runs
 
-__all__ = ["RecordFormat", "decode", "encode"]
+__all__ = ["RecordFormat", "decode", "encode", "encoded_runs"]

@@ -81,6 +81,11 @@ class RecordFormat:
 
 
 def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
+    """The batch as framed records; see `encoded_runs`."""
+    return b"".join(rows.data for rows in encoded_runs(batch, fmt))
+
+
+def encoded_runs(batch: ImageBatch, fmt: RecordFormat) -> Iterator[np.ndarray]:
     """The batch as framed records, ready to be appended to a TFRecord file.
 
     The bytes equal those of TensorFlow's writer for the same Examples, features in sorted order.
@@ -88,6 +93,9 @@ def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
     Args:
       batch: images uint8 [N, H, W, C]; of `fmt`'s shape where that is fixed.
       fmt: how an example is laid out.
+
+    Yields:
+      Runs of records of one length, uint8 [N, L + 16], C-contiguous.
 
     Raises:
       DataError: images of more than `MOST_PIXELS`, which could not be read again.
@@ -100,18 +108,18 @@ def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
                 f"an image of {batch.images.shape[1]}x{batch.images.shape[2]} pixels; at most {MOST_PIXELS} can be "
                 "stored: make it smaller"
             )
-        payloads = [np.frombuffer(_to_png(image), np.uint8) for image in batch.images]
-        return b"".join(
-            _encode_run([ids[i]], [labels[i]], payload[None], fmt) for i, payload in enumerate(payloads)
-        )
+        for image_id, label, image in zip(ids, labels, batch.images, strict=True):
+            yield _encode_run([image_id], [label], np.frombuffer(_to_png(image), np.uint8)[None], fmt)
+        return
     flat = batch.images.reshape(len(batch), math.prod(batch.images.shape[1:]))
     lengths = [(len(i), len(label)) for i, label in zip(ids, labels, strict=True)]
     starts = [0] + [i for i in range(1, len(ids)) if lengths[i] != lengths[i - 1]] + [len(ids)]
-    runs = itertools.pairwise(starts)
-    return b"".join(_encode_run(ids[a:b], labels[a:b], flat[a:b], fmt) for a, b in runs if b > a)
+    for a, b in itertools.pairwise(starts):
+        if b > a:
+            yield _encode_run(ids[a:b], labels[a:b], flat[a:b], fmt)
 
 
-def _encode_run(ids: list[bytes], labels: list[bytes], payload: np.ndarray, fmt: RecordFormat) -> bytes:
+def _encode_run(ids: list[bytes], labels: list[bytes], payload: np.ndarray, fmt: RecordFormat) -> np.ndarray:
     """Frames records that all have ids, labels and payloads (uint8 [N, P]) of one length."""
     count, size = payload.shape
     fields: dict[str, tuple[bytes, np.ndarray]] = {
@@ -139,7 +147,7 @@ def _encode_run(ids: list[bytes], labels: list[bytes], payload: np.ndarray, fmt:
         rows[:, column : column + values.shape[1]] = values
         column += values.shape[1]
     rows[:, -tfrecord.FOOTER :] = tfrecord.checksums(rows).astype("<u4")[:, None].view(np.uint8)
-    return rows.tobytes()
+    return rows
 
 
 def _bytes_prefix(size: int) -> bytes:

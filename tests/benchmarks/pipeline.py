@@ -1,165 +1,57 @@
-"""`lpe encrypt` and `reencrypt` with lpe-100; every row is a ratio measured in this run.
+"""The jobs on datasets, start-up and memory; every row is a ratio measured in this run.
 
-    python -m tests.benchmarks.pipeline [--rows abcdefg] [--repeats 5] [--images 60000]
+    python -m tests.benchmarks.pipeline [--rows abcdefgh] [--repeats 5] [--images 60000]
 
-Builds its input in a temporary directory (up to 4 GB while it runs). N is --images, of 32×32×3.
+Builds its input in a temporary directory (up to 6 GB while it runs). N is --images, of 32×32×3; the scheme is lpe-100.
 
-    a  encrypt against tensorflow_loop.py (both ways to parse), N images
+    a  encrypt against tensorflow_loop.py (both ways to parse) and naive_beam.py, N images
     b  the encrypt stage against its floor: read, CRC, memcpy, CRC, write and sync the same bytes
-    c  encrypt of 10 N images against N: time and peak memory
-    d  encrypt of 10 N images with one worker against two
-    e  reencrypt under a rotated key against encrypt, N images
-    f  MB/s of the encrypt stage on N/30 images of 224×224×3 against N of 32×32×3
-    g  encrypt against naive_beam.py, N images
+    c  encrypt of 10 N images against N
+    d  encrypt without options against `--workers 1`, N/15, N and 10 N images
+    e  verify --against, decrypt and reencrypt under a rotated key against encrypt, N images
+    f  MB/s of the encrypt stage on 224×224×3 against 32×32×3, and of other schemes against lpe-100
+    g  start-up: what `lpe encrypt` takes outside its job, against `import apache_beam`
+    h  peak memory of every job on 10 N images against N/10
 
-"job" is what a process reports as its seconds: what it did after its imports (lpe's still has the
-import of Beam's runner in it). "stage" is the same figure in a process that has done a job before.
-Sides alternate (ABABAB), each into a fresh directory; shown are the medians of the sides and the
-median of the ratios of neighbours.
+Start-up depends on the environment: run row g by the Python of one with the extras `gcp` and `aws`, and of one without.
+"job" is what a process reports as its seconds: what it did after its imports. "stage" is the same figure in a process
+that has done a job before. Sides alternate (ABABAB), each into a fresh directory; shown are the medians of the sides
+and the median of the ratios of neighbours.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import hashlib
-import json
-import os
-import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from lpe.pipeline import records, storage
-from lpe.pipeline.dataset import ShardInfo, layout
-from lpe.pipeline.dataset.metadata import write_metadata
-from lpe.pipeline.jobs.encrypt import encrypt
-from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
-from lpe.pipeline.keystore import KeyRef
+from lpe.pipeline import storage
 from lpe.pipeline.records import tfrecord
-from lpe.pipeline.sources import splits
-from lpe.pipeline.sources.plan import ReadSpec
-from lpe.transforms.batch import ImageBatch
+from tests.benchmarks.harness import LPE, Bench, Run, Targets, child, importing
 
-# At most (<=) or at least (>=) so much; rows that are not here are for information.
 TARGETS = {
-    "a: process": ("<=", 0.35),
-    "a: job": ("<=", 0.5),
-    "b: stage / floor": ("<=", 3.0),
+    "a tf.data: process": ("<=", 0.35),
+    "a protobuf: process": ("<=", 0.4),
+    "b stage / floor": ("<=", 1.6),
     "c: process": ("<=", 10.5),
-    "c: job": ("<=", 10.5),
-    "c: peak memory": ("<=", 1.2),
-    "c: highest peak, MB": ("<=", 700.0),
-    "d: process": (">=", 1.7),
-    "d: job": (">=", 1.7),
-    "e: job": ("<=", 1.4),
-    "f: MB/s": (">=", 0.8),
+    "d N/15: process": ("<=", 1.02),
+    "d N: process": ("<=", 1.02),
+    "d 10 N: process": ("<=", 0.62),
+    "e verify: process": ("<=", 1.0),
+    "e decrypt: process": ("<=", 1.0),
+    "e reencrypt: process": ("<=", 1.35),
+    "f size: MB/s": (">=", 0.8),
+    **{f"f {cipher}: MB/s": (">=", 0.6) for cipher in ("le", "ele", "etc", "lpe-50")},
+    "g start / import": ("<=", 0.6),
+    **{
+        f"h {job}: peak memory": ("<=", 1.1)
+        for job in ("ingest", "encrypt", "verify", "decrypt", "reencrypt")
+    },
+    "h highest peak, MB": ("<=", 300.0),
 }
-ROOT = Path(__file__).parents[2]
-LPE = str(Path(sys.executable).with_name("lpe"))
-SCRIPT = (sys.executable, "-m")
-SHAPE = (224, 224, 3)
-
-
-class Run(NamedTuple):
-    """A finished process: its wall time, the seconds that it reports, its peak memory in MB."""
-
-    wall: float
-    seconds: float
-    peak: float
-
-
-def child(*command: str) -> Run:
-    """Runs a command that prints one JSON object, and waits for it and its children."""
-    with tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT)
-        text = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        answer = {} if process.returncode else json.loads(text)
-        if process.returncode or answer.get("status") == "skipped":
-            errors.seek(0)
-            raise SystemExit(f"{' '.join(command)}: not measured\n{(text + errors.read()).decode()}")
-    return Run(wall, answer["seconds"], usage.ru_maxrss * 1024 / 1e6)
-
-
-class Bench:
-    """Inputs, made when first asked for, and jobs on them."""
-
-    def __init__(self, root: Path, images: int, repeats: int) -> None:
-        self.root = root
-        self.images = images
-        self.repeats = repeats
-
-    @functools.cached_property
-    def keys(self) -> str:
-        child(LPE, "keys", "create", "bench", "--keystore", f"{self.root}/keys", "--json")
-        return f"{self.root}/keys"
-
-    small = functools.cached_property(lambda self: self.ingest("small", self.images))
-    tenfold = functools.cached_property(lambda self: self.ingest("tenfold", 10 * self.images))
-
-    def ingest(self, name: str, images: int) -> Path:
-        source = f"synthetic:{images * 5 // 6}"  # the rest is the test split
-        child(LPE, "ingest", "--source", source, "--output", f"{self.root}/{name}", "--json")
-        return self.root / name / "1.0.0"
-
-    @functools.cached_property
-    def pictures(self) -> Path:
-        """Random images of 224×224×3."""
-        directory = self.root / "pictures/1.0.0"
-        fmt = records.RecordFormat(SHAPE)
-        rng = np.random.default_rng(0)
-        bounds = splits.shard_bounds(max(2, self.images // 30), int(np.prod(SHAPE)))
-        shards = []
-        for index, (start, stop) in enumerate(bounds):
-            images = rng.integers(0, 256, (stop - start, *SHAPE), dtype=np.uint8)
-            ids = [f"train-{i:07d}" for i in range(start, stop)]
-            data = records.encode(ImageBatch(ids, images, np.arange(start, stop) % 10), fmt)
-            name = layout.shard_name("pictures", "train", index, len(bounds))
-            storage.write_atomic(f"{directory}/{name}", data)
-            crc = f"{tfrecord.extend_crc32c(0, data):08x}"
-            shards.append(ShardInfo(name, stop - start, len(data), crc, hashlib.sha256(data).hexdigest()))
-        names = {"name": "pictures", "version": "1.0.0", "class_names": tuple("0123456789")}
-        made = {"shards": {"train": shards}, "manifest": {"job": "", "origin": "random", "bad_records": 0}}
-        write_metadata(str(directory), **names, fmt=fmt, **made, encrypted=False)
-        return directory
-
-    def alternate(self, *sides: Callable[[Path], object]) -> list[tuple]:
-        """What each side gave in all repeats; every call gets a fresh directory."""
-        rounds = []
-        for _ in range(self.repeats):
-            rounds.append([])
-            for side in sides:
-                directory = Path(tempfile.mkdtemp(dir=self.root))
-                rounds[-1].append(side(directory))
-                shutil.rmtree(directory)
-        return list(zip(*rounds, strict=True))
-
-    def encrypt(self, source: Path, to: Path, *more: str) -> Run:
-        """`lpe encrypt`, a process."""
-        places = ["--source", f"dataset:{source}", "--output", f"{to}/data", "--keystore", self.keys]
-        return child(LPE, "encrypt", *places, "--key", "bench", "--json", *more)
-
-    def stage(self, source: Path, to: Path) -> float:
-        """Seconds of the same job in this process."""
-        spec = JobSpec(ReadSpec(f"dataset:{source}"), f"{to}/data")
-        return encrypt(spec, CipherChoice("lpe-100"), KeyRef(self.keys, "bench")).seconds
-
-    def script(self, name: str, to: Path, *more: str) -> Run:
-        """A script of this folder, a process."""
-        return child(*SCRIPT, f"tests.benchmarks.{name}", str(self.small), f"{to}/data", *more)
 
 
 def floor(source: Path, to: Path) -> float:
@@ -176,105 +68,102 @@ def floor(source: Path, to: Path) -> float:
     return time.perf_counter() - start
 
 
-def ratio(name: str, first: Sequence[float], second: Sequence[float], unit: str = "s") -> list[str]:
-    """A line of the table: the sides, and the first as a ratio to the second."""
-    value = statistics.median(a / b for a, b in zip(first, second, strict=True))
-    sides = [f"{statistics.median(side):,.2f} {unit}" for side in (first, second)]
-    return [name, *sides, *judged(name, value)]
-
-
-def judged(name: str, value: float) -> list[str]:
-    """A value, its target, and whether it is met."""
-    relation, target = TARGETS.get(name.replace(" (protobuf)", ""), ("", None))
-    if target is None:
-        return [f"{value:,.2f}", "", ""]
-    met = value <= target if relation == "<=" else value >= target
-    return [f"{value:,.2f}", f"{relation} {target:g}", "yes" if met else "NO"]
-
-
-def ratios(name: str, first: Sequence[Run], second: Sequence[Run]) -> list[list[str]]:
-    whole = ratio(f"{name}: process", [run.wall for run in first], [run.wall for run in second])
-    return [whole, ratio(f"{name}: job", [run.seconds for run in first], [run.seconds for run in second])]
-
-
-def row_a(bench: Bench) -> list[list[str]]:
-    child(*SCRIPT[:1], "-c", "import tensorflow; print('{\"seconds\": 0}')")  # from disk, once
-    ours, parsed, protobuf = bench.alternate(
+def row_a(bench: Bench, table: Targets) -> None:
+    importing("tensorflow")  # from disk, once
+    ours, parsed, protobuf, beam = bench.alternate(
         lambda to: bench.encrypt(bench.small, to),
         lambda to: bench.script("tensorflow_loop", to),
         lambda to: bench.script("tensorflow_loop", to, "protobuf"),
+        lambda to: bench.script("naive_beam", to),
     )
-    return [*ratios("a", ours, parsed), *ratios("a (protobuf)", ours, protobuf)]
+    for name, loop in (("tf.data", parsed), ("protobuf", protobuf), ("Beam over records", beam)):
+        table.ratios(f"a {name}", ours, loop)
 
 
-def row_b(bench: Bench) -> list[list[str]]:
+def row_b(bench: Bench, table: Targets) -> None:
     stage, least = (lambda to, f=f: f(bench.small, to) for f in (bench.stage, floor))
-    return [ratio("b: stage / floor", *bench.alternate(stage, least))]
+    table.ratio("b stage / floor", *bench.alternate(stage, least))
 
 
-def row_c(bench: Bench) -> list[list[str]]:
+def row_c(bench: Bench, table: Targets) -> None:
     datasets = bench.tenfold, bench.small
-    many, few = bench.alternate(*(lambda to, source=source: bench.encrypt(source, to) for source in datasets))
-    peaks = [[run.peak for run in side] for side in (many, few)]
-    highest = "c: highest peak, MB"
-    memory = ratio("c: peak memory", *peaks, unit="MB")
-    return [*ratios("c", many, few), memory, [highest, "", "", *judged(highest, max(map(max, peaks)))]]
+    table.ratios("c", *bench.alternate(*(lambda to, of=of: bench.encrypt(of, to) for of in datasets)))
 
 
-def row_d(bench: Bench) -> list[list[str]]:
-    one, two = (lambda to, n=n: bench.encrypt(bench.tenfold, to, "--workers", n) for n in "12")
-    return ratios("d", *bench.alternate(one, two))
+def row_d(bench: Bench, table: Targets) -> None:
+    for name, source in (("N/15", bench.tiny), ("N", bench.small), ("10 N", bench.tenfold)):
+        auto, one = (
+            lambda to, of=source, more=more: bench.encrypt(of, to, *more) for more in ((), ("--workers", "1"))
+        )
+        table.ratios(f"d {name}", *bench.alternate(auto, one))
 
 
-def row_e(bench: Bench) -> list[list[str]]:
-    def both(to: Path) -> tuple[Run, Run]:
-        before = bench.encrypt(bench.small, to)
-        child(LPE, "keys", "rotate", "bench", "--keystore", bench.keys, "--json")
-        return child(LPE, "reencrypt", f"{to}/data", "--keystore", bench.keys, "--json"), before
+def row_e(bench: Bench, table: Targets) -> None:
+    def all_jobs(to: Path) -> tuple[Run, ...]:
+        encrypted = bench.encrypt(bench.small, to)
+        home = to / "data"
+        return encrypted, bench.verify(home, bench.small), bench.decrypt(home, to), bench.reencrypt(home)
 
-    (pairs,) = bench.alternate(both)
-    return ratios("e", *zip(*pairs, strict=True))
-
-
-def row_f(bench: Bench) -> list[list[str]]:
-    def speed(source: Path, to: Path) -> float:
-        size = sum(path.stat().st_size for path in source.glob("*.tfrecord*"))
-        return size / 1e6 / bench.stage(source, to)
-
-    sides = bench.alternate(lambda to: speed(bench.pictures, to), lambda to: speed(bench.small, to))
-    return [ratio("f: MB/s", *sides, unit="MB/s")]
+    (rounds,) = bench.alternate(all_jobs)
+    encrypted, *others = zip(*rounds, strict=True)
+    for name, runs in zip(("verify", "decrypt", "reencrypt"), others, strict=True):
+        table.ratios(f"e {name}", runs, encrypted)
 
 
-def row_g(bench: Bench) -> list[list[str]]:
-    ours, naive = lambda to: bench.encrypt(bench.small, to), lambda to: bench.script("naive_beam", to)
-    return ratios("g", *bench.alternate(ours, naive))
+def row_f(bench: Bench, table: Targets) -> None:
+    speed = bench.megabytes_per_second
+    large, small = bench.alternate(lambda to: speed(bench.pictures, to), lambda to: speed(bench.small, to))
+    table.ratio("f size: MB/s", large, small, unit="MB/s")
+    schemes = ("le", "ele", "etc", "lpe-50", "pbe", "cpbe-100", "lpe-100")
+    sides = bench.alternate(*(lambda to, name=name: speed(bench.pictures, to, name) for name in schemes))
+    for name, side in zip(schemes[:-1], sides[:-1], strict=True):
+        table.ratio(f"f {name}: MB/s", side, sides[-1], unit="MB/s")
 
 
-PROCESSES = {"a": row_a, "c": row_c, "d": row_d, "e": row_e, "g": row_g}
+def row_g(bench: Bench, table: Targets) -> None:
+    ours, beam = bench.alternate(
+        lambda to: bench.encrypt(bench.tiny, to).outside, lambda to: importing("apache_beam")
+    )
+    table.ratio("g start / import", ours, beam)
+
+
+def row_h(bench: Bench, table: Targets) -> None:
+    def peaks(images: int, to: Path) -> tuple[float, ...]:
+        source = f"synthetic:{images * 5 // 6}"
+        ingested = child(LPE, "ingest", "--source", source, "--output", f"{to}/plain", "--json")
+        encrypted = bench.encrypt(to / "plain/1.0.0", to)
+        home = to / "data"
+        others = bench.verify(home, to / "plain"), bench.decrypt(home, to), bench.reencrypt(home)
+        return tuple(run.peak for run in (ingested, encrypted, *others))
+
+    many, few = bench.alternate(
+        lambda to: peaks(10 * bench.images, to), lambda to: peaks(bench.images // 10, to)
+    )
+    names = ("ingest", "encrypt", "verify", "decrypt", "reencrypt")
+    for name, first, second in zip(names, zip(*many, strict=True), zip(*few, strict=True), strict=True):
+        table.ratio(f"h {name}: peak memory", first, second, unit="MB")
+    table.value("h highest peak, MB", max(map(max, many)))
+
+
+PROCESSES = {"a": row_a, "c": row_c, "d": row_d, "e": row_e, "g": row_g, "h": row_h}
 # Measured last: a process starts with the peak memory of its parent, and these let it grow.
 STAGES = {"b": row_b, "f": row_f}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    for name, default in (("rows", "abcdefg"), ("repeats", 5), ("images", 60_000)):
+    for name, default in (("rows", "abcdefgh"), ("repeats", 5), ("images", 60_000)):
         parser.add_argument(f"--{name}", type=type(default), default=default)
     given = parser.parse_args()
-    lines = []
+    table = Targets(TARGETS)
     with tempfile.TemporaryDirectory(prefix="lpe-bench-") as root:
         bench = Bench(Path(root), given.images, given.repeats)
         for rows in (PROCESSES, STAGES):
             if rows is STAGES and set(given.rows) & set(STAGES):
                 bench.stage(bench.small, Path(root) / "warm-up")
             for letter in sorted(set(given.rows) & set(rows)):
-                lines += rows[letter](bench)
-    title = f"N = {given.images:,} images, {given.repeats} repeats"
-    table = Table("row", title=title, title_justify="left")
-    for head in ("first", "second", "ratio", "target", "met"):
-        table.add_column(head, justify="right")
-    for line in sorted(lines, key=lambda line: line[0][0]):
-        table.add_row(*line)
-    Console().print(table)
+                rows[letter](bench, table)
+    table.print(f"N = {given.images:,} images, {given.repeats} repeats")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from PIL import Image
 from lpe.pipeline.sources.plan import RECORD_BYTES
 from lpe.pipeline.sources.splits import shard_bounds
 from lpe.pipeline.sources.synthetic import draw
-from tests.benchmarks.pipeline import LPE, Bench
+from tests.benchmarks.harness import LPE, Bench
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
 
 PHOTOGRAPH = (375, 500)  # as most of ImageNet's
