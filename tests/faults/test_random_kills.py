@@ -65,7 +65,7 @@ def workers(parent: int) -> Iterator[int]:
             command = status.with_name("cmdline").read_bytes()
         except OSError:
             continue  # ended meanwhile
-        if int(fields[1]) == parent and b"spawn_main" in command:
+        if int(fields[1]) == parent and b"worker_process" in command:
             yield int(status.parent.name)
 
 
