@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,39 +145,6 @@ def test_a_bad_shard_is_one_line(elsewhere, data, tmp_path):
     done = elsewhere(*words(data, tmp_path / "enc" / "shapes", f"dataset:{copy}"), seconds=60)
     failed(done, "shapes-train.tfrecord-00003-of-00008")
     assert not (tmp_path / "enc" / "shapes" / "1.0.0").exists()
-
-
-def test_a_worker_has_processes_of_its_own(elsewhere, data, folder, tmp_path):
-    """--workers 2: the worker works in two processes, and gives the same bytes."""
-    seen: set[int] = set()
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.05):
-            seen.update(_spawned(folder / "environments"))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        done = elsewhere(*words(data, tmp_path / "there" / "shapes"), "--workers", 2)
-    finally:
-        over.set()
-        watcher.join()
-    assert done.code == 0, done
-    assert len(seen) == 2
-    run_here(*words(data, tmp_path / "here" / "shapes"))
-    check_same(tmp_path / "here" / "shapes" / "1.0.0", tmp_path / "there" / "shapes" / "1.0.0")
-
-
-def _spawned(environments: Path) -> Iterator[int]:
-    """Processes of Python's multiprocessing that run in an environment of a worker's."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # it ended
-        if line[0].startswith(str(environments).encode()) and any(b"spawn_main" in word for word in line):
-            yield int(path.parent.name)
 
 
 def test_relative_paths_mean_the_same_on_a_worker(elsewhere, data, tmp_path):
