@@ -4,6 +4,7 @@
 # make test-exhaustive  300 kills, 100,000 hostile inputs and every tampering: an hour or more
 # make lint         ruff and mypy
 # make docs         the documentation, in site/; a warning is an error
+# make bench        the speed table of pipeline/README.md: half an hour, 6 GB of disk
 # make constraints  write the newest versions that fit into constraints.txt; CI's Python is 3.11
 # make setup        the environment of the tests and tools, and no more
 
@@ -15,7 +16,7 @@ PYTEST_OPTIONS ?=
 FUZZ_SEED ?= $(shell date +%s)
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow test-exhaustive lint docs constraints setup
+.PHONY: run test test-slow test-exhaustive lint docs bench constraints setup
 
 run: $(VENV)/.train
 	$(BIN)/lpe run --output $(OUTPUT)
@@ -38,6 +39,9 @@ lint: $(VENV)/.dev
 # Not --quiet, which would let warnings pass. What the variable turns off is a notice about MkDocs' next version.
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.pipeline
 
 # pip leaves setuptools out of its list unless it is asked for all.
 constraints:

@@ -63,6 +63,13 @@ def test_the_same_job_gives_the_same_bytes_anywhere(lpe, keystore, plain300, tmp
     assert files(tmp_path / "one" / "shapes") == files(tmp_path / "two" / "shapes")
 
 
+@pytest.mark.parametrize("way", [("--runner=DirectRunner",), ("--workers", 2)], ids=["Beam", "two processes"])
+def test_however_a_job_runs_it_gives_the_same_bytes(lpe, keystore, plain300, tmp_path, way):
+    encrypt(lpe, keystore, f"dataset:{plain300}", tmp_path / "a" / "shapes")
+    assert encrypt(lpe, keystore, f"dataset:{plain300}", tmp_path / "b" / "shapes", *way).code == 0
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
 def test_ids_are_neutral_and_their_map_stays_with_the_plain_data(lpe, keystore, plain300, tmp_path):
     table = pq.read_table(plain300 / "1.0.0" / "ids.parquet").to_pydict()
     assert sorted(table["id"])[0] == "test-0000000"
