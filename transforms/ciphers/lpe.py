@@ -32,11 +32,13 @@ class Key(NotPicklable):
       mu: control parameter of the logistic map, in [3.57, 4].
       d0: its initial value, in (0, 1).
       k: uint8 of 0 and 1, [H·W], or [C·H·W] (plane after plane) with channels="independent".
+      s: uint8, as long as k, the keystream of mu and d0 where `derive_keys` has computed it; None has it computed.
     """
 
     mu: float
     d0: float
     k: np.ndarray
+    s: np.ndarray | None = None
 
 
 class Lpe(Cipher):
@@ -61,7 +63,9 @@ class Lpe(Cipher):
         length = layout.values(image_shape, params)
         planes = length // (h * w)
         k = check.bits("k", [key.k for key in keys], (length,))
-        s = logistic.keystreams([key.mu for key in keys], [key.d0 for key in keys], length)
+        s = logistic.keystreams(
+            [key.mu for key in keys], [key.d0 for key in keys], [key.s for key in keys], length
+        )
         # Laid out as the pixels are, channels interleaved: uint8 [keys, H·W·C].
         self._t = layout.interleave((s * k).reshape(-1, planes, h * w), c)
         if name == "lpe-100" and params["chain"] == "raster":
@@ -89,9 +93,9 @@ class Lpe(Cipher):
     ) -> list[Key]:
         """The fields `mu`, `d0` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
-        mu, d0 = logistic.derive(list(secrets), length)
+        mu, d0, s = logistic.derive(list(secrets), length)
         return [
-            Key(float(mu[i]), float(d0[i]), FieldStream(secret, "k").bits(length))
+            Key(float(mu[i]), float(d0[i]), FieldStream(secret, "k").bits(length), s[i])
             for i, secret in enumerate(secrets)
         ]
 
