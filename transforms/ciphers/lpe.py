@@ -23,6 +23,8 @@ from lpe.transforms.ciphers.derive import FieldStream
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.not_picklable import NotPicklable
 
+_PART_POSITIONS = 1 << 16  # of an image, at a time
+
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Key(NotPicklable):
@@ -66,6 +68,7 @@ class Lpe(Cipher):
         s = logistic.keystreams(
             [key.mu for key in keys], [key.d0 for key in keys], [key.s for key in keys], length
         )
+        self._part = _PART_POSITIONS * c
         # Laid out as the pixels are, channels interleaved: uint8 [keys, H·W·C].
         self._t = layout.interleave((s * k).reshape(-1, planes, h * w), c)
         if name == "lpe-100" and params["chain"] == "raster":
@@ -100,10 +103,13 @@ class Lpe(Cipher):
         ]
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        t = self._t[keys]
-        e = images + t
-        np.bitwise_xor(e, t, out=e)
-        self._chain.forward(e, out, keys)
+        # A large image is encrypted a part at a time, so that all of this stays in the second-level cache.
+        for start in range(0, images.shape[1], self._part):
+            part = slice(start, start + self._part)
+            t = self._t[keys, part]
+            e = images[:, part] + t
+            np.bitwise_xor(e, t, out=e)
+            self._chain.forward(e, out, keys, start)
 
     def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
         t = self._t[keys]
