@@ -63,7 +63,8 @@ def _stacked(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: in
         if (
             array.shape != shape
             or array.dtype.kind not in "biuf"
-            or not ((array >= 0) & (array < bound) & (array == np.floor(array))).all()
+            or (array.dtype.kind == "f" and not (array == np.floor(array)).all())
+            or not 0 <= array.min() <= array.max() < bound
         ):
             raise CipherError(
                 f"{name} must have shape {shape} and values 0..{bound - 1} for this image shape, got shape "

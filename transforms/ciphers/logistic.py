@@ -75,7 +75,7 @@ def keystreams(
     if any(s.shape != (length,) or s.dtype != np.uint8 for s in at_hand):
         raise CipherError(f"a key's keystream s must be uint8 [{length}] for this image shape; leave it out")
     if len(at_hand) == len(given_mu):
-        return np.stack(at_hand)
+        return at_hand[0][None] if len(at_hand) == 1 else np.stack(at_hand)
     s, cycles = walk(given_mu, given_d0, length)
     if cycles.any():
         raise CipherError(
