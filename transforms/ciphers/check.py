@@ -57,7 +57,7 @@ def permutations(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np
 
 
 def _stacked(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: int, dtype: type) -> np.ndarray:
-    out = np.empty((len(arrays), *shape), dtype)
+    out: np.ndarray = np.empty((len(arrays), *shape), dtype)
     for i, given in enumerate(arrays):
         array = np.asarray(given)
         if (

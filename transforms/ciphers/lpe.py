@@ -107,7 +107,7 @@ class Lpe(Cipher):
         for start in range(0, images.shape[1], self._part):
             part = slice(start, start + self._part)
             t = self._t[keys, part]
-            e = images[:, part] + t
+            e = np.add(images[:, part], t, order="C")
             np.bitwise_xor(e, t, out=e)
             self._chain.forward(e, out, keys, start)
 

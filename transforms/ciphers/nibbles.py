@@ -158,7 +158,7 @@ class _Scramble:
         nibbles = np.empty((2 * tile, count), np.uint8)
         low, high = np.empty((2, tile, count), np.uint8)
         if self._words is not None:
-            words = np.require(images.view(np.uint32), requirements=["C", "A"])
+            words = np.require(np.ascontiguousarray(images).view(np.uint32), requirements=["C", "A"])
             images = np.take(words, self._words[key], axis=1, mode="clip").view(np.uint8)
         for start in range(0, self._size, tile):
             size = min(tile, self._size - start)
@@ -183,7 +183,7 @@ def _words_of_blocks(image_shape: ImageShape, blocks: np.ndarray) -> np.ndarray:
     words = np.arange(height * width * channels // 4).reshape(-1, layout.BLOCK, width // 4, channels)
     by_block = words.transpose(0, 2, 1, 3).reshape(-1, layout.BLOCK, channels)
     moved = by_block[blocks].reshape(len(blocks), -1, width // 4, layout.BLOCK, channels)
-    return moved.transpose(0, 1, 3, 2, 4).reshape(len(blocks), -1)
+    return np.asarray(moved.transpose(0, 1, 3, 2, 4).reshape(len(blocks), -1))
 
 
 def _split(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
