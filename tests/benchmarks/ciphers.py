@@ -1,8 +1,9 @@
-"""MB/s of every scheme, as a ratio to `np.copyto` of the same bytes in the same run.
+"""MB/s of every scheme, as a ratio to `np.copyto` of the same bytes and to lpe-100, and the time of one long keystream.
 
     python -m tests.benchmarks.ciphers
 
-With one key per image the time to derive the keys is given apart: it is paid once per image.
+With one key per image the time to derive the keys is given apart: it is paid once per image. All figures are of one
+run; wall time, medians.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from lpe.transforms import ciphers
+from lpe.transforms.ciphers import logistic
 
 REPEATS = 5
 CASES = [((32, 32, 3), 8192, 512), ((224, 224, 3), 160, 16)]  # shape, images, images with a key each
+PIXELS = 6000 * 4000  # of the long keystream
+STEPS = 20_000  # of the loop that it is compared with
+TARGET = 0.06
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -31,7 +36,8 @@ def seconds(work: Callable[[], object]) -> float:
     return statistics.median(taken[1:])
 
 
-def measure(name: str, images: np.ndarray, secrets: list[bytes] | None) -> list[str]:
+def measure(name: str, images: np.ndarray, secrets: list[bytes] | None) -> tuple[float, float, float, float]:
+    """Seconds of encryption, decryption, a copy, and of making the cipher, the last one for each key."""
     height, width, channels = images.shape[1:]
     shape = (height, width, channels)
     start = time.perf_counter()
@@ -39,15 +45,58 @@ def measure(name: str, images: np.ndarray, secrets: list[bytes] | None) -> list[
         cipher = ciphers.create(name, secret=bytes(range(32)), image_shape=shape)
     else:
         cipher = ciphers.create(name, secrets=secrets, image_shape=shape)
-    derived = time.perf_counter() - start
+    derived = (time.perf_counter() - start) / cipher.keys
     target = np.empty_like(images)
     copied = seconds(lambda: np.copyto(target, images))
     encrypted = cipher.encrypt(images)
-    cells = []
-    for work in (lambda: cipher.encrypt(images), lambda: cipher.decrypt(encrypted)):
-        taken = seconds(work)
-        cells += [f"{images.nbytes / taken / 1e6:,.0f}", f"{copied / taken:.3f}"]
-    return [*cells, f"{derived / (1 if secrets is None else len(images)) * 1e3:.2f}"]
+    return (
+        seconds(lambda: cipher.encrypt(images)),
+        seconds(lambda: cipher.decrypt(encrypted)),
+        copied,
+        derived,
+    )
+
+
+def compare(title: str, images: np.ndarray, secrets: list[bytes] | None) -> Table:
+    """All schemes on the same images."""
+    taken = {name: measure(name, images, secrets) for name in ciphers.names()}
+    table = Table(title=title, title_justify="left")
+    for head in ("cipher", "encrypt MB/s", "/ copy", "/ lpe-100", "decrypt MB/s", "/ copy", "key ms"):
+        table.add_column(head, justify="left" if head == "cipher" else "right", no_wrap=head == "cipher")
+    for name, (encrypted, decrypted, copied, derived) in taken.items():
+        table.add_row(
+            name,
+            f"{images.nbytes / encrypted / 1e6:,.0f}",
+            f"{copied / encrypted:.3f}",
+            f"{taken['lpe-100'][0] / encrypted:.2f}",
+            f"{images.nbytes / decrypted / 1e6:,.0f}",
+            f"{copied / decrypted:.3f}",
+            f"{derived * 1e3:.2f}",
+        )
+    return table
+
+
+def numpy_keystream(mu: float, d0: float, length: int) -> np.ndarray:
+    """One key's keystream by NumPy's scalars, all of its doubles kept: what is compared with."""
+    d = np.empty((length, 1))
+    value = np.array([d0])
+    for i in range(length):
+        value = np.multiply(mu * value, 1.0 - value, out=d[i])
+    assert not (d[:-1] == d[-1]).any()
+    return (((d / 2.0) * 1e14).astype(np.int64) & 0xFF).astype(np.uint8)
+
+
+def keystream() -> str:
+    """The row of the long keystream. The loop's time is in proportion to its length."""
+    mu, d0 = 3.9957, 0.3
+    loop = seconds(lambda: numpy_keystream(mu, d0, STEPS)) / STEPS * PIXELS
+    start = time.perf_counter()
+    logistic.walk(np.array([mu]), np.array([d0]), PIXELS)
+    taken = time.perf_counter() - start
+    return (
+        f"keystream of one key, {PIXELS / 1e6:.0f} megapixels: {taken:.1f} s, NumPy's scalars {loop:.0f} s; "
+        f"ratio {taken / loop:.3f}, target {TARGET}, met: {'yes' if taken <= TARGET * loop else 'NO'}"
+    )
 
 
 def main() -> None:
@@ -57,12 +106,8 @@ def main() -> None:
         secrets = [i.to_bytes(32, "big") for i in range(keyed)]
         for scope, chosen, given in (("dataset", images, None), ("image", images[:keyed], secrets)):
             size = "x".join(map(str, shape))
-            table = Table(title=f"{size}, one key per {scope}, {len(chosen)} images", title_justify="left")
-            for head in ("cipher", "encrypt MB/s", "/ copy", "decrypt MB/s", "/ copy", "key ms"):
-                table.add_column(head, justify="left" if head == "cipher" else "right")
-            for name in ciphers.names():
-                table.add_row(name, *measure(name, chosen, given))
-            Console().print(table)
+            Console().print(compare(f"{size}, one key per {scope}, {len(chosen)} images", chosen, given))
+    Console().print(keystream())
 
 
 if __name__ == "__main__":

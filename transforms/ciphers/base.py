@@ -41,6 +41,8 @@ class Cipher(NotPicklable, abc.ABC):
     """What it asks of the image shape."""
     broken_by: ClassVar[str]
     """What is known to break it, with one key for the dataset."""
+    images_at_once: ClassVar[int] = 1
+    """The fewest images that `_encrypt` and `_decrypt` are given, where there are as many."""
 
     def __init__(self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sized) -> None:
         """`keys` holds the key material of one key, or of one key per image.
@@ -119,7 +121,7 @@ class Cipher(NotPicklable, abc.ABC):
             raise CipherError(f"this cipher has keys for {self.keys} images, got {len(images)}")
         out = np.empty(images.shape, np.uint8)
         size = int(np.prod(self.image_shape))
-        count = max(1, _CHUNK_BYTES // max(1, size))
+        count = max(self.images_at_once, _CHUNK_BYTES // max(1, size))
         flat_out = out.reshape(len(images), size)
         for start in range(0, len(images), count):
             part = slice(start, min(start + count, len(images)))

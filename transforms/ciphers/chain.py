@@ -12,30 +12,35 @@ import numpy as np
 from lpe.transforms.ciphers import layout
 
 _GROUP = 8  # positions: with any number of channels they are whole 64-bit words
-_SEGMENT = 128  # groups
-_TILE = 32
+_WIDE = 16  # groups, over which a sum runs faster than over one
 
 
 class Chain(Protocol):
     """A way of linking positions, for images of one shape.
 
-    A chain has no state of its own, and threads may share it. `e`, `c` and `out` are uint8 [M, H·W·C], and do not
-    overlap; `keys` says which rows of per-key tables belong to the M images.
+    A chain has no state of its own, and threads may share it. `e`, `c` and `out` do not overlap; `keys` says which
+    rows of per-key tables belong to the M images.
     """
 
-    def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        """Writes c of `e` to `out`; `e` may be overwritten."""
+    def forward(self, e: np.ndarray, out: np.ndarray, keys: slice, start: int = 0) -> None:
+        """Writes c of `e` to `out`, from byte `start` on; what comes before is there already.
+
+        Args:
+          e: uint8 [M, L], contiguous; may be overwritten.
+          out: uint8 [M, H·W·C].
+          keys: of the M images.
+          start: a multiple of C.
+        """
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        """Writes e of `c` to `out`, the inverse of `forward`; `c` stays as it is."""
+        """Writes e of `c` to `out`, both uint8 [M, H·W·C], the inverse of `forward`; `c` stays as it is."""
 
 
 class RasterChain:
     """Every position is linked to the one before; only the first of a channel starts anew.
 
     Forward is a prefix-XOR. Three doubling steps give the XOR of the last eight positions; then
-    groups of eight positions accumulate, a 64-bit word at a time. Steps read one buffer and write
-    the other, with no pass that only copies.
+    groups of eight positions accumulate, a 64-bit word at a time.
 
     Args:
       channels: C.
@@ -44,26 +49,30 @@ class RasterChain:
     def __init__(self, channels: int) -> None:
         self._channels = channels
 
-    def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
+    def forward(self, e: np.ndarray, out: np.ndarray, keys: slice, start: int = 0) -> None:
         """c_i = e_i ⊕ c_(i−1); the same for all keys."""
         count, size = e.shape
         c = self._channels
-        width = _GROUP * c
-        width *= _SEGMENT if size > width * _SEGMENT else 1
+        if start:
+            e[:, :c] ^= out[:, start - c : start]
+        width = _WIDE * _GROUP * c
         padded = -(-size // width) * width
-        # What lies beyond the image in a padded row reaches no byte of the image.
-        buffers = np.empty((2, count, padded), np.uint8)
-        source = e
-        for step in range(3):
-            target = buffers[step % 2, :, :size]
+        if padded != size:
+            e = np.pad(e, ((0, 0), (0, padded - size)))
+        if count > 1:
+            # All images are one sequence, for NumPy takes long to begin one: what an image ends with is cancelled
+            # where the next one starts.
+            e[1:, :c] ^= _sums(e, c)[:-1]
+        sequence = e.reshape(1, -1)
+        other = np.empty_like(sequence)
+        for step, (source, target) in enumerate([(sequence, other), (other, sequence), (sequence, other)]):
             _xor_before(source, target, c << step)
-            source = target
-        words = buffers[0].view(np.uint64).reshape(count, -1, c)
-        if padded == size and out.flags.c_contiguous and out.ctypes.data % 8 == 0:
-            _accumulate(words, out.view(np.uint64).reshape(words.shape))
-        else:
-            _accumulate(words, buffers[1].view(np.uint64).reshape(words.shape))
-            out[...] = buffers[1, :, :size]
+        target = out[:, start : start + size]
+        direct = padded == size and target.flags.c_contiguous and target.ctypes.data % 8 == 0
+        sums = (target if direct else sequence).reshape(-1).view(np.uint64).reshape(-1, c)
+        np.bitwise_xor.accumulate(other.view(np.uint64).reshape(-1, c), axis=0, out=sums)
+        if not direct:
+            target[...] = e[:, :size]
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
         """e_i = c_i ⊕ c_(i−1); the same for all keys."""
@@ -83,55 +92,49 @@ class LinkedChain:
         self._channels = channels
         # Entry j says which positions have at least 2^j linked positions in a row up to and
         # including themselves: 255 there, 0 elsewhere. Entry 0 is the link to the position before.
-        runs = _runs(linked)
-        spans = [1 << j for j in range(int(runs.max()).bit_length())]
-        self._reach = [
-            layout.interleave(np.where(runs >= span, 255, 0).astype(np.uint8), channels) for span in spans
-        ]
+        self._reach: list[np.ndarray] = []
+        reach = layout.interleave(linked * np.uint8(255), channels)
+        shift = channels
+        while reach.any():
+            self._reach.append(reach)
+            longer = np.zeros_like(reach)
+            np.bitwise_and(reach[:, shift:], reach[:, :-shift], out=longer[:, shift:])
+            reach, shift = longer, 2 * shift
 
-    def forward(self, e: np.ndarray, out: np.ndarray, keys: slice) -> None:
+    def forward(self, e: np.ndarray, out: np.ndarray, keys: slice, start: int = 0) -> None:
         """c_i = e_i ⊕ c_(i−1) where linked, else e_i."""
+        size, c = e.shape[1], self._channels
+        masks = [reach[:, start : start + size] for reach in self._of_keys(keys)]
+        if start and masks:
+            e[:, :c] ^= out[:, start - c : start] & masks[0][:, :c]
         # By doubling: after step j a value covers up to 2^(j+1) positions. The last step writes to `out`.
+        steps = [(c << j, mask) for j, mask in enumerate(masks) if c << j < size]
+        out = out[:, start : start + size]
         before = np.empty_like(e)
-        last = len(self._reach) - 1
-        for j, reach in enumerate(self._reach):
-            shift = self._channels << j
-            _masked_before(e, before, reach, shift, keys)
-            target = out if j == last else e
-            np.bitwise_xor(e[:, shift:], before[:, shift:], out=target[:, shift:])
-            if j == last:
-                out[:, :shift] = e[:, :shift]
-        if not self._reach:
+        for step, (shift, mask) in enumerate(steps, 1):
+            _xor_before_where(mask, e, before, out if step == len(steps) else e, shift)
+        if not steps:
             out[...] = e
 
     def backward(self, c: np.ndarray, out: np.ndarray, keys: slice) -> None:
         """e_i = c_i ⊕ c_(i−1) where linked, else c_i."""
-        if not self._reach:
+        masks = self._of_keys(keys)
+        if masks:
+            _xor_before_where(masks[0], c, out, out, self._channels)
+        else:
             out[...] = c
-            return
-        shift = self._channels
-        _masked_before(c, out, self._reach[0], shift, keys)
-        np.bitwise_xor(out[:, shift:], c[:, shift:], out=out[:, shift:])
-        out[:, :shift] = c[:, :shift]
+
+    def _of_keys(self, keys: slice) -> list[np.ndarray]:
+        return [reach[keys] if len(reach) > 1 else reach for reach in self._reach]
 
 
-def _accumulate(words: np.ndarray, out: np.ndarray) -> None:
-    """Prefix-XOR of uint64 [M, G, C] along its second axis, G at most or a multiple of `_SEGMENT`.
-
-    NumPy walks each of the C columns on its own, so that long ones leave the first-level cache
-    between two walks: segments are summed each for itself, and then what came before is added.
-    """
-    count, groups, c = words.shape
-    if groups <= _SEGMENT:
-        np.bitwise_xor.accumulate(words, axis=1, out=out)
-        return
-    shape = (count, groups // _SEGMENT, _SEGMENT, c)
-    segments = out.reshape(shape)
-    np.bitwise_xor.accumulate(words.reshape(shape), axis=2, out=segments)
-    before = np.bitwise_xor.accumulate(segments[:, :-1, -1], axis=1)
-    # Tiled, so that the inner loop is long.
-    wide = segments[:, 1:].reshape(count, -1, _SEGMENT // _TILE, _TILE * c)
-    wide ^= np.tile(before, (1, 1, _TILE))[:, :, None]
+def _sums(e: np.ndarray, channels: int) -> np.ndarray:
+    """The XOR of all positions of each channel (uint8 [M, C]) of `e` (uint8 [M, L], of whole `_WIDE` groups)."""
+    wide = e.view(np.uint64).reshape(len(e), -1, _WIDE * channels)
+    sums = np.bitwise_xor.reduce(wide, axis=1).view(np.uint8)
+    while (half := sums.shape[1] // 2) >= channels:
+        sums = sums[:, :half] ^ sums[:, half:]
+    return np.asarray(sums)
 
 
 def _xor_before(source: np.ndarray, target: np.ndarray, shift: int) -> None:
@@ -140,15 +143,14 @@ def _xor_before(source: np.ndarray, target: np.ndarray, shift: int) -> None:
     target[:, :shift] = source[:, :shift]
 
 
-def _masked_before(
-    source: np.ndarray, target: np.ndarray, reach: np.ndarray, shift: int, keys: slice
+def _xor_before_where(
+    mask: np.ndarray, source: np.ndarray, before: np.ndarray, target: np.ndarray, shift: int
 ) -> None:
-    """target_i = source_(i − shift) where `reach` says so, else 0, for i ≥ shift."""
-    mask = reach[keys] if len(reach) > 1 else reach
-    np.bitwise_and(source[:, :-shift], mask[:, shift:], out=target[:, shift:])
+    """target_i = source_i ⊕ source_(i − shift) where the mask is 255, else source_i; `before` is overwritten.
 
-
-def _runs(linked: np.ndarray) -> np.ndarray:
-    """For each position (bool [..., n]), how many linked ones in a row end there."""
-    at = np.arange(linked.shape[-1])
-    return at - np.maximum.accumulate(np.where(linked, 0, at), axis=-1)
+    All are [M, L], or the mask [1, L]; `before` and `target` may be one array, or `target` and `source`.
+    """
+    np.bitwise_and(source[:, :-shift], mask[:, shift:], out=before[:, shift:])
+    np.bitwise_xor(source[:, shift:], before[:, shift:], out=target[:, shift:])
+    if target is not source:
+        target[:, :shift] = source[:, :shift]

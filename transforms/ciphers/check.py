@@ -21,7 +21,7 @@ def bits(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray
     Raises:
       CipherError: an array of another shape or with other values.
     """
-    return integers(name, arrays, shape, 2).astype(np.uint8)
+    return _stacked(name, arrays, shape, 2, np.uint8)
 
 
 def integers(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: int) -> np.ndarray:
@@ -36,20 +36,7 @@ def integers(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: in
     Raises:
       CipherError: an array of another shape or with other values.
     """
-    stacked = []
-    for given in arrays:
-        array = np.asarray(given)
-        if (
-            array.shape != shape
-            or array.dtype.kind not in "biuf"
-            or not np.isin(array, np.arange(bound)).all()
-        ):
-            raise CipherError(
-                f"{name} must have shape {shape} and values 0..{bound - 1} for this image shape, got shape "
-                f"{array.shape}"
-            )
-        stacked.append(array.astype(np.int64))
-    return np.stack(stacked)
+    return _stacked(name, arrays, shape, bound, np.int64)
 
 
 def permutations(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
@@ -67,3 +54,21 @@ def permutations(name: str, arrays: Sequence[Any], shape: tuple[int, ...]) -> np
     if not (np.sort(stacked, axis=-1) == np.arange(shape[-1])).all():
         raise CipherError(f"{name} must hold permutations of 0..{shape[-1] - 1}")
     return stacked
+
+
+def _stacked(name: str, arrays: Sequence[Any], shape: tuple[int, ...], bound: int, dtype: type) -> np.ndarray:
+    out: np.ndarray = np.empty((len(arrays), *shape), dtype)
+    for i, given in enumerate(arrays):
+        array = np.asarray(given)
+        if (
+            array.shape != shape
+            or array.dtype.kind not in "biuf"
+            or (array.dtype.kind == "f" and not (array == np.floor(array)).all())
+            or not 0 <= array.min() <= array.max() < bound
+        ):
+            raise CipherError(
+                f"{name} must have shape {shape} and values 0..{bound - 1} for this image shape, got shape "
+                f"{array.shape}"
+            )
+        out[i] = array
+    return out

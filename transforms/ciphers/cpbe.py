@@ -30,12 +30,14 @@ class Key(NotPicklable):
       d0: its initial value, in (0, 1).
       shuffle: int [n], a permutation.
       k: uint8 [n] of 0 and 1; cpbe-100 does not look at it.
+      s: uint8 [n], the keystream of mu and d0 where `derive_keys` has computed it; None has it computed.
     """
 
     mu: float
     d0: float
     shuffle: np.ndarray
     k: np.ndarray
+    s: np.ndarray | None = None
 
 
 class Cpbe(Cipher):
@@ -56,7 +58,9 @@ class Cpbe(Cipher):
         length = layout.values(image_shape, params)
         shuffle = check.permutations("shuffle", [key.shuffle for key in keys], (length,))
         k = check.bits("k", [key.k for key in keys], (length,))
-        s = logistic.keystreams([key.mu for key in keys], [key.d0 for key in keys], length)
+        s = logistic.keystreams(
+            [key.mu for key in keys], [key.d0 for key in keys], [key.s for key in keys], length
+        )
         t = np.take_along_axis(s, shuffle, axis=1)
         if name == "cpbe-50":
             t *= k
@@ -83,13 +87,14 @@ class Cpbe(Cipher):
     ) -> list[Key]:
         """The fields `mu`, `d0`, `shuffle` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
-        mu, d0 = logistic.derive(list(secrets), length)
+        mu, d0, s = logistic.derive(list(secrets), length)
         return [
             Key(
                 float(mu[i]),
                 float(d0[i]),
                 FieldStream(secret, "shuffle").permutation(length),
                 FieldStream(secret, "k").bits(length),
+                s[i],
             )
             for i, secret in enumerate(secrets)
         ]

@@ -86,7 +86,8 @@ def take(source: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
     if len(index) == 1:
         np.take(source, index[0], axis=1, out=out, mode="clip")  # in range; `clip` skips a copy
     else:
-        out[...] = np.take_along_axis(source, index, axis=1)
+        for row, own, target in zip(source, index, out, strict=True):
+            np.take(row, own, out=target, mode="clip")
 
 
 def inverse(index: np.ndarray) -> np.ndarray:

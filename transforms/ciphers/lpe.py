@@ -23,6 +23,8 @@ from lpe.transforms.ciphers.derive import FieldStream
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.not_picklable import NotPicklable
 
+_PART_POSITIONS = 1 << 16  # of an image, at a time
+
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Key(NotPicklable):
@@ -32,11 +34,13 @@ class Key(NotPicklable):
       mu: control parameter of the logistic map, in [3.57, 4].
       d0: its initial value, in (0, 1).
       k: uint8 of 0 and 1, [H·W], or [C·H·W] (plane after plane) with channels="independent".
+      s: uint8, as long as k, the keystream of mu and d0 where `derive_keys` has computed it; None has it computed.
     """
 
     mu: float
     d0: float
     k: np.ndarray
+    s: np.ndarray | None = None
 
 
 class Lpe(Cipher):
@@ -61,7 +65,10 @@ class Lpe(Cipher):
         length = layout.values(image_shape, params)
         planes = length // (h * w)
         k = check.bits("k", [key.k for key in keys], (length,))
-        s = logistic.keystreams([key.mu for key in keys], [key.d0 for key in keys], length)
+        s = logistic.keystreams(
+            [key.mu for key in keys], [key.d0 for key in keys], [key.s for key in keys], length
+        )
+        self._part = _PART_POSITIONS * c
         # Laid out as the pixels are, channels interleaved: uint8 [keys, H·W·C].
         self._t = layout.interleave((s * k).reshape(-1, planes, h * w), c)
         if name == "lpe-100" and params["chain"] == "raster":
@@ -89,17 +96,20 @@ class Lpe(Cipher):
     ) -> list[Key]:
         """The fields `mu`, `d0` and `k` of each secret, as `derive` describes."""
         length = layout.values(image_shape, params)
-        mu, d0 = logistic.derive(list(secrets), length)
+        mu, d0, s = logistic.derive(list(secrets), length)
         return [
-            Key(float(mu[i]), float(d0[i]), FieldStream(secret, "k").bits(length))
+            Key(float(mu[i]), float(d0[i]), FieldStream(secret, "k").bits(length), s[i])
             for i, secret in enumerate(secrets)
         ]
 
     def _encrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
-        t = self._t[keys]
-        e = images + t
-        np.bitwise_xor(e, t, out=e)
-        self._chain.forward(e, out, keys)
+        # A large image is encrypted a part at a time, so that all of this stays in the second-level cache.
+        for start in range(0, images.shape[1], self._part):
+            part = slice(start, start + self._part)
+            t = self._t[keys, part]
+            e = np.add(images[:, part], t, order="C")
+            np.bitwise_xor(e, t, out=e)
+            self._chain.forward(e, out, keys, start)
 
     def _decrypt(self, images: np.ndarray, out: np.ndarray, keys: slice) -> None:
         t = self._t[keys]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpe.transforms import ciphers
+from lpe.transforms.ciphers import lpe
 from lpe.transforms.ciphers.chain import Chain, LinkedChain, RasterChain
 from tests.transforms.ciphers import reference
 
@@ -56,8 +57,10 @@ def test_a_linked_chain_links_what_each_key_says(positions, channels, shared, sh
 
 @pytest.mark.parametrize("shape", [(33, 35, 3), (64, 64, 1), (50, 41, 4), (8, 300, 2)])
 @pytest.mark.parametrize("name", ["lpe-50", "lpe-100"])
-def test_the_chain_of_large_images_of_any_size(name, shape):
-    """Large enough for every level of the prefix-XOR, with and without a rest."""
+@pytest.mark.parametrize("part", [lpe._PART_POSITIONS, 384])
+def test_the_chain_of_large_images_of_any_size(name, shape, part, monkeypatch):
+    """Large enough for every level of the prefix-XOR, with and without a rest, in one part and in several."""
+    monkeypatch.setattr(lpe, "_PART_POSITIONS", part)
     images = np.random.default_rng(3).integers(0, 256, (2, *shape), dtype=np.uint8)
     params = ciphers.resolve_params(name, {})
     (key,) = ciphers.scheme(name).derive_keys([bytes(range(32))], shape, params)

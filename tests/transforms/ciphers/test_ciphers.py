@@ -78,6 +78,24 @@ def test_golden_key_material_and_ciphertexts(case):
     assert cipher.encrypt(image).tobytes().hex() == case["ciphertext"]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ciphers.names())
+def test_images_may_lie_in_memory_in_any_order(name, channels):
+    """Reversed, transposed and spaced out; of more than one tile."""
+    shape = (28, 192 // channels, channels)
+    if name == "etc" and channels != 3:
+        return
+    cipher = ciphers.create(name, secret=bytes(32), image_shape=shape)
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
+    spaced = np.zeros((3, 28, 2 * shape[1], channels), np.uint8)
+    spaced[:, :, ::2] = images
+    backwards = np.ascontiguousarray(images[::-1, ::-1, ::-1, ::-1])[::-1, ::-1, ::-1, ::-1]
+    expected = cipher.encrypt(images)
+    for same in (np.asfortranarray(images), spaced[:, :, ::2], backwards):
+        assert np.array_equal(cipher.encrypt(same), expected)
+        assert np.array_equal(cipher.decrypt(expected.copy(order="F")), images)
+
+
 def test_empty_batch():
     cipher = ciphers.create("lpe-100", secret=bytes(32), image_shape=(4, 4, 3))
     assert cipher.encrypt(np.empty((0, 4, 4, 3), np.uint8)).shape == (0, 4, 4, 3)

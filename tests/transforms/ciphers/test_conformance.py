@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis.errors import Flaky
 
 from lpe.transforms import ciphers
 from lpe.transforms.ciphers import registry
@@ -104,5 +105,6 @@ def test_a_fault_is_found(made, test, monkeypatch):
     monkeypatch.setattr(made, "default_params", classmethod(lambda cls: {"colour": ("false",)}))
     monkeypatch.setattr(registry, "_registered", {"faulty": made})
     tests = type("Faulty", (CipherTests,), {"name": "faulty"})()
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
+    # Keys that are drawn anew fail differently each time.
+    with pytest.raises((AssertionError, Flaky, pytest.fail.Exception)):
         getattr(tests, f"test_{test}")()
