@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,10 +20,14 @@ def id_map(ids: list[str], split: str, names: list[str]) -> pa.Table:
     return pa.table([ids, [split] * len(ids), names], schema=_SCHEMA)
 
 
-def write_id_map(path: str, table: pa.Table) -> None:
-    """Writes a map."""
-    with storage.open_atomic(path) as file:
-        pq.write_table(table, file, write_page_checksum=True)
+def write_id_map(path: str, parts: Iterable[pa.Table]) -> None:
+    """Writes a map, one part after the other."""
+    with (
+        storage.open_atomic(path) as file,
+        pq.ParquetWriter(file, _SCHEMA, write_page_checksum=True) as writer,
+    ):
+        for part in parts:
+            writer.write_table(part)
 
 
 def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:

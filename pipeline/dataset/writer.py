@@ -21,12 +21,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import layout
 from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_dataset
-from lpe.pipeline.dataset.id_map import read_id_map, write_id_map
 from lpe.pipeline.dataset.layout import WORK_DIRECTORY
 from lpe.pipeline.dataset.manifest import ShardInfo, Sign
 from lpe.pipeline.dataset.metadata import file_sha256, write_metadata
@@ -217,9 +214,11 @@ class NewVersion:
         if there and len(there) < len(parts):
             missing = next(part for part in parts if part not in there)
             raise DataError(f"{missing}: missing; {remedy}")
-        tables = [read_id_map(part, parts[part], remedy) for part in there]
-        if tables:
-            write_id_map(storage.join(self.data, layout.IDS_FILE), pa.concat_tables(tables))
+        if there:
+            from lpe.pipeline.dataset.id_map import read_id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
+
+            whole = storage.join(self.data, layout.IDS_FILE)
+            write_id_map(whole, (read_id_map(part, parts[part], remedy) for part in there))
 
 
 @contextlib.contextmanager

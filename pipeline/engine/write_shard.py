@@ -7,11 +7,9 @@ import dataclasses
 import logging
 
 import numpy as np
-import pyarrow as pa
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import ShardInfo
-from lpe.pipeline.dataset.id_map import id_map, write_id_map
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.manifest import Sign
 from lpe.pipeline.dataset.receipt import ShardReceipt
@@ -74,7 +72,7 @@ class WriteShard:
         bad: list[BadRecord] = []
         watch = Stopwatch()
         try:
-            shard, id_digests, class_counts, names = self._write(task, bad, watch)
+            shard, id_digests, class_counts = self._write(task, bad, watch)
         except DataError as error:
             if self._fails_for(bad):
                 raise BadRecordsError(bad) from error
@@ -84,8 +82,6 @@ class WriteShard:
                 f"{task.split} shard {task.index}: {shard.examples} images written and {len(bad)} left out of "
                 f"{task.reader.expected()}; run the same command again"
             )
-        if names is not None:
-            write_id_map(self.version.ids_path(task.split, task.index), names)
         receipt = ShardReceipt(
             task.split,
             task.index,
@@ -121,8 +117,8 @@ class WriteShard:
 
     def _write(
         self, task: ShardTask, bad: list[BadRecord], watch: Stopwatch
-    ) -> tuple[ShardInfo, bytes, tuple[int, ...], pa.Table | None]:
-        """Writes the shard; also the digests of its ids, its class counts and, for plain data, original names."""
+    ) -> tuple[ShardInfo, bytes, tuple[int, ...]]:
+        """Writes the shard, for plain data the map to original names too; the digests of its ids, its class counts."""
         identity = self.version.identity
         file_name = shard_name(self.version.name, task.split, task.index, task.count)
         path = storage.join(self.version.data, file_name)
@@ -160,5 +156,8 @@ class WriteShard:
                 check_file(path, shard)
         watch.add(reading)
         watch.add(writing)
-        table = id_map(ids, task.split, origins) if origins else None
-        return shard, shard_ids.digests(), tuple(class_counts.tolist()), table
+        if origins:
+            from lpe.pipeline.dataset.id_map import id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
+
+            write_id_map(self.version.ids_path(task.split, task.index), [id_map(ids, task.split, origins)])
+        return shard, shard_ids.digests(), tuple(class_counts.tolist())

@@ -41,7 +41,7 @@ def read(data: bytes, rows: int = 50) -> pa.Table | None:
 
 
 def test_what_was_written_is_read(tmp_path):
-    write_id_map(str(tmp_path / "x"), TABLE)
+    write_id_map(str(tmp_path / "x"), [TABLE])
     assert read_id_map(str(tmp_path / "x"), 50, "") == TABLE
     assert all(read(data) == TABLE for data in GOOD)
 

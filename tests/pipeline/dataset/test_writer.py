@@ -36,7 +36,7 @@ def write(version: NewVersion, split: str, index: int, count: int) -> ShardRecei
     file = shard_name(version.name, split, index, count)
     storage.write_atomic(storage.join(version.data, file), data)
     table = pa.table({"id": names, "split": [split] * 3, "name": [f"{name}.png" for name in names]})
-    write_id_map(version.ids_path(split, index), table)
+    write_id_map(version.ids_path(split, index), [table])
     crc, sha256 = f"{tfrecord.extend_crc32c(0, data):08x}", hashlib.sha256(data).hexdigest()
     ids = ShardIds(split)
     ids.add(names)
