@@ -11,7 +11,6 @@ from lpe.pipeline.dataset.unique_ids import ShardIds, check_unique
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
 from lpe.pipeline.engine.equality import equal_examples
 from lpe.pipeline.engine.failures import JobFailedError, fail_if_any
-from lpe.pipeline.engine.overlap import read_ahead
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records.bad_records import fail
 from lpe.pipeline.sources.task import ShardTask
@@ -28,12 +27,10 @@ class CheckShard:
     Attributes:
       restore: makes plain images of what is read.
       counterparts: the plain shard of each (split, index); None for no such comparison.
-      overlap: read the next batches, in threads, while one is compared.
     """
 
     restore: BatchTransform
     counterparts: dict[tuple[str, int], Reader] | None
-    overlap: bool = False
 
     def setup(self) -> None:
         """Opens the batch transform, which fetches its key."""
@@ -48,21 +45,18 @@ class CheckShard:
             restored = self._restored(task.reader, ids, watch)
             if self.counterparts is not None:
                 counterpart = self.counterparts[task.split, task.index].batches(fail(_REMEDY))
-                examples = _compare(where, restored, self._ahead(counterpart))
+                examples = _compare(where, restored, counterpart)
             else:
                 examples = sum(len(batch) for batch in restored)
             digests = ids.digests()
         return ShardReceipt(task.split, task.index, None, images=examples, seconds=watch.seconds, ids=digests)
 
     def _restored(self, reader: Reader, ids: ShardIds, watch: Stopwatch) -> Iterator[ImageBatch]:
-        for batch in watch.measuring_each("read", self._ahead(reader.batches(fail(_REMEDY)))):
+        for batch in watch.measuring_each("read", reader.batches(fail(_REMEDY))):
             with watch.measuring("transform"):
                 restored = self._restore(batch)
             ids.add(restored.ids)
             yield restored
-
-    def _ahead(self, batches: Iterator[ImageBatch]) -> Iterator[ImageBatch]:
-        return read_ahead(batches) if self.overlap else batches
 
 
 def check_all(receipts: list[ShardReceipt]) -> None:

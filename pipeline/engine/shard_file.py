@@ -10,7 +10,6 @@ from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo
 from lpe.pipeline.encryption.batch_transforms import BatchFunction
 from lpe.pipeline.engine.equality import equal_examples
-from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import fail
 from lpe.transforms.batch import ImageBatch
@@ -26,26 +25,23 @@ class ShardFile:
     Args:
       file: where records are appended.
       format: of the records.
-      watch: counts the phase `write`.
     """
 
-    def __init__(self, file: BinaryIO, format: RecordFormat, watch: Stopwatch) -> None:
+    def __init__(self, file: BinaryIO, format: RecordFormat) -> None:
         self._file = file
         self._format = format
-        self._watch = watch
         self._examples = self._bytes = self._crc = 0
         self._sha256 = hashlib.sha256()
 
     def write(self, batch: ImageBatch) -> None:
         """Appends a batch."""
-        with self._watch.measuring("write"):
-            for rows in records.encoded_runs(batch, self._format):
-                data = rows.reshape(-1)
-                self._file.write(data.data)
-                self._sha256.update(data.data)
-                self._crc = tfrecord.extend_crc32c(self._crc, data)
-                self._bytes += len(data)
-            self._examples += len(batch)
+        for rows in records.encoded_runs(batch, self._format):
+            data = rows.reshape(-1)
+            self._file.write(data.data)
+            self._sha256.update(data.data)
+            self._crc = tfrecord.extend_crc32c(self._crc, data)
+            self._bytes += len(data)
+        self._examples += len(batch)
 
     def info(self, name: str) -> ShardInfo:
         """What is recorded of the file, under this name."""

@@ -45,11 +45,6 @@ class Stopwatch:
                 return
             yield item
 
-    def add(self, other: Stopwatch) -> None:
-        """Adds what another one has measured."""
-        for phase, seconds in other.seconds.items():
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
-
     def _switch(self) -> None:
         now = time.perf_counter()
         if self._running:

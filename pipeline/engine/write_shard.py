@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 
@@ -17,7 +16,6 @@ from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
-from lpe.pipeline.engine.overlap import WriteBehind, read_ahead
 from lpe.pipeline.engine.shard_file import ShardFile, check_file, check_records
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records.bad_records import BadRecord, BadRecordsError, OnBadRecord
@@ -41,7 +39,6 @@ class WriteShard:
       version: where the shard goes.
       skip_bad_records: leave unreadable images out, instead of failing.
       signer: makes the MACs of an encrypted version's receipts; None for plain data.
-      overlap: read the next batch and write the last one, in threads, while one is transformed.
     """
 
     restore: BatchTransform
@@ -50,7 +47,6 @@ class WriteShard:
     version: NewVersion
     skip_bad_records: bool
     signer: Signer | None = None
-    overlap: bool = False
 
     def setup(self) -> None:
         """Opens the batch transforms, which fetches their keys."""
@@ -126,18 +122,15 @@ class WriteShard:
         ids: list[str] = []
         origins: list[str] = []
         class_counts = np.zeros(len(identity.class_names), np.int64)
-        reading, writing = Stopwatch(), Stopwatch()  # of other threads, perhaps
-        batches = reading.measuring_each("read", task.reader.batches(self._on_bad_record(bad)))
-        with contextlib.ExitStack() as stack:
-            output = ShardFile(stack.enter_context(storage.open_atomic(path)), identity.format, writing)
-            write = stack.enter_context(WriteBehind(output.write)) if self.overlap else output.write
-            for batch in read_ahead(batches) if self.overlap else batches:
+        with watch.measuring("write"), storage.open_atomic(path) as file:
+            output = ShardFile(file, identity.format)
+            for batch in watch.measuring_each("read", task.reader.batches(self._on_bad_record(bad))):
                 if self._fails_for(bad):
                     continue  # to read on is enough to name the others
                 with watch.measuring("transform"):
                     plain = self._restore(batch)
                     concealed = self._conceal(plain)
-                write(concealed)
+                output.write(concealed)
                 if self._check is not None:
                     with watch.measuring("check"):
                         check_records(path, concealed, identity.format, self._check, plain)
@@ -148,14 +141,10 @@ class WriteShard:
                     origins += batch.origins
             if self._fails_for(bad):
                 raise BadRecordsError(bad)
-            with watch.measuring("write"):
-                stack.close()
         shard = output.info(file_name)
         if self._check is not None:
             with watch.measuring("check"):
                 check_file(path, shard)
-        watch.add(reading)
-        watch.add(writing)
         if origins:
             from lpe.pipeline.dataset.id_map import id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
 

@@ -15,7 +15,6 @@ from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.engine import execution, runners
 from lpe.pipeline.engine.check_shard import CheckShard, check_all
 from lpe.pipeline.engine.failures import ShardsFailedError
-from lpe.pipeline.engine.local import has_spare_core
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.jobs.spec import check_processes
 from lpe.pipeline.sources import augmented
@@ -146,7 +145,7 @@ def verify(
     try:
         metrics = execution.run(
             plan.tasks,
-            CheckShard(restore, plain, overlap=not beam and has_spare_core(processes)),
+            CheckShard(restore, plain),
             check_all,
             options,
             processes=processes,

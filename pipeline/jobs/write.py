@@ -16,7 +16,6 @@ from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
 from lpe.pipeline.engine import execution
 from lpe.pipeline.engine.commit import Commit
-from lpe.pipeline.engine.local import has_spare_core
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.engine.watch import Watch
 from lpe.pipeline.engine.write_shard import WriteShard
@@ -124,7 +123,6 @@ def write_version(
             version,
             spec.skip_bad_records,
             signer,
-            overlap=not spec.beam and has_spare_core(spec.processes),
         ),
         Commit(version, recorded, plan.splits, signer),
         spec.options(),

@@ -20,7 +20,7 @@ HEADER = 12
 """Bytes before the data of a record."""
 FOOTER = 4
 """Bytes after it."""
-_CHUNK = 1 << 22
+_CHUNK = 1 << 20
 _PROBE = 32
 LARGEST_RECORD = 1 << 30
 """Bytes of data beyond which a length is taken for damage, where no less is known."""
