@@ -6,10 +6,10 @@ job needs no `if __name__ == "__main__":`.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -45,7 +45,7 @@ class WorkerProcess:
     """
 
     def __init__(self, work: ShardWork) -> None:
-        ours, theirs = socket.socketpair()
+        self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             # Ctrl-C goes to all processes of a terminal, and is this one's affair. A child inherits what is blocked.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -55,7 +55,6 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,  # nothing is sent there: it ends when this process does
                 stdout=subprocess.DEVNULL,
             )
-        self._connection = Connection(ours.detach())
         self._call(work)
 
     def run(self, task: ShardTask) -> ShardReceipt:
