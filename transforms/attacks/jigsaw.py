@@ -7,8 +7,9 @@ these 12·n numbers. A block may lie in 8 · 6 · 2 ways (`symmetries`). Inverti
 so a scalar product decides for both.
 
 Greedy assembly (as in jigsaw solvers for EtC, Chuman & Kiya): start with one block; then, over all open
-cells next to what lies, all blocks left and all their ways, take what fits its neighbours best; stay within
-the image's size. Of a few starts the cheapest result counts.
+cells next to what lies, the blocks left and all their ways, take what fits its neighbours best; stay within
+the image's size. Of a few starts the cheapest result counts. The blocks tried in a cell are those whose edges fit a
+neighbour's best in the sum of the channels, which their order does not change.
 
 What comes out is right up to one view of the whole dataset (`photographs`), chosen by what is usual. With a
 key per image there is one copy of each puzzle, and the method fails.
@@ -17,6 +18,8 @@ key per image there is one copy of each puzzle, and the method fails.
 from __future__ import annotations
 
 import dataclasses
+import heapq
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -31,6 +34,12 @@ _EDGE_BYTES = 1 << 26
 """As many bytes of edges are held, at most; more images than that allows do not help."""
 _MOST_IMAGES = 48
 _STARTS = 4
+_SMALL = 512
+"""With more blocks one start is enough, as it has the choice of so many pairs."""
+_FITTING = 64
+"""Edges that are tried beside an edge: those that fit it best."""
+_ROWS = 256
+"""Edges that are compared with all others at once, which bounds the memory."""
 
 Cell = tuple[int, int]
 _STEPS: tuple[Cell, ...] = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -109,61 +118,134 @@ def assemble(content: np.ndarray, grid: tuple[int, int]) -> Layout:
     left = ways.reshape(8, 6, layout.BLOCK, layout.BLOCK, 3)[:, :, :, 0].reshape(8, 6, -1)
     # Left edges of every block in each of its ways: float32 [B, 8, 6, n·12].
     edges = few.transpose(1, 0, 2)[:, :, left].transpose(0, 2, 3, 1, 4).reshape(count, 8, 6, -1)
-    best: tuple[float, dict[Cell, tuple[int, int, int, int]], tuple[int, int]] | None = None
-    for start in range(_STARTS):
-        for room in {grid, grid[::-1]}:  # the first block may lie on its side
-            cost, placed = _grow(edges, start * count // _STARTS, room)
-            if best is None or cost < best[0]:
-                best = (cost, placed, room)
-    assert best is not None
-    return _layout(best[1], turned=best[2] != grid, ways=ways, size=size)
+    all_edges = _Edges(edges)
+    starts = _STARTS if count <= _SMALL else 1
+    grown = []
+    for start in range(starts):
+        for room in sorted({grid, grid[::-1]}):  # the first block may lie on its side
+            growth = _Growth(all_edges, room)
+            growth.from_block(start * count // starts)
+            grown.append((growth.cost, growth.placed, room))
+    _, placed, room = min(grown, key=lambda each: each[0])
+    return _layout(placed, turned=room != grid, ways=ways, size=size)
 
 
-def _grow(
-    edges: np.ndarray, first: int, room: tuple[int, int]
-) -> tuple[float, dict[Cell, tuple[int, int, int, int]]]:
-    """Lays all blocks from one on: the total cost, and (block, symmetry, order, negative) of each cell."""
-    count = len(edges)
-    flat = edges.reshape(count * 48, -1)
-    squares = (flat**2).sum(axis=1).reshape(count, 8, 6)
-    facing, opposite = _edge_of_way()
-    placed: dict[Cell, tuple[int, int, int, int]] = {}
-    costs: dict[Cell, np.ndarray] = {}
-    neighbours: dict[Cell, int] = {}
-    free = np.ones(count, bool)
-    total = 0.0
-    cell: Cell = (0, 0)
-    chosen = (first, 0, 0, 0)
-    while True:
-        placed[cell] = chosen
-        costs.pop(cell, None)
-        block, square, order, negative = chosen
-        free[block] = False
-        if not free.any():
-            return total, placed
-        for step in _STEPS:
+class _Edges:
+    """The left edges of all blocks in all of their ways, and for each the blocks whose edges fit it best.
+
+    Args:
+      edges: float32 [B, 8, 6, n·12], the bytes of n images around 0.
+    """
+
+    def __init__(self, edges: np.ndarray) -> None:
+        self.edges = edges
+        self.squares = (edges[:, :, 0] ** 2).sum(axis=2)
+        self.block, self.way = self._fitting()
+
+    def _fitting(self) -> tuple[np.ndarray, np.ndarray]:
+        """Blocks and symmetries, int64 [B, 8, k] each: those that fit best with channels together, whichever their order."""
+        count, ways = self.edges.shape[:2]
+        grey = self.edges[:, :, 0].reshape(count * ways, -1, 3).sum(axis=2)
+        squares = (grey**2).sum(axis=1)
+        few = min(_FITTING, (count - 1) * ways)
+        found = np.empty((count * ways, few), np.int64)
+        for at in range(0, len(grey), _ROWS):
+            misfit = np.abs(grey[at : at + _ROWS] @ grey.T)  # of an edge or its negative, whichever fits
+            misfit *= -2
+            misfit += squares
+            own = np.arange(at, at + len(misfit)) // ways
+            misfit.reshape(len(misfit), count, ways)[np.arange(len(misfit)), own] = np.inf
+            found[at : at + _ROWS] = np.argpartition(misfit, few - 1, axis=1)[:, :few]
+        shape = (count, ways, few)
+        return found.reshape(shape) // ways, found.reshape(shape) % ways
+
+
+_Laid = tuple[int, int, int, int]
+"""Block, symmetry, order of the channels, negative or not."""
+
+
+class _Growth:
+    """A puzzle that grows from one block.
+
+    Args:
+      edges: of all blocks.
+      room: (rows, columns) within which it stays.
+    """
+
+    def __init__(self, edges: _Edges, room: tuple[int, int]) -> None:
+        self._edges = edges
+        self._room = room
+        self._facing, self._opposite = _edge_of_way()
+        self._square_of_facing = {step: np.argsort(ways) for step, ways in self._facing.items()}
+        self._free = np.ones(len(edges.edges), bool)
+        self._low, self._high = [0, 0], [0, 0]
+        self._offers: list[tuple[float, int, Cell, _Laid]] = []
+        self._latest: dict[Cell, int] = {}
+        self._numbers = itertools.count()
+        self.placed: dict[Cell, _Laid] = {}
+        self.cost = 0.0
+
+    def from_block(self, first: int) -> None:
+        """Lays all blocks, beginning with this one."""
+        self._lay((0, 0), (first, 0, 0, 0))
+        while self._offers:
+            mean, number, cell, laid = heapq.heappop(self._offers)
+            if number != self._latest.get(cell) or not self._fits(cell):
+                continue
+            if self._free[laid[0]]:
+                self.cost += mean * len(self._neighbours(cell))
+                self._lay(cell, laid)
+            else:
+                self._offer(cell)
+
+    def _fits(self, cell: Cell) -> bool:
+        return all(
+            max(high, at) - min(low, at) < room
+            for low, high, at, room in zip(self._low, self._high, cell, self._room, strict=True)
+        )
+
+    def _lay(self, cell: Cell, laid: _Laid) -> None:
+        self.placed[cell] = laid
+        self._latest.pop(cell, None)
+        self._free[laid[0]] = False
+        self._low = [min(low, at) for low, at in zip(self._low, cell, strict=True)]
+        self._high = [max(high, at) for high, at in zip(self._high, cell, strict=True)]
+        for step in _STEPS if self._free.any() else ():
             beside = (cell[0] + step[0], cell[1] + step[1])
-            if beside in placed:
-                continue
-            edge = edges[block, opposite[step][square], order] * np.float32(1 - 2 * negative)
-            products = 2 * (flat @ edge).reshape(count, 8, 6)
-            misfit = (edge @ edge + squares)[..., None] + np.stack([-products, products], axis=-1)
-            costs[beside] = costs.get(beside, 0) + misfit[:, facing[step]]
-            neighbours[beside] = neighbours.get(beside, 0) + 1
-        rows, columns = [row for row, _ in placed], [column for _, column in placed]
-        least = np.inf
-        for candidate, cost in costs.items():
-            if (
-                max(*rows, candidate[0]) - min(*rows, candidate[0]) >= room[0]
-                or max(*columns, candidate[1]) - min(*columns, candidate[1]) >= room[1]
-            ):
-                continue
-            mean = np.where(free[:, None, None, None], cost / neighbours[candidate], np.inf)
-            at = int(mean.argmin())
-            if mean.flat[at] < least:
-                least, cell = float(mean.flat[at]), candidate
-                chosen = tuple(int(i) for i in np.unravel_index(at, mean.shape))  # type: ignore[assignment]
-        total += least * neighbours[cell]
+            if beside not in self.placed and self._fits(beside):
+                self._offer(beside)
+
+    def _neighbours(self, cell: Cell) -> list[tuple[Cell, _Laid]]:
+        """What lies around a cell, with the step from there to the cell."""
+        around = (((-y, -x), (cell[0] + y, cell[1] + x)) for y, x in _STEPS)
+        return [(step, self.placed[beside]) for step, beside in around if beside in self.placed]
+
+    def _offer(self, cell: Cell) -> None:
+        """Looks for the free block that fits best in a cell."""
+        edges, around = self._edges, self._neighbours(cell)
+        blocks_, squares = [], []
+        for step, (block, square, _, _) in around:
+            exposed = self._opposite[step][square]
+            blocks_.append(edges.block[block, exposed])
+            squares.append(self._square_of_facing[step][edges.way[block, exposed]])
+        block, square = np.concatenate(blocks_), np.concatenate(squares)
+        free = self._free[block]
+        block, square = block[free], square[free]
+        if not len(block):  # all that fit are laid elsewhere
+            some = np.flatnonzero(self._free)[:_FITTING]
+            block, square = np.repeat(some, 8), np.tile(np.arange(8), len(some))
+        misfit = np.zeros((len(block), 6, 2), np.float32)
+        for step, (laid, turned, order, negative) in around:
+            edge = edges.edges[laid, self._opposite[step][turned], order] * np.float32(1 - 2 * negative)
+            way = self._facing[step][square]
+            products = 2 * (edges.edges[block, way] @ edge)
+            misfit += (edge @ edge + edges.squares[block, way])[:, None, None]
+            misfit[..., 0] -= products
+            misfit[..., 1] += products
+        at, order, negative = (int(i) for i in np.unravel_index(int(misfit.argmin()), misfit.shape))
+        number = self._latest[cell] = next(self._numbers)
+        mean = float(misfit[at, order, negative]) / len(around)
+        heapq.heappush(self._offers, (mean, number, cell, (int(block[at]), int(square[at]), order, negative)))
 
 
 def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
@@ -184,7 +266,7 @@ def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
 
 
 def _layout(
-    placed: dict[Cell, tuple[int, int, int, int]], turned: bool, ways: np.ndarray, size: int
+    placed: dict[Cell, _Laid], turned: bool, ways: np.ndarray, size: int
 ) -> Layout:
     """The layout in raster order; a puzzle that grew on its side is turned."""
     top, leftmost = min(row for row, _ in placed), min(column for _, column in placed)
