@@ -55,7 +55,7 @@ class Smoothness(Attack):
             choice = _smooth(functions, _from_pairs(evidence.ciphertexts, target))
             choice = choice ^ _shared_byte(evidence.ciphertexts, choice, target)
         else:
-            choice = _smooth(functions, np.zeros(untouched.shape[1:], np.uint8))
+            choice = _smooth(functions, np.zeros(untouched.shape[1:], np.int64))
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
             return candidates.restore(ciphertexts, choice, target)
@@ -67,13 +67,13 @@ class Smoothness(Attack):
 
 
 def _smooth(functions: candidates.Candidates, choice: np.ndarray) -> np.ndarray:
-    """Improves a choice of candidates (uint8 [H,W,P]) in turns, until nothing changes."""
+    """Improves a choice of candidates (int [H,W,P]) in turns, until nothing changes."""
     shape = choice.shape
     lanes = _by_position(functions.lanes)
     untouched = lanes
     if functions.untouched is not None and functions.untouched is not functions.lanes:
         untouched = _by_position(functions.untouched)
-    choice = choice.reshape(-1).copy()
+    choice = choice.reshape(-1).astype(np.int64)
     estimate = _decoded(functions, lanes, untouched, choice)
     in_doubt = np.arange(len(choice))
     for _ in range(_ROUNDS):
@@ -100,7 +100,7 @@ def _by_position(lanes: np.ndarray) -> np.ndarray:
 def _decoded(
     functions: candidates.Candidates, lanes: np.ndarray, untouched: np.ndarray, choice: np.ndarray
 ) -> np.ndarray:
-    """What lanes (uint8 [M,L]) were by the candidate that was chosen for each position (uint8 [M])."""
+    """What lanes (uint8 [M,L]) were by the candidate that was chosen for each position (int64 [M])."""
     decoded = functions.decode(lanes, functions.t[choice][:, None])
     if untouched is not lanes:
         alone = choice == 0
@@ -111,7 +111,7 @@ def _decoded(
 def _likeliest(
     functions: candidates.Candidates, lanes: np.ndarray, untouched: np.ndarray, middle: np.ndarray
 ) -> np.ndarray:
-    """The candidate of each position whose lanes are nearest to the middle of their neighbours; uint8 [M] of [M,L]."""
+    """The candidate of each position whose lanes are nearest to the middle of their neighbours; int64 [M] of [M,L]."""
     cost = np.empty((len(functions.t), len(lanes)))
     decoded, least = np.empty_like(lanes), np.empty_like(lanes)
     for k, (t, log_prior) in enumerate(zip(functions.t, functions.log_prior, strict=True)):
