@@ -28,11 +28,14 @@ from lpe.transforms.attacks import blocks, photographs
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.symmetries import arrangements
 from lpe.transforms.ciphers import layout
+from lpe.transforms.ciphers.colour import ORDERS
 from lpe.transforms.image_shape import ImageShape
 
 _EDGE_BYTES = 1 << 26
 """As many bytes of edges are held, at most; more images than that allows do not help."""
 _MOST_IMAGES = 48
+_GREY_IMAGES = 16
+"""As many images tell which edges may fit."""
 _STARTS = 4
 _SMALL = 512
 """With more blocks one start is enough, as it has the choice of so many pairs."""
@@ -113,12 +116,11 @@ def assemble(content: np.ndarray, grid: tuple[int, int]) -> Layout:
     """
     count, size = content.shape[1:]
     ways = arrangements()
-    most = _EDGE_BYTES // (count * ways[..., 0].size * ways.shape[2] // layout.BLOCK * 4)
-    few = content[: max(1, min(_MOST_IMAGES, most))].astype(np.float32) - 127.5
-    left = ways.reshape(8, 6, layout.BLOCK, layout.BLOCK, 3)[:, :, :, 0].reshape(8, 6, -1)
-    # Left edges of every block in each of its ways: float32 [B, 8, 6, n·12].
-    edges = few.transpose(1, 0, 2)[:, :, left].transpose(0, 2, 3, 1, 4).reshape(count, 8, 6, -1)
-    all_edges = _Edges(edges)
+    few = content[: max(1, min(_MOST_IMAGES, _EDGE_BYTES // (count * 8 * layout.BLOCK * 3 * 4)))]
+    left = ways[:, 0].reshape(8, layout.BLOCK, layout.BLOCK, 3)[:, :, 0].reshape(8, -1)
+    # Left edges of every block in each of its symmetries: [B, 8, n·12].
+    edges = few.transpose(1, 0, 2)[:, :, left].transpose(0, 2, 1, 3).reshape(count, 8, -1)
+    all_edges = _Edges(edges.astype(np.float32) - np.float32(127.5))
     starts = _STARTS if count <= _SMALL else 1
     grown = []
     for start in range(starts):
@@ -131,33 +133,60 @@ def assemble(content: np.ndarray, grid: tuple[int, int]) -> Layout:
 
 
 class _Edges:
-    """The left edges of all blocks in all of their ways, and for each the blocks whose edges fit it best.
+    """The left edges of all blocks in each of their symmetries, and for each the blocks whose edges fit it best.
 
     Args:
-      edges: float32 [B, 8, 6, n·12], the bytes of n images around 0.
+      edges: float32 [B, 8, n·12], the bytes of n images around 0.
     """
 
     def __init__(self, edges: np.ndarray) -> None:
         self.edges = edges
-        self.squares = (edges[:, :, 0] ** 2).sum(axis=2)
-        self.block, self.way = self._fitting()
+        self.squares = (edges**2).sum(axis=2)
+        self.block, self.way, self.scale = self._fitting()
 
-    def _fitting(self) -> tuple[np.ndarray, np.ndarray]:
-        """Blocks and symmetries, int64 [B, 8, k] each: those that fit best with channels together, whichever their order."""
-        count, ways = self.edges.shape[:2]
-        grey = self.edges[:, :, 0].reshape(count * ways, -1, 3).sum(axis=2)
-        squares = (grey**2).sum(axis=1)
-        few = min(_FITTING, (count - 1) * ways)
-        found = np.empty((count * ways, few), np.int64)
-        for at in range(0, len(grey), _ROWS):
-            misfit = np.abs(grey[at : at + _ROWS] @ grey.T)  # of an edge or its negative, whichever fits
-            misfit *= -2
-            misfit += squares
-            own = np.arange(at, at + len(misfit)) // ways
-            misfit.reshape(len(misfit), count, ways)[np.arange(len(misfit)), own] = np.inf
-            found[at : at + _ROWS] = np.argpartition(misfit, few - 1, axis=1)[:, :few]
-        shape = (count, ways, few)
-        return found.reshape(shape) // ways, found.reshape(shape) % ways
+    def in_orders(self, block: int, way: int, order: int, negative: int) -> np.ndarray:
+        """An edge as it lies, with its channels changed as a block beside it has them in each order: float32 [n·12, 6]."""
+        edge = self.edges[block, way].reshape(-1, 3)[:, ORDERS[order]] * np.float32(1 - 2 * negative)
+        return np.stack([edge[:, np.argsort(other)].reshape(-1) for other in ORDERS], axis=1)
+
+    def _fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What fits each edge best with channels together, whichever their order.
+
+        Returns:
+          Blocks and symmetries, int64 [B, 8, k] each, and how badly the second best block fits, float32 [B, 8]: where
+          all is flat a wrong block fits well, and only a far better one says something.
+        """
+        count, ways, size = self.edges.shape
+        images = min(size // (layout.BLOCK * 3), _GREY_IMAGES)
+        grey = self.edges.reshape(count, ways, -1, layout.BLOCK, 3)[:, :, :images].sum(axis=4)
+        grey = grey.reshape(count, ways, -1)
+        by_way = grey.swapaxes(0, 1).reshape(ways * count, -1)
+        squares = (by_way**2).sum(axis=1)
+        others = min(_FITTING // 2, count - 1)
+        few = min(_FITTING, others * ways)
+        found, scale = np.empty((count, ways, few), np.int64), np.empty((count, ways), np.float32)
+        flipped = (np.arange(ways) + 4) % ways
+        for way in range(ways):
+            if flipped[way] < way:  # the same edges, read from the other end
+                there = found[:, flipped[way]]
+                found[:, way], scale[:, way] = there // ways * ways + flipped[there % ways], scale[:, flipped[way]]
+                continue
+            for at in range(0, count, _ROWS):
+                some = slice(at, at + _ROWS)
+                products = np.abs(grey[some, way] @ by_way.T)
+                misfit = squares - 2 * products  # of an edge or its negative, whichever fits
+                misfit = misfit.reshape(-1, ways, count)
+                row = np.arange(len(misfit))
+                misfit[row, :, at + row] = np.inf
+                by_block = misfit.min(axis=1)
+                block = np.argpartition(by_block, others - 1, axis=1)[:, :others]
+                second = np.partition(np.take_along_axis(by_block, block, axis=1), min(1, others - 1), axis=1)
+                own = squares.reshape(ways, count)[way, some]
+                scale[some, way] = np.maximum(second[:, min(1, others - 1)] + own, 1)
+                fit = misfit[row[:, None, None], np.arange(ways)[:, None], block[:, None]].reshape(len(row), -1)
+                best = np.argpartition(fit, few - 1, axis=1)[:, :few]
+                found[some, way] = np.take_along_axis(block, best % others, axis=1) * ways + best // others
+        return found // ways, found % ways, scale
 
 
 _Laid = tuple[int, int, int, int]
@@ -236,12 +265,12 @@ class _Growth:
             block, square = np.repeat(some, 8), np.tile(np.arange(8), len(some))
         misfit = np.zeros((len(block), 6, 2), np.float32)
         for step, (laid, turned, order, negative) in around:
-            edge = edges.edges[laid, self._opposite[step][turned], order] * np.float32(1 - 2 * negative)
+            exposed = self._opposite[step][turned]
+            edge = edges.in_orders(laid, exposed, order, negative)
             way = self._facing[step][square]
             products = 2 * (edges.edges[block, way] @ edge)
-            misfit += (edge @ edge + edges.squares[block, way])[:, None, None]
-            misfit[..., 0] -= products
-            misfit[..., 1] += products
+            sums = (edge[:, 0] @ edge[:, 0] + edges.squares[block, way])[:, None]
+            misfit += np.stack([sums - products, sums + products], axis=2) / edges.scale[laid, exposed]
         at, order, negative = (int(i) for i in np.unravel_index(int(misfit.argmin()), misfit.shape))
         number = self._latest[cell] = next(self._numbers)
         mean = float(misfit[at, order, negative]) / len(around)
