@@ -41,8 +41,8 @@ _SMALL = 512
 """With more blocks one start is enough, as it has the choice of so many pairs."""
 _FITTING = 64
 """Edges that are tried beside an edge: those that fit it best."""
-_ROWS = 256
-"""Edges that are compared with all others at once, which bounds the memory."""
+_ROWS = 16
+"""Edges that are compared with all others at once: what that takes fits the processor's cache."""
 
 Cell = tuple[int, int]
 _STEPS: tuple[Cell, ...] = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -165,6 +165,7 @@ class _Edges:
         others = min(_FITTING // 2, count - 1)
         few = min(_FITTING, others * ways)
         found, scale = np.empty((count, ways, few), np.int64), np.empty((count, ways), np.float32)
+        held = np.empty((_ROWS, len(by_way)), np.float32)
         flipped = (np.arange(ways) + 4) % ways
         for way in range(ways):
             if flipped[way] < way:  # the same edges, read from the other end
@@ -173,8 +174,11 @@ class _Edges:
                 continue
             for at in range(0, count, _ROWS):
                 some = slice(at, at + _ROWS)
-                products = np.abs(grey[some, way] @ by_way.T)
-                misfit = squares - 2 * products  # of an edge or its negative, whichever fits
+                edge = grey[some, way]
+                misfit = np.matmul(edge, by_way.T, out=held[: len(edge)])
+                np.abs(misfit, out=misfit)  # of an edge or its negative, whichever fits
+                misfit *= -2
+                misfit += squares
                 misfit = misfit.reshape(-1, ways, count)
                 row = np.arange(len(misfit))
                 misfit[row, :, at + row] = np.inf
