@@ -29,7 +29,8 @@ MOST_SAMPLES = 1 << 15
 """More say no more."""
 _FEWEST_SAMPLES = 16
 """With fewer samples correlations are chance, and to search long is in vain."""
-_THOROUGH = 256
+_SQUARINGS = 8
+_THOROUGH = 128
 """Blocks that are read with all effort; with more, each gets its share of it."""
 _BLOCKS = 256
 """Blocks that are read at once, which bounds the memory."""
@@ -110,7 +111,7 @@ def _read(samples: np.ndarray, effort: float) -> tuple[np.ndarray, np.ndarray]:
 
     among = correlations[row[..., None], high[:, :, None], high[:, None, :]].astype(np.float64)
     among[:, np.arange(assignment.PLACES), np.arange(assignment.PLACES)] = 1
-    signs = np.where(np.linalg.eigh(among)[1][:, :, -1] < 0, -1, 1)
+    signs = np.where(_leading(among) < 0, -1, 1)
     places = assignment.places(among * signs[:, :, None] * signs[:, None, :], effort)
     source = np.empty((number, count), np.int64)
     flip = np.zeros((number, count), np.uint8)
@@ -126,6 +127,17 @@ def _read(samples: np.ndarray, effort: float) -> tuple[np.ndarray, np.ndarray]:
     source[row, low] = paired
     flip[row, low] = np.take_along_axis(agreement, paired[..., None], axis=2)[..., 0] < 0
     return source, flip
+
+
+def _leading(matrices: np.ndarray) -> np.ndarray:
+    """The leading eigenvector of each of float64 [G,n,n], positive semidefinite; [G,n], of any length and sign."""
+    power = matrices
+    for _ in range(_SQUARINGS):
+        power = power @ power
+        power /= np.trace(power, axis1=1, axis2=2)[:, None, None]
+    # Each column is the eigenvector, multiplied by one of its own elements.
+    column = power.diagonal(axis1=1, axis2=2).argmax(axis=1)
+    return np.take_along_axis(power, column[:, None, None], axis=2)[:, :, 0]
 
 
 def _standardized(values: np.ndarray) -> np.ndarray:
