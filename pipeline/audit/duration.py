@@ -31,17 +31,17 @@ class _Cost:
 
 _SIZE = 32 * 32 * 3
 _COSTS = {
-    "one-image": _Cost(restored=0.06),
-    "one-image-nibbles": _Cost(restored=0.6),
-    "smoothness": _Cost(learnt=0.023),
-    "negatives": _Cost(trial=0.05, learnt=0.0002),
-    "nibble-statistics": _Cost(trial=0.27, learnt=0.001),
-    "nibble-jigsaw": _Cost(trial=28, learnt=0.05, power=2),
-    "jigsaw": _Cost(trial=0.4, learnt=0.008, power=2),
+    "one-image": _Cost(restored=0.01),
+    "one-image-nibbles": _Cost(restored=0.08, power=0.4),
+    "smoothness": _Cost(trial=0.08, learnt=0.001),
+    "negatives": _Cost(trial=0.005, learnt=0.00002),
+    "nibble-statistics": _Cost(trial=0.15, power=0),
+    "nibble-jigsaw": _Cost(trial=4, power=0.3),
+    "jigsaw": _Cost(trial=0.1, learnt=0.0002),
 }
-_PER_IMAGE_KEY = {"negatives": _Cost(restored=0.035)}
+_PER_IMAGE_KEY = {"negatives": _Cost(restored=0.0025)}
 """Of attacks that do something else where each image has its own key."""
-_LITTLE = _Cost(restored=0.002)
+_LITTLE = _Cost(restored=0.0005)
 _LEARNED = _Cost(learnt=0.08)
 """Of the networks that are trained to invert the encryption."""
 

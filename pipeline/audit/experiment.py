@@ -27,6 +27,8 @@ from lpe.transforms.keyed import KeyedCipher, Scope
 _HELD_OUT = 5
 """Every so many-th image is not attacked, but used to measure what was learnt."""
 _FEWEST_IMAGES = 10
+_KEYED_VALUES = 1 << 20
+"""Bytes of images whose own keys are held at once, which take many times as much memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +92,15 @@ def experiment_on_scheme(
       CipherError: an unknown scheme or parameter, or a shape that the scheme does not admit.
     """
     target = target_on_scheme(image_shape_of(images), name, params, scope)
-    cipher = fresh_cipher(target, len(images))
-    return _experiment(target, images, cipher.encrypt(images), cipher.encrypt if scope == "dataset" else None)
+    if scope == "dataset":
+        cipher = fresh_cipher(target, len(images))
+        return _experiment(target, images, cipher.encrypt(images), cipher.encrypt)
+    encrypted = np.empty_like(images)
+    few = max(1, _KEYED_VALUES // images[0].size)
+    for at in range(0, len(images), few):
+        part = images[at : at + few]
+        encrypted[at : at + few] = fresh_cipher(target, len(part)).encrypt(part)
+    return _experiment(target, images, encrypted, None)
 
 
 def target_on_scheme(image_shape: ImageShape, name: str, params: Mapping[str, str], scope: Scope) -> Target:
@@ -160,7 +169,7 @@ def _experiment(
 
 
 def _held_out(images: int) -> np.ndarray:
-    return np.arange(images) % _HELD_OUT == _HELD_OUT - 1
+    return np.asarray(np.arange(images) % _HELD_OUT == _HELD_OUT - 1)
 
 
 def attacked_and_held_out(images: int) -> tuple[int, int]:

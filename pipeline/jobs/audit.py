@@ -97,7 +97,10 @@ def audit(
         assert spec.dataset is not None
         assert spec.keystore is not None
         setup = experiment.experiment_on_dataset(spec.dataset, spec.keystore, spec.images)
-        images, schemes = setup.images, _in_turn(spec, [setup.target], lambda _: setup, adversaries, note, status)
+        images, schemes = (
+            setup.images,
+            _in_turn(spec, [setup.target], lambda _: setup, adversaries, note, status),
+        )
     else:
         plain = experiment.sample(spec.read, spec.images)
         targets = [
@@ -130,7 +133,9 @@ def _on_fresh_keys(
         return _in_turn(
             spec,
             targets,
-            lambda target: experiment.experiment_on_scheme(images, target.cipher, target.params, target.scope),
+            lambda target: experiment.experiment_on_scheme(
+                images, target.cipher, target.params, target.scope
+            ),
             adversaries,
             note,
             status,

@@ -80,7 +80,7 @@ def places(correlations: np.ndarray, effort: float = 1.0) -> np.ndarray:
     if effort < 1:
         placed, _ = _best(placed, _scores(a, placed, _SCORES[0]), max(2, int(effort * placed.shape[1])))
     if effort == 0:
-        return placed[:, 0]
+        return np.asarray(placed[:, 0])
     placed, score = _best(*_climbs(a, placed, _SCORES[:1]), max(1, int(effort * _PROMISING)))
     placed, score = _best(*_climbs(a, placed, _SCORES[1:]), _KEPT)
     rng = np.random.default_rng(0)
@@ -92,12 +92,14 @@ def places(correlations: np.ndarray, effort: float = 1.0) -> np.ndarray:
         if not len(unsettled):
             break
         kick = np.stack([_kick(np.arange(PLACES), rng) for _ in range(placed.shape[1])])
-        kicked = np.take_along_axis(np.broadcast_to(kick, (len(unsettled), *kick.shape)), placed[unsettled], axis=2)
+        kicked = np.take_along_axis(
+            np.broadcast_to(kick, (len(unsettled), *kick.shape)), placed[unsettled], axis=2
+        )
         tried, reached = _climbs(a[unsettled], kicked, _KICK_SCORES)
         better = reached >= score[unsettled]
         placed[unsettled] = np.where(better[..., None], tried, placed[unsettled])
         score[unsettled] = np.where(better, reached, score[unsettled])
-    return placed[np.arange(count), score.argmax(axis=1)]
+    return np.asarray(placed[np.arange(count), score.argmax(axis=1)])
 
 
 def _best(placed: np.ndarray, score: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +173,7 @@ def _climb(a: np.ndarray, placed: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def _exchange(p: np.ndarray, gain: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Exchanges the pairs that gain most, none of which has a value in common with another; p with only the best one."""
+    """Exchanges the pairs that gain most, no two of the same value; p with the best one alone."""
     row, flat = np.arange(len(p)), gain.reshape(len(p), -1)
     for exchange in range(_EXCHANGES):
         at = flat.argmax(axis=1)

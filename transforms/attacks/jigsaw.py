@@ -145,7 +145,7 @@ class _Edges:
         self.block, self.way, self.scale = self._fitting()
 
     def in_orders(self, block: int, way: int, order: int, negative: int) -> np.ndarray:
-        """An edge as it lies, with its channels changed as a block beside it has them in each order: float32 [n·12, 6]."""
+        """An edge as it lies, its channels as a block beside it has them in each order: float32 [n·12, 6]."""
         edge = self.edges[block, way].reshape(-1, 3)[:, ORDERS[order]] * np.float32(1 - 2 * negative)
         return np.stack([edge[:, np.argsort(other)].reshape(-1) for other in ORDERS], axis=1)
 
@@ -170,7 +170,10 @@ class _Edges:
         for way in range(ways):
             if flipped[way] < way:  # the same edges, read from the other end
                 there = found[:, flipped[way]]
-                found[:, way], scale[:, way] = there // ways * ways + flipped[there % ways], scale[:, flipped[way]]
+                found[:, way], scale[:, way] = (
+                    there // ways * ways + flipped[there % ways],
+                    scale[:, flipped[way]],
+                )
                 continue
             for at in range(0, count, _ROWS):
                 some = slice(at, at + _ROWS)
@@ -187,7 +190,9 @@ class _Edges:
                 second = np.partition(np.take_along_axis(by_block, block, axis=1), min(1, others - 1), axis=1)
                 own = squares.reshape(ways, count)[way, some]
                 scale[some, way] = np.maximum(second[:, min(1, others - 1)] + own, 1)
-                fit = misfit[row[:, None, None], np.arange(ways)[:, None], block[:, None]].reshape(len(row), -1)
+                fit = misfit[row[:, None, None], np.arange(ways)[:, None], block[:, None]].reshape(
+                    len(row), -1
+                )
                 best = np.argpartition(fit, few - 1, axis=1)[:, :few]
                 found[some, way] = np.take_along_axis(block, best % others, axis=1) * ways + best // others
         return found // ways, found % ways, scale
@@ -257,10 +262,10 @@ class _Growth:
         """Looks for the free block that fits best in a cell."""
         edges, around = self._edges, self._neighbours(cell)
         blocks_, squares = [], []
-        for step, (block, square, _, _) in around:
-            exposed = self._opposite[step][square]
-            blocks_.append(edges.block[block, exposed])
-            squares.append(self._square_of_facing[step][edges.way[block, exposed]])
+        for step, (laid, turned, _, _) in around:
+            exposed = self._opposite[step][turned]
+            blocks_.append(edges.block[laid, exposed])
+            squares.append(self._square_of_facing[step][edges.way[laid, exposed]])
         block, square = np.concatenate(blocks_), np.concatenate(squares)
         free = self._free[block]
         block, square = block[free], square[free]
@@ -298,9 +303,7 @@ def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
     return facing, {step: facing[(-step[0], -step[1])] for step in _STEPS}
 
 
-def _layout(
-    placed: dict[Cell, _Laid], turned: bool, ways: np.ndarray, size: int
-) -> Layout:
+def _layout(placed: dict[Cell, _Laid], turned: bool, ways: np.ndarray, size: int) -> Layout:
     """The layout in raster order; a puzzle that grew on its side is turned."""
     top, leftmost = min(row for row, _ in placed), min(column for _, column in placed)
     cells = {(row - top, column - leftmost): laid for (row, column), laid in placed.items()}

@@ -13,7 +13,6 @@ no better generator of keys helps.
 
 from __future__ import annotations
 
-
 import math
 
 import numpy as np
@@ -66,7 +65,9 @@ def _restore(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
     for _ in range(_ROUNDS):
         middle = neighbours.median(now.reshape(shape), axes=(2, 3)).reshape(now.shape)
         # Where the neighbours are as they were, so is the mean.
-        changed = np.arange(now.shape[1]) if before is None else np.flatnonzero((middle != before).any(axis=0))
+        changed = (
+            np.arange(now.shape[1]) if before is None else np.flatnonzero((middle != before).any(axis=0))
+        )
         for at in range(0, len(changed), _TILE):
             some = changed[at : at + _TILE]
             now[:, some] = _means(functions, lanes[:, some], untouched[:, some], middle[:, some])
@@ -86,7 +87,11 @@ def _means(
     """The weighted means of what all candidates decode, all uint8 [lanes that share a key, positions]."""
     decoded, least = np.empty_like(lanes), np.empty_like(lanes)
     apart = np.empty(lanes.shape[1], np.float32)
-    part, total, mean = np.empty(lanes.shape, np.float32), np.zeros_like(apart), np.zeros(lanes.shape, np.float32)
+    part, total, mean = (
+        np.empty(lanes.shape, np.float32),
+        np.zeros_like(apart),
+        np.zeros(lanes.shape, np.float32),
+    )
     for k, (t, log_prior) in enumerate(zip(functions.t, functions.log_prior, strict=True)):
         if k == 0:
             decoded[...] = untouched

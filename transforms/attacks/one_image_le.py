@@ -29,12 +29,11 @@ class OneImageLe(Attack):
 
     def learn(self, evidence: Evidence) -> Recovery:
         """Learns nothing: the recovery looks at each image alone."""
-
         shape = evidence.target.image_shape
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
             nibbles = blocks.split_nibbles(ciphertexts)
-            read = zip(*read_nibbles(nibbles[:, : MOST_SAMPLES]), strict=True)
+            read = zip(*read_nibbles(nibbles[:, :MOST_SAMPLES]), strict=True)
             out = np.empty_like(ciphertexts)
             for i, (source, flip) in enumerate(read):
                 one = nibbles[i : i + 1]

@@ -2,8 +2,8 @@
 
 Where every relation is an XOR byte between two neighbouring positions, everything is known up to one byte once each
 position is reached. Of all ways to reach them the surest are taken (a maximum spanning tree, by Borůvka), so that a
-doubtful relation is used only where there is no other: each position joins the neighbour that it is surest of, then each
-group of them the surest of its neighbouring groups, until all are one.
+doubtful relation is used only where there is no other: each position joins the neighbour that it is surest of, then
+each group of them the surest of its neighbouring groups, until all are one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def follow(shape: tuple[int, ...], relations: Sequence[Relation]) -> np.ndarray:
     surest = np.argsort(-np.concatenate([sureness.reshape(-1) for _, sureness in relations]), kind="stable")
     between = np.concatenate([byte.reshape(-1) for byte, _ in relations])[surest]
     one, other = (
-        np.concatenate([position.take(_along(shape, axis, end), axis=axis).reshape(-1) for axis in range(3)])[surest]
+        np.concatenate([position.take(_along(shape, axis, end), axis=axis).reshape(-1) for axis in range(3)])[
+            surest
+        ]
         for end in (0, 1)
     )
     # Each position's group, and its byte relative to the position that the group is called after.
@@ -37,7 +39,7 @@ def follow(shape: tuple[int, ...], relations: Sequence[Relation]) -> np.ndarray:
         apart = np.flatnonzero(group[one] != group[other])
         one, other, between = one[apart], other[apart], between[apart]
         if not len(one):
-            return (relative ^ relative[0]).reshape(shape)
+            return np.asarray(relative ^ relative[0]).reshape(shape)
         joined, byte = _joined(size, group[one], group[other], between ^ relative[one] ^ relative[other])
         relative ^= byte[group]
         group = joined[group]

@@ -25,6 +25,9 @@ _ROUNDS = 12
 _DIFFERENCE = 10.0
 _TILE = 1 << 17
 """Bytes whose candidates are compared at once: what that takes fits the processor's cache."""
+_MOST_POSITIONS = 1 << 13
+_SHORT = 64
+"""With fewer lanes NumPy's loops are better run along the positions."""
 _PLACES = 1 << 10
 """Places whose bytes are counted at once."""
 _PROBED = 1 << 18
@@ -79,7 +82,7 @@ def _smooth(functions: candidates.Candidates, choice: np.ndarray) -> np.ndarray:
     for _ in range(_ROUNDS):
         middle = neighbours.median(estimate.reshape(*shape, -1), axes=(0, 1)).reshape(estimate.shape)
         changed = np.zeros(len(choice), bool)
-        for at in range(0, len(in_doubt), tile := max(1, _TILE // lanes.shape[1])):
+        for at in range(0, len(in_doubt), tile := max(1, min(_TILE // lanes.shape[1], _MOST_POSITIONS))):
             some = in_doubt[at : at + tile]
             better = _likeliest(functions, lanes[some], untouched[some], middle[some])
             changed[some] = better != choice[some]
@@ -112,7 +115,11 @@ def _likeliest(
     functions: candidates.Candidates, lanes: np.ndarray, untouched: np.ndarray, middle: np.ndarray
 ) -> np.ndarray:
     """The candidate of each position whose lanes are nearest to the middle of their neighbours; int64 [M] of [M,L]."""
-    cost = np.empty((len(functions.t), len(lanes)))
+    along = 1
+    if lanes.shape[1] < _SHORT:
+        lanes, untouched, middle = (np.ascontiguousarray(each.T) for each in (lanes, untouched, middle))
+        along = 0
+    cost = np.empty((len(functions.t), lanes.shape[1 - along]), np.float32)
     decoded, least = np.empty_like(lanes), np.empty_like(lanes)
     for k, (t, log_prior) in enumerate(zip(functions.t, functions.log_prior, strict=True)):
         if k == 0:
@@ -122,8 +129,10 @@ def _likeliest(
         np.minimum(decoded, middle, out=least)
         np.maximum(decoded, middle, out=decoded)
         decoded -= least
-        cost[k] = np.add.reduce(decoded, axis=1, dtype=np.uint32) / _SPREAD - log_prior
-    return cost.argmin(axis=0)
+        cost[k] = np.add.reduce(decoded, axis=along, dtype=np.uint32)
+        cost[k] /= np.float32(_SPREAD)
+        cost[k] -= np.float32(log_prior)
+    return np.asarray(cost.argmin(axis=0))
 
 
 def _beside(positions: np.ndarray) -> np.ndarray:
@@ -178,15 +187,14 @@ def _smoothest(decoded: np.ndarray) -> np.uint8:
     """The byte that makes lanes smoothest if all of them are XORed with it; its complement is as good."""
     few = decoded[:: max(1, decoded.size // _PROBED)]
     pairs = [(few[:, :, 1:], few[:, :, :-1]), (few[:, 1:], few[:, :-1])]
-    together = sum(
-        np.bincount(one.astype(np.int64).reshape(-1) * 256 + other.reshape(-1), minlength=1 << 16)
-        for one, other in pairs
-    )
+    together = np.zeros(1 << 16, np.int64)
+    for one, other in pairs:
+        together += np.bincount(one.astype(np.int64).reshape(-1) * 256 + other.reshape(-1), minlength=1 << 16)
     seen = np.flatnonzero(together)
-    one, other = np.divmod(seen, 256)
+    first, second = np.divmod(seen, 256)
 
     def roughness(byte: int) -> int:
-        return int(np.abs((one ^ byte) - (other ^ byte)) @ together[seen])
+        return int(np.abs((first ^ byte) - (second ^ byte)) @ together[seen])
 
     return np.uint8(min(range(128), key=roughness))
 
