@@ -69,18 +69,18 @@ def places(correlations: np.ndarray, effort: float = 1.0) -> np.ndarray:
 
     Args:
       correlations: float64 [G,48,48], symmetric, with ones on the diagonals.
-      effort: how hard to look, as a fraction of the usual starts and kicks; with 0 a start is taken as it is.
+      effort: how hard to look, as a fraction of the usual starts and kicks; with 0 any places do.
 
     Returns:
       int64 [G,48] of 0..47, in row, column, channel order; the same for the same correlations.
     """
     a = (correlations * (1 - np.eye(PLACES))).astype(np.float32)
     count, kicks = len(a), int(effort * _KICKS)
+    if effort == 0:
+        return np.tile(np.arange(PLACES), (count, 1))
     placed = _starts(correlations)
     if effort < 1:
         placed, _ = _best(placed, _scores(a, placed, _SCORES[0]), max(2, int(effort * placed.shape[1])))
-    if effort == 0:
-        return np.asarray(placed[:, 0])
     placed, score = _best(*_climbs(a, placed, _SCORES[:1]), max(1, int(effort * _PROMISING)))
     placed, score = _best(*_climbs(a, placed, _SCORES[1:]), _KEPT)
     rng = np.random.default_rng(0)
