@@ -11,7 +11,7 @@ from lpe.pipeline.audit.experiment import Experiment
 from lpe.pipeline.audit.quality import Quality, measure
 from lpe.pipeline.audit.results import AttackResult, SchemeAudit
 from lpe.transforms import attacks
-from lpe.transforms.attacks import Adversary, Attack, MisfitError, photographs
+from lpe.transforms.attacks import Adversary, Attack, MisfitError, Target, photographs
 from lpe.transforms.image_shape import image_shape_of
 
 ADVERSARIES: tuple[Adversary, ...] = ("ciphertext-only", "known-plaintext", "chosen-plaintext")
@@ -34,6 +34,7 @@ def run_attacks(
     classify: Classify | None = None,
     more: Sequence[Attack] = (),
     note: Callable[[str], None] = lambda line: None,
+    status: Callable[[str], None] = lambda line: None,
 ) -> SchemeAudit:
     """Attacks one encryption in every way that is meant for it.
 
@@ -43,9 +44,7 @@ def run_attacks(
       classify: a classifier of plain images, for `Quality.agreement`.
       more: attacks besides those of `lpe.transforms.attacks`.
       note: called with one line after each attack.
-
-    Raises:
-      UsageError: scikit-image is not installed.
+      status: called with what goes on now: each attack, and how many images it has.
     """
     plain, encrypted = experiment.held_out
     classes = None if classify is None else classify(plain)
@@ -60,11 +59,11 @@ def run_attacks(
     results = []
     for attack in [*attacks.against(experiment.target), *more]:
         if attack.adversary in adversaries:
-            result = _run_attack(attack, experiment, compared)
+            result = _run_attack(attack, experiment, compared, status)
             results.append(result)
             note(
-                f"{experiment.target.cipher}, a key per {experiment.target.scope}: {attack.name} got "
-                f"{result.quality.psnr:.1f} dB, {result.quality.exact:.1%} exact, in {result.seconds:.1f} s"
+                f"{attack.name} got {result.quality.psnr:.1f} dB, {result.quality.exact:.1%} exact, "
+                f"in {result.seconds:.1f} s"
             )
     return SchemeAudit(
         target=experiment.target,
@@ -76,10 +75,13 @@ def run_attacks(
     )
 
 
-def _run_attack(attack: Attack, experiment: Experiment, compared: _Measure) -> AttackResult:
+def _run_attack(
+    attack: Attack, experiment: Experiment, compared: _Measure, status: Callable[[str], None]
+) -> AttackResult:
     plain, encrypted = experiment.held_out
     curve = []
-    for count in counts(attack, experiment):
+    for count in counts(attack, experiment.target, len(experiment.plain)):
+        status(f"{attack.name} with {count} image{'s' if count > 1 else ''}")
         started = time.monotonic()
         try:
             recovery = attack.learn(experiment.evidence(attack.adversary, count))
@@ -113,16 +115,15 @@ def _nearest_view(attack: Attack, restored: np.ndarray, plain: np.ndarray) -> np
 
 
 def _error(estimate: np.ndarray, plain: np.ndarray) -> np.ndarray:
-    """Squared error of each image, float64 [N]."""
-    squares: np.ndarray = (estimate.astype(np.float64) - plain) ** 2
-    return np.asarray(squares.sum(axis=(1, 2, 3)))
+    """Squared error of each image, int64 [N]."""
+    difference = estimate.astype(np.int32) - plain
+    return np.asarray((difference * difference).sum(axis=(1, 2, 3), dtype=np.int64))
 
 
-def counts(attack: Attack, experiment: Experiment) -> list[int]:
-    """The numbers of images to try an attack with, at least one, fewest first."""
-    available = len(experiment.plain)
+def counts(attack: Attack, target: Target, available: int) -> list[int]:
+    """The numbers of images, of those available, to try an attack with: at least one, fewest first."""
     # With a key per image no image tells anything about another.
-    if not attack.learns or experiment.target.scope == "image" or attack.adversary == "chosen-plaintext":
+    if not attack.learns or target.scope == "image" or attack.adversary == "chosen-plaintext":
         return [1]
     tried = [count for count in _COUNTS[attack.adversary] if count <= available]
     return tried if attack.adversary == "known-plaintext" else sorted({*tried, available})

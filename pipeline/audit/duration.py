@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 
 from lpe.pipeline.audit.attacking import counts
-from lpe.pipeline.audit.experiment import Experiment
+from lpe.pipeline.audit.experiment import attacked_and_held_out
 from lpe.transforms import attacks
-from lpe.transforms.attacks import Adversary, Attack
+from lpe.transforms.attacks import Adversary, Attack, Target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,44 +31,46 @@ class _Cost:
 
 _SIZE = 32 * 32 * 3
 _COSTS = {
-    "one-image": _Cost(restored=0.06),
-    "one-image-nibbles": _Cost(restored=0.6),
-    "smoothness": _Cost(learnt=0.023),
-    "negatives": _Cost(trial=0.05, learnt=0.0002),
-    "nibble-statistics": _Cost(trial=0.27, learnt=0.001),
-    "nibble-jigsaw": _Cost(trial=28, learnt=0.05, power=2),
-    "jigsaw": _Cost(trial=0.4, learnt=0.008, power=2),
+    "one-image": _Cost(restored=0.01),
+    "one-image-nibbles": _Cost(restored=0.08, power=0.4),
+    "smoothness": _Cost(trial=0.08, learnt=0.001),
+    "negatives": _Cost(trial=0.005, learnt=0.00002),
+    "nibble-statistics": _Cost(trial=0.15, power=0),
+    "nibble-jigsaw": _Cost(trial=4, power=0.3),
+    "jigsaw": _Cost(trial=0.1, learnt=0.0002),
 }
-_PER_IMAGE_KEY = {"negatives": _Cost(restored=0.035)}
+_PER_IMAGE_KEY = {"negatives": _Cost(restored=0.0025)}
 """Of attacks that do something else where each image has its own key."""
-_LITTLE = _Cost(restored=0.002)
+_LITTLE = _Cost(restored=0.0005)
 _LEARNED = _Cost(learnt=0.08)
 """Of the networks that are trained to invert the encryption."""
 
 
-def attack_seconds(experiment: Experiment, adversaries: Sequence[Adversary]) -> float:
+def attack_seconds(target: Target, images: int, adversaries: Sequence[Adversary]) -> float:
     """About how long all attacks on an encryption take.
 
     Args:
-      experiment: the encryption, and images.
+      target: the encryption.
+      images: how many there are, those held out among them.
       adversaries: those who attack.
     """
+    available, restored = attacked_and_held_out(images)
     trials = [
-        (_cost(attack, experiment), count)
-        for attack in attacks.against(experiment.target)
+        (_cost(attack, target), count)
+        for attack in attacks.against(target)
         if attack.adversary in adversaries
-        for count in counts(attack, experiment)
+        for count in counts(attack, target, available)
     ]
     if "learned" in adversaries:
-        trials.append((_LEARNED, len(experiment.plain)))
-    restored, size = len(experiment.held_out[0]), math.prod(experiment.target.image_shape) / _SIZE
+        trials.append((_LEARNED, available))
+    size = math.prod(target.image_shape) / _SIZE
     return sum(
         (cost.trial + cost.learnt * count + cost.restored * restored) * math.pow(size, cost.power)
         for cost, count in trials
     )
 
 
-def _cost(attack: Attack, experiment: Experiment) -> _Cost:
-    if experiment.target.scope == "image" and attack.name in _PER_IMAGE_KEY:
+def _cost(attack: Attack, target: Target) -> _Cost:
+    if target.scope == "image" and attack.name in _PER_IMAGE_KEY:
         return _PER_IMAGE_KEY[attack.name]
     return _COSTS.get(attack.name, _LITTLE)

@@ -19,13 +19,16 @@ from lpe.transforms import ciphers
 from lpe.transforms.attacks.base import Adversary, Evidence, Oracle, Target
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.ciphers.derive import SECRET_BYTES
+from lpe.transforms.ciphers.registry import scheme
 from lpe.transforms.errors import DataError
-from lpe.transforms.image_shape import image_shape_of
+from lpe.transforms.image_shape import ImageShape, image_shape_of
 from lpe.transforms.keyed import KeyedCipher, Scope
 
 _HELD_OUT = 5
 """Every so many-th image is not attacked, but used to measure what was learnt."""
 _FEWEST_IMAGES = 10
+_KEYED_VALUES = 1 << 20
+"""Bytes of images whose own keys are held at once, which take many times as much memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +91,23 @@ def experiment_on_scheme(
     Raises:
       CipherError: an unknown scheme or parameter, or a shape that the scheme does not admit.
     """
-    target = Target(name, ciphers.resolve_params(name, params), scope, image_shape_of(images))
-    cipher = fresh_cipher(target, len(images))
-    return _experiment(target, images, cipher.encrypt(images), cipher.encrypt if scope == "dataset" else None)
+    target = target_on_scheme(image_shape_of(images), name, params, scope)
+    if scope == "dataset":
+        cipher = fresh_cipher(target, len(images))
+        return _experiment(target, images, cipher.encrypt(images), cipher.encrypt)
+    encrypted = np.empty_like(images)
+    few = max(1, _KEYED_VALUES // images[0].size)
+    for at in range(0, len(images), few):
+        part = images[at : at + few]
+        encrypted[at : at + few] = fresh_cipher(target, len(part)).encrypt(part)
+    return _experiment(target, images, encrypted, None)
+
+
+def target_on_scheme(image_shape: ImageShape, name: str, params: Mapping[str, str], scope: Scope) -> Target:
+    """What an experiment on images of this shape attacks; arguments and errors as of `experiment_on_scheme`."""
+    resolved = ciphers.resolve_params(name, params)
+    scheme(name).check_shape(image_shape, resolved)
+    return Target(name, resolved, scope, image_shape)
 
 
 def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
@@ -145,7 +162,17 @@ class _KeyedOracle:
 def _experiment(
     target: Target, plain: np.ndarray, encrypted: np.ndarray, oracle: Oracle | None
 ) -> Experiment:
-    held_out = np.arange(len(plain)) % _HELD_OUT == _HELD_OUT - 1
+    held_out = _held_out(len(plain))
     return Experiment(
         target, plain[~held_out], encrypted[~held_out], (plain[held_out], encrypted[held_out]), oracle
     )
+
+
+def _held_out(images: int) -> np.ndarray:
+    return np.asarray(np.arange(images) % _HELD_OUT == _HELD_OUT - 1)
+
+
+def attacked_and_held_out(images: int) -> tuple[int, int]:
+    """How many of so many images adversaries learn from, and how many are kept from them."""
+    held_out = int(_held_out(images).sum())
+    return images - held_out, held_out

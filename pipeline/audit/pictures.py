@@ -28,7 +28,7 @@ def side_by_side(rows: Sequence[np.ndarray]) -> bytes:
             y, x = r * (tall + _GAP), i * (wide + _GAP)
             canvas[y : y + tall, x : x + wide] = magnified if channels == 3 else magnified[..., :1]
     out = io.BytesIO()
-    Image.fromarray(canvas).save(out, "PNG", optimize=True)
+    Image.fromarray(canvas).save(out, "PNG")
     return out.getvalue()
 
 

@@ -113,7 +113,7 @@ def audit(
     )
     if spec.dataset is not None:
         checks.check_dataset(spec.dataset)
-    report = lpe.audit(spec, screen.note)
+    report = lpe.audit(spec, screen.note, screen.status)
     screen.result(
         report.to_json(),
         rows_table(report.title, *report.table()),

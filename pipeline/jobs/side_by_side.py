@@ -51,6 +51,12 @@ class Listener:
 
 
 _Prepare = Callable[[Listener], None]
+
+
+def nothing(listener: Listener) -> None:
+    """What a process does at its start that has nothing to prepare."""
+
+
 _Child = tuple[BaseProcess, Connection]
 
 

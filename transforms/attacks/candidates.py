@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -23,14 +22,26 @@ class Candidates:
     """The functions that each position of some lanes (see `lpe_lanes`) may have gone through.
 
     Attributes:
-      log_prior: float64 [K], how likely each is before anything is seen; candidate 0 is `untouched`, if possible.
-      decode: candidate k -> what the lanes would be if all positions had gone through it, uint8 [L,H,W,P].
-      initial: a first estimate of the lanes, uint8 [L,H,W,P]; None if no candidate is likelier than others.
+      log_prior: float64 [K], how likely each is before anything is seen.
+      t: uint8 [K], the t of each.
+      subtracts: whether a function is p -> t ⊕ ((p + t) mod 256), else p -> t ⊕ p.
+      lanes: what came out of the functions, uint8 [L,H,W,P].
+      untouched: what candidate 0 leaves in the lanes, uint8 [L,H,W,P]: a first estimate; None if no candidate is
+        likelier than others. The same array as `lanes`, unless a position that is left alone is not linked either.
     """
 
     log_prior: np.ndarray
-    decode: Callable[[int], np.ndarray]
-    initial: np.ndarray | None
+    t: np.ndarray
+    subtracts: bool
+    lanes: np.ndarray
+    untouched: np.ndarray | None
+
+    def decode(self, lanes: np.ndarray, t: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """What some of the lanes were before the functions of these t (uint8, broadcast)."""
+        decoded: np.ndarray = np.bitwise_xor(lanes, t, out=out)
+        if self.subtracts:
+            decoded -= t
+        return decoded
 
 
 def applies_to(target: Target) -> bool:
@@ -39,20 +50,16 @@ def applies_to(target: Target) -> bool:
 
 
 def of_ciphertexts(ciphertexts: np.ndarray, target: Target) -> Candidates:
-    """The candidates for uint8 [N,H,W,C]; their lanes are those of `lpe_lanes.lanes`."""
+    """The candidates for uint8 [N,H,W,C]."""
     c = lpe_lanes.lanes(ciphertexts, target)
-    if target.cipher.startswith("cpbe"):
-        return _of_cpbe(c, target)
+    if target.cipher == "cpbe-100":
+        return Candidates(np.full(256, -math.log(256)), np.arange(256, dtype=np.uint8), False, c, None)
+    others = 256 if target.cipher == "cpbe-50" else 128
+    t = np.concatenate([[0], np.arange(others)]).astype(np.uint8)
+    if target.cipher == "cpbe-50":
+        return Candidates(_half_untouched(others), t, False, c, c)
     e: np.ndarray = c ^ lpe_lanes.before(c, target)
-    untouched = c if target.cipher == "lpe-50" else e
-
-    def decode(k: int) -> np.ndarray:
-        if k == 0:
-            return untouched
-        t = np.uint8(k - 1)
-        return np.asarray((e ^ t) - t)
-
-    return Candidates(_half_untouched(128), decode, untouched)
+    return Candidates(_half_untouched(others), t, True, e, c if target.cipher == "lpe-50" else e)
 
 
 def restore(ciphertexts: np.ndarray, choice: np.ndarray, target: Target) -> np.ndarray:
@@ -75,13 +82,6 @@ def cpbe_key(choice: np.ndarray, target: Target) -> np.ndarray:
     """The keystream (uint8 [H,W,P], 0 where untouched) of a choice of candidates for cpbe (int [H,W,P])."""
     first = 1 if target.cipher == "cpbe-50" else 0
     return np.asarray(np.maximum(choice - first, 0), np.uint8)
-
-
-def _of_cpbe(c: np.ndarray, target: Target) -> Candidates:
-    """The candidates for lanes of cpbe, uint8 [L,H,W,P]."""
-    if target.cipher == "cpbe-100":
-        return Candidates(np.full(256, -math.log(256)), lambda k: c ^ np.uint8(k), None)
-    return Candidates(_half_untouched(256), lambda k: c ^ cpbe_key(np.array(k), target), c)
 
 
 def _half_untouched(others: int) -> np.ndarray:

@@ -7,8 +7,9 @@ these 12·n numbers. A block may lie in 8 · 6 · 2 ways (`symmetries`). Inverti
 so a scalar product decides for both.
 
 Greedy assembly (as in jigsaw solvers for EtC, Chuman & Kiya): start with one block; then, over all open
-cells next to what lies, all blocks left and all their ways, take what fits its neighbours best; stay within
-the image's size. Of a few starts the cheapest result counts.
+cells next to what lies, the blocks left and all their ways, take what fits its neighbours best; stay within
+the image's size. Of a few starts the cheapest result counts. The blocks tried in a cell are those whose edges fit a
+neighbour's best in the sum of the channels, which their order does not change.
 
 What comes out is right up to one view of the whole dataset (`photographs`), chosen by what is usual. With a
 key per image there is one copy of each puzzle, and the method fails.
@@ -17,6 +18,8 @@ key per image there is one copy of each puzzle, and the method fails.
 from __future__ import annotations
 
 import dataclasses
+import heapq
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -25,12 +28,24 @@ from lpe.transforms.attacks import blocks, photographs
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.symmetries import arrangements
 from lpe.transforms.ciphers import layout
+from lpe.transforms.ciphers.colour import ORDERS
 from lpe.transforms.image_shape import ImageShape
 
 _EDGE_BYTES = 1 << 26
 """As many bytes of edges are held, at most; more images than that allows do not help."""
 _MOST_IMAGES = 48
+_GREY_IMAGES = 16
+"""As many images tell which edges may fit."""
 _STARTS = 4
+_SMALL = 512
+"""With more blocks one start is enough, as it has the choice of so many pairs."""
+_FITTING = 64
+"""Edges that are tried beside an edge: those that fit it best."""
+_ROWS = 16
+"""Edges that are compared with all others at once: what that takes fits the processor's cache."""
+
+_BACK = np.argsort(ORDERS, axis=1)
+"""The order that undoes each order of the channels, int64 [6,3]."""
 
 Cell = tuple[int, int]
 _STEPS: tuple[Cell, ...] = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -104,66 +119,174 @@ def assemble(content: np.ndarray, grid: tuple[int, int]) -> Layout:
     """
     count, size = content.shape[1:]
     ways = arrangements()
-    most = _EDGE_BYTES // (count * ways[..., 0].size * ways.shape[2] // layout.BLOCK * 4)
-    few = content[: max(1, min(_MOST_IMAGES, most))].astype(np.float32) - 127.5
-    left = ways.reshape(8, 6, layout.BLOCK, layout.BLOCK, 3)[:, :, :, 0].reshape(8, 6, -1)
-    # Left edges of every block in each of its ways: float32 [B, 8, 6, n·12].
-    edges = few.transpose(1, 0, 2)[:, :, left].transpose(0, 2, 3, 1, 4).reshape(count, 8, 6, -1)
-    best: tuple[float, dict[Cell, tuple[int, int, int, int]], tuple[int, int]] | None = None
-    for start in range(_STARTS):
-        for room in {grid, grid[::-1]}:  # the first block may lie on its side
-            cost, placed = _grow(edges, start * count // _STARTS, room)
-            if best is None or cost < best[0]:
-                best = (cost, placed, room)
-    assert best is not None
-    return _layout(best[1], turned=best[2] != grid, ways=ways, size=size)
+    few = content[: max(1, min(_MOST_IMAGES, _EDGE_BYTES // (count * 8 * layout.BLOCK * 3 * 4)))]
+    left = ways[:, 0].reshape(8, layout.BLOCK, layout.BLOCK, 3)[:, :, 0].reshape(8, -1)
+    # Left edges of every block in each of its symmetries: [B, 8, n·12].
+    edges = few.transpose(1, 0, 2)[:, :, left].transpose(0, 2, 1, 3).reshape(count, 8, -1)
+    all_edges = _Edges(edges.astype(np.float32) - np.float32(127.5))
+    starts = _STARTS if count <= _SMALL else 1
+    grown = []
+    for start in range(starts):
+        for room in sorted({grid, grid[::-1]}):  # the first block may lie on its side
+            growth = _Growth(all_edges, room)
+            growth.from_block(start * count // starts)
+            grown.append((growth.cost, growth.placed, room))
+    _, placed, room = min(grown, key=lambda each: each[0])
+    return _layout(placed, turned=room != grid, ways=ways, size=size)
 
 
-def _grow(
-    edges: np.ndarray, first: int, room: tuple[int, int]
-) -> tuple[float, dict[Cell, tuple[int, int, int, int]]]:
-    """Lays all blocks from one on: the total cost, and (block, symmetry, order, negative) of each cell."""
-    count = len(edges)
-    flat = edges.reshape(count * 48, -1)
-    squares = (flat**2).sum(axis=1).reshape(count, 8, 6)
-    facing, opposite = _edge_of_way()
-    placed: dict[Cell, tuple[int, int, int, int]] = {}
-    costs: dict[Cell, np.ndarray] = {}
-    neighbours: dict[Cell, int] = {}
-    free = np.ones(count, bool)
-    total = 0.0
-    cell: Cell = (0, 0)
-    chosen = (first, 0, 0, 0)
-    while True:
-        placed[cell] = chosen
-        costs.pop(cell, None)
-        block, square, order, negative = chosen
-        free[block] = False
-        if not free.any():
-            return total, placed
-        for step in _STEPS:
+class _Edges:
+    """The left edges of all blocks in each of their symmetries, and for each the blocks whose edges fit it best.
+
+    Args:
+      edges: float32 [B, 8, n·12], the bytes of n images around 0.
+    """
+
+    def __init__(self, edges: np.ndarray) -> None:
+        self.edges = edges
+        self.squares = (edges**2).sum(axis=2)
+        self.block, self.way, self.scale = self._fitting()
+
+    def in_orders(self, block: int, way: int, order: int, negative: int) -> np.ndarray:
+        """An edge as it lies, its channels as a block beside it has them in each order: float32 [n·12, 6]."""
+        edge = self.edges[block, way].reshape(-1, 3)[:, ORDERS[order][_BACK]] * np.float32(1 - 2 * negative)
+        return edge.swapaxes(1, 2).reshape(-1, len(_BACK))
+
+    def _fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What fits each edge best with channels together, whichever their order.
+
+        Returns:
+          Blocks and symmetries, int64 [B, 8, k] each, and how badly the second best block fits, float32 [B, 8]: where
+          all is flat a wrong block fits well, and only a far better one says something.
+        """
+        count, ways, size = self.edges.shape
+        images = min(size // (layout.BLOCK * 3), _GREY_IMAGES)
+        grey = self.edges.reshape(count, ways, -1, layout.BLOCK, 3)[:, :, :images].sum(axis=4)
+        grey = grey.reshape(count, ways, -1)
+        by_way = grey.swapaxes(0, 1).reshape(ways * count, -1)
+        squares = (by_way**2).sum(axis=1)
+        others = min(_FITTING // 2, count - 1)
+        few = min(_FITTING, others * ways)
+        found, scale = np.empty((count, ways, few), np.int64), np.empty((count, ways), np.float32)
+        held = np.empty((_ROWS, len(by_way)), np.float32)
+        flipped = (np.arange(ways) + 4) % ways
+        for way in range(ways):
+            if flipped[way] < way:  # the same edges, read from the other end
+                there = found[:, flipped[way]]
+                found[:, way], scale[:, way] = (
+                    there // ways * ways + flipped[there % ways],
+                    scale[:, flipped[way]],
+                )
+                continue
+            for at in range(0, count, _ROWS):
+                some = slice(at, at + _ROWS)
+                edge = grey[some, way]
+                misfit = np.matmul(edge, by_way.T, out=held[: len(edge)])
+                np.abs(misfit, out=misfit)  # of an edge or its negative, whichever fits
+                misfit *= -2
+                misfit += squares
+                misfit = misfit.reshape(-1, ways, count)
+                row = np.arange(len(misfit))
+                misfit[row, :, at + row] = np.inf
+                by_block = misfit.min(axis=1)
+                block = np.argpartition(by_block, others - 1, axis=1)[:, :others]
+                second = np.partition(np.take_along_axis(by_block, block, axis=1), min(1, others - 1), axis=1)
+                own = squares.reshape(ways, count)[way, some]
+                scale[some, way] = np.maximum(second[:, min(1, others - 1)] + own, 1)
+                fit = misfit[row[:, None, None], np.arange(ways)[:, None], block[:, None]].reshape(
+                    len(row), -1
+                )
+                best = np.argpartition(fit, few - 1, axis=1)[:, :few]
+                found[some, way] = np.take_along_axis(block, best % others, axis=1) * ways + best // others
+        return found // ways, found % ways, scale
+
+
+_Laid = tuple[int, int, int, int]
+"""Block, symmetry, order of the channels, negative or not."""
+
+
+class _Growth:
+    """A puzzle that grows from one block.
+
+    Args:
+      edges: of all blocks.
+      room: (rows, columns) within which it stays.
+    """
+
+    def __init__(self, edges: _Edges, room: tuple[int, int]) -> None:
+        self._edges = edges
+        self._room = room
+        self._facing, self._opposite = _edge_of_way()
+        self._square_of_facing = {step: np.argsort(ways) for step, ways in self._facing.items()}
+        self._free = np.ones(len(edges.edges), bool)
+        self._low, self._high = [0, 0], [0, 0]
+        self._offers: list[tuple[float, int, Cell, _Laid]] = []
+        self._latest: dict[Cell, int] = {}
+        self._numbers = itertools.count()
+        self.placed: dict[Cell, _Laid] = {}
+        self.cost = 0.0
+
+    def from_block(self, first: int) -> None:
+        """Lays all blocks, beginning with this one."""
+        self._lay((0, 0), (first, 0, 0, 0))
+        while self._offers:
+            mean, number, cell, laid = heapq.heappop(self._offers)
+            if number != self._latest.get(cell) or not self._fits(cell):
+                continue
+            if self._free[laid[0]]:
+                self.cost += mean * len(self._neighbours(cell))
+                self._lay(cell, laid)
+            else:
+                self._offer(cell)
+
+    def _fits(self, cell: Cell) -> bool:
+        return all(
+            max(high, at) - min(low, at) < room
+            for low, high, at, room in zip(self._low, self._high, cell, self._room, strict=True)
+        )
+
+    def _lay(self, cell: Cell, laid: _Laid) -> None:
+        self.placed[cell] = laid
+        self._latest.pop(cell, None)
+        self._free[laid[0]] = False
+        self._low = [min(low, at) for low, at in zip(self._low, cell, strict=True)]
+        self._high = [max(high, at) for high, at in zip(self._high, cell, strict=True)]
+        for step in _STEPS if self._free.any() else ():
             beside = (cell[0] + step[0], cell[1] + step[1])
-            if beside in placed:
-                continue
-            edge = edges[block, opposite[step][square], order] * np.float32(1 - 2 * negative)
-            products = 2 * (flat @ edge).reshape(count, 8, 6)
-            misfit = (edge @ edge + squares)[..., None] + np.stack([-products, products], axis=-1)
-            costs[beside] = costs.get(beside, 0) + misfit[:, facing[step]]
-            neighbours[beside] = neighbours.get(beside, 0) + 1
-        rows, columns = [row for row, _ in placed], [column for _, column in placed]
-        least = np.inf
-        for candidate, cost in costs.items():
-            if (
-                max(*rows, candidate[0]) - min(*rows, candidate[0]) >= room[0]
-                or max(*columns, candidate[1]) - min(*columns, candidate[1]) >= room[1]
-            ):
-                continue
-            mean = np.where(free[:, None, None, None], cost / neighbours[candidate], np.inf)
-            at = int(mean.argmin())
-            if mean.flat[at] < least:
-                least, cell = float(mean.flat[at]), candidate
-                chosen = tuple(int(i) for i in np.unravel_index(at, mean.shape))  # type: ignore[assignment]
-        total += least * neighbours[cell]
+            if beside not in self.placed and self._fits(beside):
+                self._offer(beside)
+
+    def _neighbours(self, cell: Cell) -> list[tuple[Cell, _Laid]]:
+        """What lies around a cell, with the step from there to the cell."""
+        around = (((-y, -x), (cell[0] + y, cell[1] + x)) for y, x in _STEPS)
+        return [(step, self.placed[beside]) for step, beside in around if beside in self.placed]
+
+    def _offer(self, cell: Cell) -> None:
+        """Looks for the free block that fits best in a cell."""
+        edges, around = self._edges, self._neighbours(cell)
+        blocks_, squares = [], []
+        for step, (laid, turned, _, _) in around:
+            exposed = self._opposite[step][turned]
+            blocks_.append(edges.block[laid, exposed])
+            squares.append(self._square_of_facing[step][edges.way[laid, exposed]])
+        block, square = np.concatenate(blocks_), np.concatenate(squares)
+        free = self._free[block]
+        block, square = block[free], square[free]
+        if not len(block):  # all that fit are laid elsewhere
+            some = np.flatnonzero(self._free)[:_FITTING]
+            block, square = np.repeat(some, 8), np.tile(np.arange(8), len(some))
+        misfit = np.zeros((len(block), 6, 2), np.float32)
+        for step, (laid, turned, order, negative) in around:
+            exposed = self._opposite[step][turned]
+            edge = edges.in_orders(laid, exposed, order, negative)
+            way = self._facing[step][square]
+            products = 2 * (edges.edges[block, way] @ edge)
+            sums = (edge[:, 0] @ edge[:, 0] + edges.squares[block, way])[:, None]
+            misfit += np.stack([sums - products, sums + products], axis=2) / edges.scale[laid, exposed]
+        at, order, negative = (int(i) for i in np.unravel_index(int(misfit.argmin()), misfit.shape))
+        number = self._latest[cell] = next(self._numbers)
+        mean = float(misfit[at, order, negative]) / len(around)
+        heapq.heappush(self._offers, (mean, number, cell, (int(block[at]), int(square[at]), order, negative)))
 
 
 def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
@@ -183,9 +306,7 @@ def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
     return facing, {step: facing[(-step[0], -step[1])] for step in _STEPS}
 
 
-def _layout(
-    placed: dict[Cell, tuple[int, int, int, int]], turned: bool, ways: np.ndarray, size: int
-) -> Layout:
+def _layout(placed: dict[Cell, _Laid], turned: bool, ways: np.ndarray, size: int) -> Layout:
     """The layout in raster order; a puzzle that grew on its side is turned."""
     top, leftmost = min(row for row, _ in placed), min(column for _, column in placed)
     cells = {(row - top, column - leftmost): laid for (row, column), laid in placed.items()}

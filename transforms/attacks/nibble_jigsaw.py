@@ -30,14 +30,9 @@ class NibbleJigsaw(Attack):
 
     def learn(self, evidence: Evidence) -> Recovery:
         """Reads each block from its statistics, and puts the blocks together."""
-        nibbles = blocks.split_nibbles(evidence.ciphertexts)
-        read = [read_nibbles(nibbles[:, block]) for block in range(nibbles.shape[1])]
+        source, flip = read_nibbles(blocks.split_nibbles(evidence.ciphertexts).transpose(1, 0, 2))
 
         def to_blocks(images: np.ndarray) -> np.ndarray:
-            scrambled = blocks.split_nibbles(images)
-            plain = [
-                place_nibbles(scrambled[:, i : i + 1], source, flip) for i, (source, flip) in enumerate(read)
-            ]
-            return np.concatenate(plain, axis=1)
+            return place_nibbles(blocks.split_nibbles(images), source, flip)
 
         return jigsaw.puzzle(to_blocks, evidence.ciphertexts, evidence.target.image_shape)

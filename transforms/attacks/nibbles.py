@@ -23,8 +23,17 @@ from lpe.transforms.attacks import assignment, blocks, photographs
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.symmetries import arrangements
 from lpe.transforms.ciphers import layout
+from lpe.transforms.image_shape import ImageShape
 
-_MOST_SAMPLES = 1 << 15
+MOST_SAMPLES = 1 << 15
+"""More say no more."""
+_FEWEST_SAMPLES = 16
+"""With fewer samples correlations are chance, and to search long is in vain."""
+_SQUARINGS = 8
+_THOROUGH = 128
+"""Blocks that are read with all effort; with more, each gets its share of it."""
+_BLOCKS = 256
+"""Blocks that are read at once, which bounds the memory."""
 
 
 class NibbleStatistics(Attack):
@@ -46,18 +55,9 @@ class NibbleStatistics(Attack):
         """Reads the nibbles of a block from all blocks, and then chooses a view."""
         shape = evidence.target.image_shape
         nibbles = blocks.split_nibbles(evidence.ciphertexts)
-        count = nibbles.shape[1]
-        few = nibbles[: max(1, _MOST_SAMPLES // count)]
-        source, flip = read_nibbles(few.reshape(-1, few.shape[2]))
-        content = place_nibbles(few, source, flip)
-        way = min(arrangements()[:, 0], key=lambda way: _seams(blocks.join(content[:, :, way], shape)))
-        upright = blocks.join(content[:, :, way], shape)
-        views = [which for which in photographs.all_views(shape) if which[0] == 0]
-        _, order, negative = photographs.likeliest(upright, views)
-        # The whole view as a move of bytes, so that the key comes out in the cipher's own terms.
-        way = way[arrangements()[0, order]]
-        source = _bytes_to_nibbles(np.argsort(way))[source]
-        flip = flip ^ np.uint8(negative)
+        few = nibbles[: max(1, MOST_SAMPLES // nibbles.shape[1])]
+        (source,), (flip,) = read_nibbles(few.reshape(1, -1, few.shape[2]))
+        source, flip = upright(few, source, flip, shape)
         return Recovery(
             lambda ciphertexts: blocks.join(
                 place_nibbles(blocks.split_nibbles(ciphertexts), source, flip), shape
@@ -66,47 +66,98 @@ class NibbleStatistics(Attack):
         )
 
 
-def read_nibbles(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The order of a block's nibbles (int64 [96]) and which are inverted (uint8 [96]), up to a view of it.
+def upright(
+    nibbles: np.ndarray, source: np.ndarray, flip: np.ndarray, shape: ImageShape
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `read_nibbles` read of a key for all blocks, in the view that makes photographs of its images.
 
     Args:
-      samples: the block's nibbles in many images, or many such blocks, uint8 [L,96].
+      nibbles: of images under the key, uint8 [N,B,96].
+      source: int64 [96].
+      flip: uint8 [96].
+      shape: (H, W, 3).
+
+    Returns:
+      source and flip in the cipher's own terms.
     """
-    values = samples.astype(np.float32)
-    values -= values.mean(axis=0)
-    spread = np.sqrt((values**2).mean(axis=0))
-    values /= np.where(spread > 0, spread, 1)
-    correlations = values.T @ values / len(values)
-    np.fill_diagonal(correlations, 0)
-    related = np.sort(np.abs(correlations), axis=1)[:, -8:].mean(axis=1)
-    high = np.argsort(-related)[: assignment.PLACES]
-    low = np.setdiff1d(np.arange(len(related)), high)
+    content = place_nibbles(nibbles, source, flip)
+    way = min(arrangements()[:, 0], key=lambda way: _seams(blocks.join(content[:, :, way], shape)))
+    views = [which for which in photographs.all_views(shape) if which[0] == 0]
+    _, order, negative = photographs.likeliest(blocks.join(content[:, :, way], shape), views)
+    way = way[arrangements()[0, order]]  # the whole view as a move of bytes
+    return _bytes_to_nibbles(np.argsort(way))[source], flip ^ np.uint8(negative)
 
-    among = correlations[np.ix_(high, high)].astype(np.float64)
-    np.fill_diagonal(among, 1)
-    signs = np.where(np.linalg.eigh(among)[1][:, -1] < 0, -1, 1)
-    places = assignment.places(among * signs[:, None] * signs)
-    source = np.empty(len(related), np.int64)
-    flip = np.zeros(len(related), np.uint8)
-    source[high] = assignment.PLACES + places
-    flip[high] = signs < 0
 
-    above = np.empty((len(samples), assignment.PLACES), np.uint8)
-    above[:, places] = samples[:, high] ^ (flip[high] * np.uint8(15))
-    excess = _excess(above)
-    excess -= excess.mean(axis=0)
-    spread = np.sqrt((excess**2).mean(axis=0))
-    agreement = values[:, low].T @ (excess / np.where(spread > 0, spread, 1)) / len(samples)
-    for i, place in _pair_off(np.abs(agreement)):
-        source[low[i]] = place
-        flip[low[i]] = agreement[i, place] < 0
+def read_nibbles(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order of blocks' nibbles (int64 [G,96]) and which are inverted (uint8 [G,96]), up to a view of each block.
+
+    Args:
+      samples: the nibbles of G blocks in many images, or of many blocks with one key, uint8 [G,L,96].
+    """
+    effort = min(1.0, _THOROUGH / len(samples)) if samples.shape[1] >= _FEWEST_SAMPLES else 0.0
+    parts = [_read(samples[at : at + _BLOCKS], effort) for at in range(0, len(samples), _BLOCKS)]
+    return np.concatenate([source for source, _ in parts]), np.concatenate([flip for _, flip in parts])
+
+
+def _read(samples: np.ndarray, effort: float) -> tuple[np.ndarray, np.ndarray]:
+    number, length, count = samples.shape
+    row = np.arange(number)[:, None]
+    values = _standardized(samples.astype(np.float32))
+    correlations = values.transpose(0, 2, 1) @ values / length
+    correlations[:, np.arange(count), np.arange(count)] = 0
+    related = np.partition(np.abs(correlations), -8, axis=2)[:, :, -8:].mean(axis=2)
+    ranked = np.argsort(-related, axis=1)
+    high, low = ranked[:, : assignment.PLACES], np.sort(ranked[:, assignment.PLACES :], axis=1)
+
+    among = correlations[row[..., None], high[:, :, None], high[:, None, :]].astype(np.float64)
+    among[:, np.arange(assignment.PLACES), np.arange(assignment.PLACES)] = 1
+    signs = np.where(_leading(among) < 0, -1, 1)
+    places = assignment.places(among * signs[:, :, None] * signs[:, None, :], effort)
+    source = np.empty((number, count), np.int64)
+    flip = np.zeros((number, count), np.uint8)
+    source[row, high] = assignment.PLACES + places
+    flip[row, high] = signs < 0
+
+    above = np.empty((number, length, assignment.PLACES), np.uint8)
+    seen = np.take_along_axis(samples, high[:, None], axis=2) ^ (flip[row, high] * np.uint8(15))[:, None]
+    np.put_along_axis(above, np.broadcast_to(places[:, None], above.shape), seen, axis=2)
+    excess = _standardized(_excess(above.reshape(-1, assignment.PLACES)).reshape(above.shape))
+    agreement = np.take_along_axis(values, low[:, None], axis=2).transpose(0, 2, 1) @ excess / length
+    paired = _pair_off(np.abs(agreement))
+    source[row, low] = paired
+    flip[row, low] = np.take_along_axis(agreement, paired[..., None], axis=2)[..., 0] < 0
     return source, flip
 
 
+def _leading(matrices: np.ndarray) -> np.ndarray:
+    """The leading eigenvector of each of float64 [G,n,n], positive semidefinite; [G,n], of any length and sign."""
+    power = matrices
+    for _ in range(_SQUARINGS):
+        power = power @ power
+        power /= np.trace(power, axis1=1, axis2=2)[:, None, None]
+    # Each column is the eigenvector, multiplied by one of its own elements.
+    column = power.diagonal(axis1=1, axis2=2).argmax(axis=1)
+    return np.take_along_axis(power, column[:, None, None], axis=2)[:, :, 0]
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    """Values of float32 [G,L,n], each of the n with mean 0 and mean square 1 over the L, or all 0."""
+    values -= values.mean(axis=1, keepdims=True)
+    spread = np.sqrt((values**2).mean(axis=1, keepdims=True))
+    values /= np.where(spread > 0, spread, 1)
+    return values
+
+
 def place_nibbles(nibbles: np.ndarray, source: np.ndarray, flip: np.ndarray) -> np.ndarray:
-    """Nibbles of scrambled blocks (uint8 [N,B,96]) as the plain blocks' bytes (uint8 [N,B,48])."""
+    """Nibbles of scrambled blocks (uint8 [N,B,96]) as the plain blocks' bytes (uint8 [N,B,48]).
+
+    Args:
+      nibbles: of N images of B blocks.
+      source: int64 [96], or [B,96] where each block has a key.
+      flip: uint8 of the same shape.
+    """
     plain = np.empty_like(nibbles)
-    plain[:, :, source] = nibbles ^ (flip * np.uint8(15))
+    plain[:, np.arange(nibbles.shape[1])[:, None], source] = nibbles ^ (flip * np.uint8(15))
     return np.asarray(plain[:, :, : assignment.PLACES] | plain[:, :, assignment.PLACES :] << 4)
 
 
@@ -125,14 +176,15 @@ def _excess(high: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(np.abs(excess) <= 1, excess, 0).reshape(len(high), -1))
 
 
-def _pair_off(scores: np.ndarray) -> list[tuple[int, int]]:
-    """Rows and columns of a square matrix in pairs, the greatest score left first."""
+def _pair_off(scores: np.ndarray) -> np.ndarray:
+    """The column of each row of G square matrices, the greatest score left taken first: int64 [G,n] of [G,n,n]."""
     left = scores.copy()
-    pairs = []
-    for _ in range(len(left)):
-        i, j = divmod(int(left.argmax()), left.shape[1])
-        pairs.append((i, j))
-        left[i], left[:, j] = -1, -1
+    count, size = left.shape[:2]
+    row, pairs = np.arange(count), np.empty((count, size), np.int64)
+    for _ in range(size):
+        i, j = np.divmod(left.reshape(count, -1).argmax(axis=1), size)
+        pairs[row, i] = j
+        left[row, i] = left[row, :, j] = -1
     return pairs
 
 

@@ -13,6 +13,8 @@ no better generator of keys helps.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lpe.transforms.attacks import candidates, neighbours
@@ -20,8 +22,10 @@ from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 
 _SPREAD = 24.0
 _ROUNDS = 15
-_VALUES = 1 << 17
-"""Bytes of images that are restored at once: weights take 500 times as much memory."""
+_VALUES = 1 << 22
+"""Bytes of images that are restored at once, at most."""
+_TILE = 1 << 13
+"""Positions whose candidates are weighed at once: what that takes fits the processor's cache."""
 
 
 class OneImage(Attack):
@@ -51,28 +55,61 @@ class OneImage(Attack):
 def _restore(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
     """The weighted mean of all candidates for each of uint8 [N,H,W,C]."""
     functions = candidates.of_ciphertexts(ciphertexts, target)
-    estimate = functions.initial
+    estimate = functions.untouched
     assert estimate is not None
-    lanes = (len(ciphertexts), -1, *estimate.shape[1:])  # those of one image share a key
+    lanes = _by_key(functions.lanes, len(ciphertexts))
+    untouched = lanes if estimate is functions.lanes else _by_key(estimate, len(ciphertexts))
+    shape = (len(lanes), len(ciphertexts), *estimate.shape[1:])
+    now = untouched.copy()
+    before = None
     for _ in range(_ROUNDS):
-        middle = neighbours.median(estimate)
-        fit = np.stack(
-            [
-                log_prior
-                - neighbours.distance(functions.decode(k), middle).reshape(lanes).sum(axis=1) / _SPREAD
-                for k, log_prior in enumerate(functions.log_prior)
-            ],
-            dtype=np.float32,
+        middle = neighbours.median(now.reshape(shape), axes=(2, 3)).reshape(now.shape)
+        # Where the neighbours are as they were, so is the mean.
+        changed = (
+            np.arange(now.shape[1]) if before is None else np.flatnonzero((middle != before).any(axis=0))
         )
-        weights = np.exp(fit - fit.max(axis=0))
-        weights /= weights.sum(axis=0)
-        mean = np.zeros(
-            (len(ciphertexts), estimate.shape[0] // len(ciphertexts), *estimate.shape[1:]), np.float32
-        )
-        for k, weight in enumerate(weights):
-            mean += weight[:, None] * functions.decode(k).reshape(mean.shape)
-        estimate = (mean + 0.5).astype(np.uint8).reshape(estimate.shape)
-    return _images(estimate, target)
+        for at in range(0, len(changed), _TILE):
+            some = changed[at : at + _TILE]
+            now[:, some] = _means(functions, lanes[:, some], untouched[:, some], middle[:, some])
+        before = middle
+    return _images(now.reshape(shape).transpose(1, 0, 2, 3, 4).reshape(estimate.shape), target)
+
+
+def _by_key(lanes: np.ndarray, images: int) -> np.ndarray:
+    """Lanes uint8 [L,H,W,P] as uint8 [L/N, N·H·W·P], in whose columns are the bytes that share a key."""
+    each = lanes.reshape(images, -1, *lanes.shape[1:])
+    return np.ascontiguousarray(each.swapaxes(0, 1)).reshape(each.shape[1], -1)
+
+
+def _means(
+    functions: candidates.Candidates, lanes: np.ndarray, untouched: np.ndarray, middle: np.ndarray
+) -> np.ndarray:
+    """The weighted means of what all candidates decode, all uint8 [lanes that share a key, positions]."""
+    decoded, least = np.empty_like(lanes), np.empty_like(lanes)
+    apart = np.empty(lanes.shape[1], np.float32)
+    part, total, mean = (
+        np.empty(lanes.shape, np.float32),
+        np.zeros_like(apart),
+        np.zeros(lanes.shape, np.float32),
+    )
+    for k, (t, log_prior) in enumerate(zip(functions.t, functions.log_prior, strict=True)):
+        if k == 0:
+            decoded[...] = untouched
+        else:
+            functions.decode(lanes, t, out=decoded)
+        np.minimum(decoded, middle, out=least)
+        part[...] = np.maximum(decoded, middle) - least
+        np.sum(part, axis=0, out=apart)
+        apart *= np.float32(-1 / _SPREAD)
+        weight = np.exp(apart, out=apart)
+        weight *= np.float32(math.exp(log_prior))
+        total += weight
+        part[...] = decoded
+        part *= weight
+        mean += part
+    mean /= total
+    mean += np.float32(0.5)
+    return mean.astype(np.uint8)
 
 
 def _images(lanes: np.ndarray, target: Target) -> np.ndarray:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from lpe.transforms.attacks import blocks
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
-from lpe.transforms.attacks.nibbles import NibbleStatistics
+from lpe.transforms.attacks.nibbles import MOST_SAMPLES, place_nibbles, read_nibbles, upright
 
 
 class OneImageLe(Attack):
-    """Restores each image from its own ciphertext, in a quarter of a second each; of 3 channels."""
+    """Restores each image from its own ciphertext, in some tenth of a second each; of 3 channels."""
 
     name = "one-image-nibbles"
     adversary = "ciphertext-only"
@@ -28,13 +29,15 @@ class OneImageLe(Attack):
 
     def learn(self, evidence: Evidence) -> Recovery:
         """Learns nothing: the recovery looks at each image alone."""
+        shape = evidence.target.image_shape
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
+            nibbles = blocks.split_nibbles(ciphertexts)
+            read = zip(*read_nibbles(nibbles[:, :MOST_SAMPLES]), strict=True)
             out = np.empty_like(ciphertexts)
-            for i in range(len(ciphertexts)):
-                one = ciphertexts[i : i + 1]
-                recovery = NibbleStatistics().learn(Evidence(evidence.target, one))
-                out[i] = recovery.restore(one)[0]
+            for i, (source, flip) in enumerate(read):
+                one = nibbles[i : i + 1]
+                out[i] = blocks.join(place_nibbles(one, *upright(one, source, flip, shape)), shape)[0]
             return out
 
         return Recovery(restore)

@@ -23,8 +23,15 @@ from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 _SPREAD = 16.0
 _ROUNDS = 12
 _DIFFERENCE = 10.0
-_PROBES = 150
-"""Lanes that are looked at to find the byte that all positions share."""
+_TILE = 1 << 17
+"""Bytes whose candidates are compared at once: what that takes fits the processor's cache."""
+_MOST_POSITIONS = 1 << 13
+_SHORT = 64
+"""With fewer lanes NumPy's loops are better run along the positions."""
+_PLACES = 1 << 10
+"""Places whose bytes are counted at once."""
+_PROBED = 1 << 18
+"""Bytes that are looked at to find the one that all positions share."""
 
 
 class Smoothness(Attack):
@@ -46,19 +53,12 @@ class Smoothness(Attack):
         """Chooses candidates in turns until nothing changes."""
         target = evidence.target
         functions = candidates.of_ciphertexts(evidence.ciphertexts, target)
-        if functions.initial is None:
-            choice = _from_pairs(evidence.ciphertexts, target)
-            estimate = functions.decode(0) ^ choice
-        else:
-            estimate = functions.initial
-            choice = np.zeros(estimate.shape[1:], np.uint8)
-        for _ in range(_ROUNDS):
-            before = choice
-            choice, estimate = _improve(functions, estimate)
-            if (choice == before).all():
-                break
-        if functions.initial is None:
+        untouched = functions.untouched
+        if untouched is None:
+            choice = _smooth(functions, _from_pairs(evidence.ciphertexts, target))
             choice = choice ^ _shared_byte(evidence.ciphertexts, choice, target)
+        else:
+            choice = _smooth(functions, np.zeros(untouched.shape[1:], np.int64))
 
         def restore(ciphertexts: np.ndarray) -> np.ndarray:
             return candidates.restore(ciphertexts, choice, target)
@@ -69,21 +69,80 @@ class Smoothness(Attack):
         return Recovery(restore, {"t": t, "linked": linked})
 
 
-def _improve(functions: candidates.Candidates, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best candidate of each position (uint8 [H,W,P] or wider), and the lanes that it decodes to."""
-    middle = neighbours.median(estimate)
-    cost = np.stack(
-        [
-            neighbours.distance(functions.decode(k), middle).sum(axis=0, dtype=np.int64) / _SPREAD - log_prior
-            for k, log_prior in enumerate(functions.log_prior)
-        ]
-    )
-    choice = cost.argmin(axis=0)
-    decoded = np.empty_like(estimate)
-    for k in np.unique(choice):
-        chosen = choice == k
-        decoded[:, chosen] = functions.decode(int(k))[:, chosen]
-    return choice, decoded
+def _smooth(functions: candidates.Candidates, choice: np.ndarray) -> np.ndarray:
+    """Improves a choice of candidates (int [H,W,P]) in turns, until nothing changes."""
+    shape = choice.shape
+    lanes = _by_position(functions.lanes)
+    untouched = lanes
+    if functions.untouched is not None and functions.untouched is not functions.lanes:
+        untouched = _by_position(functions.untouched)
+    choice = choice.reshape(-1).astype(np.int64)
+    estimate = _decoded(functions, lanes, untouched, choice)
+    in_doubt = np.arange(len(choice))
+    for _ in range(_ROUNDS):
+        middle = neighbours.median(estimate.reshape(*shape, -1), axes=(0, 1)).reshape(estimate.shape)
+        changed = np.zeros(len(choice), bool)
+        for at in range(0, len(in_doubt), tile := max(1, min(_TILE // lanes.shape[1], _MOST_POSITIONS))):
+            some = in_doubt[at : at + tile]
+            better = _likeliest(functions, lanes[some], untouched[some], middle[some])
+            changed[some] = better != choice[some]
+            choice[some] = better
+            estimate[some] = _decoded(functions, lanes[some], untouched[some], better)
+        # Elsewhere the neighbours are as they were, and so is the choice.
+        in_doubt = np.flatnonzero(_beside(changed.reshape(shape)))
+        if not len(in_doubt):
+            break
+    return choice.reshape(shape)
+
+
+def _by_position(lanes: np.ndarray) -> np.ndarray:
+    """Lanes uint8 [L,H,W,P] as uint8 [H·W·P, L]."""
+    return np.ascontiguousarray(lanes.transpose(1, 2, 3, 0)).reshape(-1, len(lanes))
+
+
+def _decoded(
+    functions: candidates.Candidates, lanes: np.ndarray, untouched: np.ndarray, choice: np.ndarray
+) -> np.ndarray:
+    """What lanes (uint8 [M,L]) were by the candidate that was chosen for each position (int64 [M])."""
+    decoded = functions.decode(lanes, functions.t[choice][:, None])
+    if untouched is not lanes:
+        alone = choice == 0
+        decoded[alone] = untouched[alone]
+    return decoded
+
+
+def _likeliest(
+    functions: candidates.Candidates, lanes: np.ndarray, untouched: np.ndarray, middle: np.ndarray
+) -> np.ndarray:
+    """The candidate of each position whose lanes are nearest to the middle of their neighbours; int64 [M] of [M,L]."""
+    along = 1
+    if lanes.shape[1] < _SHORT:
+        lanes, untouched, middle = (np.ascontiguousarray(each.T) for each in (lanes, untouched, middle))
+        along = 0
+    cost = np.empty((len(functions.t), lanes.shape[1 - along]), np.float32)
+    decoded, least = np.empty_like(lanes), np.empty_like(lanes)
+    for k, (t, log_prior) in enumerate(zip(functions.t, functions.log_prior, strict=True)):
+        if k == 0:
+            decoded[...] = functions.decode(lanes, t) if functions.untouched is None else untouched
+        else:
+            functions.decode(lanes, t, out=decoded)
+        np.minimum(decoded, middle, out=least)
+        np.maximum(decoded, middle, out=decoded)
+        decoded -= least
+        cost[k] = np.add.reduce(decoded, axis=along, dtype=np.uint32)
+        cost[k] /= np.float32(_SPREAD)
+        cost[k] -= np.float32(log_prior)
+    return np.asarray(cost.argmin(axis=0))
+
+
+def _beside(positions: np.ndarray) -> np.ndarray:
+    """The positions that have one of these (bool [H,W,P]) among their neighbours, or are at the edge beside it."""
+    out = positions.copy()
+    height, width = positions.shape[:2]
+    padded = np.pad(positions, ((1, 1), (1, 1), (0, 0)))
+    for y, x in neighbours.AROUND:
+        out |= padded[1 + y : 1 + y + height, 1 + x : 1 + x + width]
+    return out
 
 
 def _from_pairs(ciphertexts: np.ndarray, target: Target) -> np.ndarray:
@@ -99,13 +158,16 @@ def _between(c: np.ndarray, axis: int) -> relations.Relation:
     last = c.shape[axis + 1]
     apart = c.take(range(last - 1), axis=axis + 1) ^ c.take(range(1, last), axis=axis + 1)
     places = apart.reshape(len(c), -1)
-    counts = np.zeros((places.shape[1], 256), np.float32)
-    for lane in places:
-        counts[np.arange(places.shape[1]), lane] += 1
-    score = counts @ _LOG_P[np.arange(256)[:, None] ^ np.arange(256)]
-    best = score.argmax(axis=1)
-    top = np.partition(score, -2, axis=1)[:, -2:]
-    return best.astype(np.uint8).reshape(apart.shape[1:]), (top[:, 1] - top[:, 0]).reshape(apart.shape[1:])
+    by_byte = _LOG_P[np.arange(256)[:, None] ^ np.arange(256)]
+    best, sureness = np.empty(places.shape[1], np.uint8), np.empty(places.shape[1], np.float32)
+    for at in range(0, places.shape[1], _PLACES):
+        some = slice(at, at + _PLACES)
+        at_place = places[:, some] + 256 * np.arange(places[:, some].shape[1])
+        counts = np.bincount(at_place.reshape(-1), minlength=256 * at_place.shape[1]).astype(np.float32)
+        score = counts.reshape(-1, 256) @ by_byte
+        top = np.partition(score, -2, axis=1)[:, -2:]
+        best[some], sureness[some] = score.argmax(axis=1), top[:, 1] - top[:, 0]
+    return best.reshape(apart.shape[1:]), sureness.reshape(apart.shape[1:])
 
 
 def _log_probabilities() -> np.ndarray:
@@ -123,12 +185,16 @@ _LOG_P = _log_probabilities()
 
 def _smoothest(decoded: np.ndarray) -> np.uint8:
     """The byte that makes lanes smoothest if all of them are XORed with it; its complement is as good."""
-    few = decoded[:: max(1, len(decoded) // _PROBES)]
+    few = decoded[:: max(1, decoded.size // _PROBED)]
+    pairs = [(few[:, :, 1:], few[:, :, :-1]), (few[:, 1:], few[:, :-1])]
+    together = np.zeros(1 << 16, np.int64)
+    for one, other in pairs:
+        together += np.bincount(one.astype(np.int64).reshape(-1) * 256 + other.reshape(-1), minlength=1 << 16)
+    seen = np.flatnonzero(together)
+    first, second = np.divmod(seen, 256)
 
     def roughness(byte: int) -> int:
-        shifted = few ^ np.uint8(byte)
-        across = neighbours.distance(shifted[:, :, 1:], shifted[:, :, :-1]).sum(dtype=np.int64)
-        return int(across + neighbours.distance(shifted[:, 1:], shifted[:, :-1]).sum(dtype=np.int64))
+        return int(np.abs((first ^ byte) - (second ^ byte)) @ together[seen])
 
     return np.uint8(min(range(128), key=roughness))
 

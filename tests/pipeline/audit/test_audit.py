@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lpe.pipeline.audit.duration import attack_seconds
-from lpe.pipeline.audit.experiment import experiment_on_scheme
+from lpe.pipeline.audit.experiment import target_on_scheme
 from lpe.pipeline.cli.app import main
 from lpe.transforms import ciphers
 from tests.browser import assert_stands_alone, chromium, layout_widths, needs_chromium
@@ -68,9 +68,7 @@ def test_it_says_beforehand_how_long_it_will_take(lpe, plain, tmp_path):
 
 def test_more_work_is_expected_to_take_longer():
     def seconds(cipher="lpe-50", images=40, side=8, scope="dataset", adversaries=("ciphertext-only",)):
-        pictures = np.zeros((images, side, side, 3), np.uint8)
-        setup = experiment_on_scheme(pictures, cipher, {}, scope)
-        return attack_seconds(setup, adversaries)
+        return attack_seconds(target_on_scheme((side, side, 3), cipher, {}, scope), images, adversaries)
 
     assert 0 < seconds() < seconds(images=80) < seconds(images=80, side=16)
     assert seconds() < seconds(adversaries=("ciphertext-only", "chosen-plaintext"))

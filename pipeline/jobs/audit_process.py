@@ -1,0 +1,28 @@
+"""The attacks on one encryption, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lpe.pipeline.audit.attacking import run_attacks
+from lpe.pipeline.audit.experiment import experiment_on_scheme
+from lpe.pipeline.audit.results import SchemeAudit
+from lpe.pipeline.jobs.side_by_side import Listener
+from lpe.transforms.attacks import Adversary
+from lpe.transforms.keyed import Scope
+
+
+def attack_scheme(
+    images: np.ndarray,
+    name: str,
+    params: Mapping[str, str],
+    scope: Scope,
+    adversaries: Sequence[Adversary],
+    listener: Listener,
+) -> SchemeAudit:
+    """Encrypts images with a fresh key, which does not leave this process, and attacks them."""
+    listener.status("encrypting")
+    setup = experiment_on_scheme(images, name, params, scope)
+    return run_attacks(setup, adversaries, note=listener.note, status=listener.status)
