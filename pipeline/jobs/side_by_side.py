@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -86,6 +86,16 @@ class SideBySide(Generic[_Result]):
           LpeError: its own, or its process died.
         """
         return self._futures[name].result()
+
+    def finished(self) -> Iterator[tuple[str, _Result]]:
+        """The names and results of all functions that were submitted, as they come; waits for them.
+
+        Raises:
+          LpeError: as `result` does, of the first that fails.
+        """
+        names = {future: name for name, future in self._futures.items()}
+        for future in concurrent.futures.as_completed(names):
+            yield names[future], future.result()
 
     def status(self, name: str, line: str) -> None:
         """Shows what goes on now in a call, or in the caller's process; an empty line for nothing more."""
