@@ -51,6 +51,15 @@ def load() -> ModuleType:
     Raises:
       UsageError: Keras or a backend is not installed.
     """
+    keras = import_keras()
+    if keras.config.backend() == "tensorflow":
+        with _silenced():  # looking for GPUs for the first time, it complains where there are none
+            _import("tensorflow").config.list_physical_devices()
+    return keras
+
+
+def import_keras() -> ModuleType:
+    """`load` without a look for GPUs, after which a process cannot be forked. Raises UsageError as it does."""
     if sys.modules.get("keras") is None:
         # Read when TensorFlow starts: nothing below an error is for the people who use `lpe`.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -59,11 +68,7 @@ def load() -> ModuleType:
             _add_flag("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
         elif os.environ["KERAS_BACKEND"] == "torch":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without
-    keras = _import("keras")
-    if keras.config.backend() == "tensorflow":
-        with _silenced():  # looking for GPUs for the first time, it complains where there are none
-            _import("tensorflow").config.list_physical_devices()
-    return keras
+    return _import("keras")
 
 
 def check_precision(name: str) -> None:

@@ -13,7 +13,7 @@ from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.progress import Progress
 from lpe.pipeline.jobs.side_by_side import SideBySide
-from lpe.pipeline.jobs.training_process import Trained, load_backend, train_and_evaluate
+from lpe.pipeline.jobs.training_process import PRELOAD, Trained, load_backend, train_and_evaluate
 from lpe.train.loop import TrainSpec
 
 RESULTS_FILE = "results.jsonl"
@@ -58,7 +58,9 @@ class Networks:
             if trial in known:
                 continue
             if self._running is None:
-                self._running = SideBySide(_processes(self._spec.model), load_backend, self._progress)
+                self._running = SideBySide(
+                    _processes(self._spec.model), load_backend, self._progress, PRELOAD
+                )
             self._begun[_title(trial)] = trial
             self._running.submit(_title(trial), train_and_evaluate, self._settings(trial, data), self._split)
 

@@ -28,7 +28,7 @@ class Networks:
     trained: list = dataclasses.field(default_factory=list)
     submitted: dict = dataclasses.field(default_factory=dict)
 
-    def __call__(self, processes, prepare, progress):
+    def __call__(self, processes, prepare, progress, preload):
         self.submitted = {}
         return self
 
