@@ -8,6 +8,7 @@ forked. JAX and PyTorch are left to each process.
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import warnings
 
@@ -21,3 +22,4 @@ warnings.simplefilter("ignore")  # libraries' chatter, for developers
 with contextlib.suppress(UsageError):  # each process says it in its own time
     if backend.name() == "tensorflow":
         backend.import_keras()
+        gc.freeze()  # no process looks for garbage among modules
