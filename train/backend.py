@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -51,6 +52,15 @@ def load() -> ModuleType:
     Raises:
       UsageError: Keras or a backend is not installed.
     """
+    keras = import_keras()
+    if keras.config.backend() == "tensorflow":
+        with _silenced():  # looking for GPUs for the first time, it complains where there are none
+            _import("tensorflow").config.list_physical_devices()
+    return keras
+
+
+def import_keras() -> ModuleType:
+    """`load` without a look for GPUs, after which a process cannot be forked. Raises UsageError as it does."""
     if sys.modules.get("keras") is None:
         # Read when TensorFlow starts: nothing below an error is for the people who use `lpe`.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -59,11 +69,8 @@ def load() -> ModuleType:
             _add_flag("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
         elif os.environ["KERAS_BACKEND"] == "torch":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without
-    keras = _import("keras")
-    if keras.config.backend() == "tensorflow":
-        with _silenced():  # looking for GPUs for the first time, it complains where there are none
-            _import("tensorflow").config.list_physical_devices()
-    return keras
+    with _without_garbage_collection():
+        return _import("keras")
 
 
 def check_precision(name: str) -> None:
@@ -184,6 +191,19 @@ def _import(name: str) -> ModuleType:
             return importlib.import_module(name)
     except ImportError as error:
         raise UsageError(f"training needs {name} ({error}); {install_command(extra())}") from error
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A context for importing thousands of modules, among which the search for garbage takes a quarter of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextlib.contextmanager

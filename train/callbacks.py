@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from lpe.train.data import EpochClock, Examples
 from lpe.train.keras_types import Callback, Logs
@@ -140,14 +137,19 @@ class Scalars(Callback):
         super().__init__()
         self._directory = directory
 
-    def on_train_begin(self, logs: Logs = None) -> None:
-        """Opens the event files."""
-        self._writers = {
-            part: EventFileWriter(str(self._directory / part)) for part in ("train", "validation")
-        }
+        self._writers: dict[str, Any] = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Writes the metrics of an epoch, from 0."""
+        # Imported here, not to keep the first step waiting.
+        from tensorboard.compat.proto.event_pb2 import Event  # noqa: PLC0415
+        from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter  # noqa: PLC0415
+
+        if not self._writers:
+            self._writers = {
+                part: EventFileWriter(str(self._directory / part)) for part in ("train", "validation")
+            }
         for name, value in (logs or {}).items():
             part = "validation" if name.startswith("val_") else "train"
             scalar = Summary.Value(tag=f"epoch_{name.removeprefix('val_')}", simple_value=float(value))

@@ -75,7 +75,12 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
         from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 
         model = run.load_model()
-        model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        keras = backend.load()
+        # Not by names: these have their variables from the start, so that TensorFlow traces a step once, not twice.
+        model.compile(
+            loss=keras.losses.SparseCategoricalCrossentropy(),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        )
         batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
         with batches.failing_clearly():
             metrics = model.evaluate(batches, verbose=0, return_dict=True)

@@ -6,7 +6,7 @@ this package uses is declared; at run time the names are Keras's own classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 Tensor: TypeAlias = Any
@@ -49,6 +49,30 @@ if TYPE_CHECKING:
             """The constructor's arguments."""
             raise NotImplementedError
 
+    class Optimizer:
+        """`keras.Optimizer`."""
+
+        built: bool
+        iterations: Any
+
+        def __init__(self, **kwargs: Any) -> None: ...
+
+        def build(self, variables: Sequence[Any]) -> None:
+            """Makes the optimiser's variables."""
+
+        def add_variable(self, shape: tuple[int, ...], **kwargs: Any) -> Any:
+            """Makes a variable of the optimiser's, of zeros."""
+
+        def assign(self, variable: Any, value: Tensor) -> None:
+            """Gives a variable a value."""
+
+        def assign_sub(self, variable: Any, value: Tensor) -> None:
+            """Takes a value off a variable."""
+
+        def get_config(self) -> dict[str, Any]:
+            """The constructor's arguments."""
+            raise NotImplementedError
+
     class LearningRateSchedule:
         """`keras.optimizers.schedules.LearningRateSchedule`."""
 
@@ -63,10 +87,11 @@ if TYPE_CHECKING:
         def __init__(self, workers: int = 1) -> None: ...
 
 else:
+    from keras import Optimizer
     from keras.callbacks import Callback
     from keras.layers import Layer
     from keras.losses import Loss
     from keras.optimizers.schedules import LearningRateSchedule
     from keras.utils import PyDataset
 
-__all__ = ["Callback", "Layer", "LearningRateSchedule", "Logs", "Loss", "PyDataset", "Tensor"]
+__all__ = ["Callback", "Layer", "LearningRateSchedule", "Logs", "Loss", "Optimizer", "PyDataset", "Tensor"]

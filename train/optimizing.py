@@ -9,10 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from lpe.train import flat_optimizers
 from lpe.train.keras_types import LearningRateSchedule, Loss, Tensor
 from lpe.train.recipes import Recipe
-
-_MOMENTUM = 0.9
 
 
 @keras.saving.register_keras_serializable("lpe.train")
@@ -55,7 +54,7 @@ class LearningRate(LearningRateSchedule):
 def optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     """A recipe's optimiser for `steps` steps in all."""
     settings: dict[str, Any] = {
-        "weight_decay": recipe.weight_decay or None,
+        "decay": recipe.weight_decay,
         "global_clipnorm": recipe.clip_norm,
         "use_ema": recipe.ema is not None,
     }
@@ -63,8 +62,8 @@ def optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
         settings["ema_momentum"] = recipe.ema
     rate = LearningRate(recipe, steps)
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=_MOMENTUM, nesterov=True, **settings)
-    return keras.optimizers.AdamW(rate, **settings)
+        return flat_optimizers.SGD(rate, **settings)
+    return flat_optimizers.AdamW(rate, **settings)
 
 
 @keras.saving.register_keras_serializable("lpe.train")

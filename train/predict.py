@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import keras
 
 _BATCH = 256
+_FEW = 32
+"""Images that are answered sooner than a function for many is traced."""
 
 
 def predict(run: Run, images: np.ndarray) -> np.ndarray:
@@ -56,4 +58,10 @@ def _predict(run: Run, images: np.ndarray, model: Callable[[], keras.Model]) -> 
     if not len(images):
         return np.empty((0, len(run.class_names)), np.float32)
     with backend.one_device():
-        return np.asarray(model().predict(images, batch_size=_BATCH, verbose=0), np.float32)
+        keras, network = backend.load(), model()
+        # JAX compiles every operation that is called by itself: there one function of them all is faster.
+        if len(images) <= _FEW and keras.config.backend() != "jax":
+            answers = keras.ops.convert_to_numpy(network(images, training=False))
+        else:
+            answers = network.predict(images, batch_size=_BATCH, verbose=0)
+        return np.asarray(answers, np.float32)

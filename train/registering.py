@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 _MODULES = (
+    "lpe.train.flat_optimizers",
     "lpe.train.front_ends.adaptation",
     "lpe.train.front_ends.affine",
     "lpe.train.front_ends.bit_planes",
@@ -23,7 +24,7 @@ _MODULES = (
     "lpe.train.models.pyramidnet",
     "lpe.train.optimizing",
 )
-"""The modules of all that a `.keras` file of ours may name: layers, loss and schedule."""
+"""The modules of all that a `.keras` file of ours may name: layers, loss, optimiser and schedule."""
 
 
 def register_with_keras() -> None:

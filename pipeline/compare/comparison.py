@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lpe.pipeline import storage
 from lpe.pipeline.compare import duration, report, restoring, results, table
+from lpe.pipeline.compare.networks import RESULTS_FILE, Networks
 from lpe.pipeline.compare.report import Comparison
 from lpe.pipeline.compare.restoring import BestAttack
-from lpe.pipeline.compare.results import TrialResult
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.engine import runners
@@ -17,13 +17,9 @@ from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
-from lpe.train.evaluate import evaluate
-from lpe.train.loop import TrainSpec, fit
-from lpe.train.runs import load_run
 from lpe.train.versions import open_version
 from lpe.transforms.errors import DataError
 
-RESULTS_FILE = "results.jsonl"
 _KEY = "comparison"
 _SILENT: Progress = Silent()
 
@@ -57,24 +53,20 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
         raise DataError(f"{spec.read.source}: no test or validation images to compare accuracies on")
     best_attacks: dict[str, BestAttack] = {}
     restored: dict[str, Dataset] = {}
-    for name, data in encrypted.items():
-        if name != "plain":
-            best_attacks[name], estimate = _attack(spec, progress, keystore, name, data)
-            if estimate is not None:
-                restored[name] = estimate
-    exact = {name for name, data in restored.items() if data.digest() == plain.digest()}
-    planned = trials(spec, frozenset(restored) - exact)
-    known = _known_trials(spec)
-    finished: list[TrialResult] = []
-    for number, trial in enumerate(planned, 1):
-        data = restored[trial.cipher] if trial.kind == "restored" else encrypted[trial.cipher]
-        result = _train(spec, progress, trial, data, split)
-        finished.append(result)
-        untrained = sum(other not in known for other in planned[number:])
-        progress.note(
-            f"[{number}/{len(planned)}] {_title(trial)}, seed {trial.seed}: {result.accuracy:.1%} "
-            f"({result.seconds:.0f} s){duration.left(finished, untrained)}"
+    with Networks(spec, progress, split) as networks:
+        first = [trial for trial in trials(spec, frozenset()) if trial.seed == 0]
+        networks.begin((trial, encrypted[trial.cipher]) for trial in first)  # while attacks are made
+        for name, data in encrypted.items():
+            if name != "plain":
+                best_attacks[name], estimate = _attack(spec, progress, keystore, name, data)
+                if estimate is not None:
+                    restored[name] = estimate
+        exact = {name for name, data in restored.items() if data.digest() == plain.digest()}
+        planned = trials(spec, frozenset(restored) - exact)
+        networks.begin(
+            (trial, (restored if trial.kind == "restored" else encrypted)[trial.cipher]) for trial in planned
         )
+        finished = networks.results(planned)
     counts = {name: plain.splits[name].examples for name in ("train", split)}
     counts["train"] = min(counts["train"], spec.images or counts["train"])
     class_names = open_dataset(source).class_names
@@ -82,10 +74,6 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
     comparison = Comparison(spec, source, counts, rows)
     report.write(comparison)
     return comparison
-
-
-def _title(trial: Trial) -> str:
-    return f"{trial.cipher}, {trial.kind}" + (f" {trial.front_end}" if trial.kind == "front end" else "")
 
 
 def _announce(spec: CompareSpec, progress: Progress, plain: Dataset) -> None:
@@ -141,32 +129,3 @@ def _attack(
     _begin(progress, f"{name}: restoring")
     job = JobSpec(ReadSpec(f"dataset:{data.directory}"), home, spec.beam)
     return best, restoring.restore(job, keystore, spec.audit_images, best)
-
-
-def _train(spec: CompareSpec, progress: Progress, trial: Trial, data: Dataset, split: str) -> TrialResult:
-    """Trains a network and measures it on a split, unless results.jsonl has its result already."""
-    path = storage.join(spec.work, RESULTS_FILE)
-    known = results.read(path)
-    for result in known:
-        if result.trial == trial:
-            return result
-    directory = storage.join(spec.work, trial.directory)
-    trained = fit(
-        TrainSpec(
-            data=data.directory,
-            output=directory,
-            model=spec.model,
-            front_end=trial.front_end,
-            epochs=spec.epochs,
-            recipe=spec.recipe,
-            precision=spec.precision,
-            seed=trial.seed,
-            images=spec.images,
-        ),
-        progress=progress.epoch,
-        status=lambda line: progress.status(f"{trial.cipher}, {trial.kind}: {line}"),
-    )
-    accuracy = evaluate(load_run(directory), data.directory, split).accuracy
-    result = TrialResult(trial, accuracy, spec.epochs, trained.seconds, trial.directory)
-    results.write(path, [*known, result])
-    return result

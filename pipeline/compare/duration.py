@@ -35,9 +35,9 @@ def announcement(spec: CompareSpec, networks: Sequence[Trial], images: int, shap
     )
 
 
-def left(finished: Sequence[TrialResult], networks: int) -> str:
-    """How long so many networks will take, by those that are finished; empty for no network."""
+def left(finished: Sequence[TrialResult], networks: int, at_once: int) -> str:
+    """How long so many networks will take, some at once, by those that are finished; empty for no network."""
     if not networks:
         return ""
-    seconds = networks * statistics.mean(result.seconds for result in finished)
+    seconds = math.ceil(networks / at_once) * statistics.mean(result.seconds for result in finished)
     return f"; {clock.about(seconds)} left"

@@ -22,7 +22,7 @@ from lpe.pipeline.jobs.register import register_run
 from lpe.pipeline.jobs.show import Grid, show
 from lpe.pipeline.jobs.side_by_side import SideBySide
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
-from lpe.pipeline.jobs.training_process import Trained, load_backend, train_and_evaluate
+from lpe.pipeline.jobs.training_process import PRELOAD, Trained, load_backend, train_and_evaluate
 from lpe.pipeline.jobs.verify import Verification, verify
 from lpe.pipeline.jobs.work_directory import KINDS, audit_directory, run_directory
 from lpe.pipeline.keystore import KeyInfo, KeyRef, KeyStore
@@ -195,7 +195,8 @@ def run_demo(spec: DemoSpec, progress: Progress) -> DemoResult:
     backend.title()  # refuses before all work where no network can be trained
     steps = _Steps(progress)
     kinds = KINDS if spec.baseline else KINDS[:1]
-    with SideBySide[Trained](min(len(kinds), usable_cores()), load_backend, progress) as trainings:
+    processes = min(len(kinds), usable_cores())
+    with SideBySide[Trained](processes, load_backend, progress, PRELOAD) as trainings:
         steps.run("keys", lambda: _keys(spec.key))
         plain = steps.run("ingest", lambda: _ingest(spec, progress)).dataset
         encrypted = steps.run("encrypt", lambda: _encrypt(spec, progress, plain)).dataset

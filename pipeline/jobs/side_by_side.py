@@ -10,9 +10,10 @@ import concurrent.futures
 import multiprocessing
 import os
 import queue
+import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -66,18 +67,25 @@ class SideBySide(Generic[_Result]):
     Args:
       processes: how many there are.
       prepare: called in each at its start, with a `Listener`; can be pickled, as all that goes to a process.
+      preload: a module that, on Linux, is imported once for all processes; see `lpe.train.preloaded`.
       progress: what they report goes there, with the calls' names, from threads of this object.
     """
 
-    def __init__(self, processes: int, prepare: _Prepare, progress: Progress) -> None:
+    def __init__(
+        self, processes: int, prepare: _Prepare, progress: Progress, preload: str | None = None
+    ) -> None:
         self._prepare = prepare
+        self._context = _context(preload)
         self._progress = progress
-        self._threads = str(max(1, usable_cores() // processes))
+        defaults = _GPU | dict.fromkeys(_THREADS, str(max(1, usable_cores() // processes)))
+        self._environment = {name: os.environ.get(name, value) for name, value in defaults.items()}
         self._status: dict[str, str] = {}
         self._running: list[BaseProcess] = []
-        self._idle: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        self._ended = False
+        self._idle: queue.SimpleQueue[_Child | Exception] = queue.SimpleQueue()
         for _ in range(processes):
-            self._idle.put(self._start())
+            # The start of a process waits for what is preloaded.
+            threading.Thread(target=self._start, name="lpe-start", daemon=True).start()
         self._executor = concurrent.futures.ThreadPoolExecutor(processes, thread_name_prefix="lpe-beside")
         self._futures: dict[str, concurrent.futures.Future[_Result]] = {}
 
@@ -93,6 +101,16 @@ class SideBySide(Generic[_Result]):
         """
         return self._futures[name].result()
 
+    def finished(self) -> Iterator[tuple[str, _Result]]:
+        """The names and results of all functions that were submitted, as they come; waits for them.
+
+        Raises:
+          LpeError: as `result` does, of the first that fails.
+        """
+        names = {future: name for name, future in self._futures.items()}
+        for future in concurrent.futures.as_completed(names):
+            yield names[future], future.result()
+
     def status(self, name: str, line: str) -> None:
         """Shows what goes on now in a call, or in the caller's process; an empty line for nothing more."""
         self._status[name] = line
@@ -106,22 +124,33 @@ class SideBySide(Generic[_Result]):
 
     def __exit__(self, *error: object) -> None:
         """Ends the processes."""
+        self._ended = True
         for process in self._running:
             process.terminate()
+        for _ in self._futures:  # those that wait for a process
+            self._idle.put(LpeError("ended before it began"))
         self._executor.shutdown(cancel_futures=True)
 
-    def _start(self) -> _Child:
-        # Forking a process that has threads, as Beam's has, can lock up; spawning can't.
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_run, args=(theirs, self._prepare, self._threads), daemon=True)
-        process.start()
-        theirs.close()
-        self._running.append(process)
-        return process, ours
+    def _start(self) -> None:
+        """Starts a process, which is idle then."""
+        try:
+            ours, theirs = self._context.Pipe()
+            arguments = (theirs, self._prepare, self._environment)
+            process: BaseProcess = self._context.Process(target=_run, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            self._running.append(process)
+            if self._ended:
+                process.terminate()
+            self._idle.put((process, ours))
+        except Exception as error:  # which is the call's that waits for the process
+            self._idle.put(error)
 
     def _call(self, name: str, function: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
-        process, connection = self._idle.get()
+        idle = self._idle.get()
+        if isinstance(idle, Exception):
+            raise idle
+        process, connection = idle
         try:
             connection.send((function, arguments))
             while True:
@@ -147,11 +176,20 @@ class SideBySide(Generic[_Result]):
             self._idle.put((process, connection))
 
 
-def _run(connection: Connection, prepare: _Prepare, threads: str) -> None:
+def _context(preload: str | None) -> Any:
+    """How processes are started: not by forking this one, which can lock up where it has threads, as Beam's has."""
+    if preload is None or sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    # Forked from a process that did nothing but import. It is one for all of this process's life, and ends with it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    return context
+
+
+def _run(connection: Connection, prepare: _Prepare, environment: Mapping[str, str]) -> None:
     """The whole life of a process."""
     leave_ending_to_parent()
-    for name, value in {**_GPU, **dict.fromkeys(_THREADS, threads)}.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(environment)
     warnings.simplefilter("ignore")  # libraries' chatter, for developers
     listener = Listener(connection)
     try:

@@ -15,6 +15,9 @@ from lpe.train.loop import TrainResult, TrainSpec, fit
 from lpe.train.progress import describe_epoch
 from lpe.train.runs import load_run
 
+PRELOAD = "lpe.train.preloaded"
+"""For `SideBySide`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:

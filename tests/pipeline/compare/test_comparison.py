@@ -8,11 +8,12 @@ import json
 
 import pytest
 
-from lpe.pipeline.compare import comparison
+from lpe.pipeline.compare import comparison, networks
 from lpe.pipeline.compare.comparison import compare
 from lpe.pipeline.compare.trials import CompareSpec
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.engine.progress import Silent
+from lpe.pipeline.jobs.training_process import Trained
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.evaluate import Evaluation
 from lpe.train.loop import TrainResult
@@ -22,16 +23,25 @@ from lpe.transforms.errors import DataError
 
 @dataclasses.dataclass
 class Networks:
-    """Stands for training and evaluation: remembers what was asked for, finds every network half right."""
+    """Stands for the processes that train: remembers what was asked for, finds every network half right."""
 
     trained: list = dataclasses.field(default_factory=list)
+    submitted: dict = dataclasses.field(default_factory=dict)
 
-    def fit(self, spec, progress, status):
+    def __call__(self, processes, prepare, progress, preload):
+        self.submitted = {}
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def submit(self, name, function, spec, split):
         self.trained.append(spec)
-        progress(1, spec.epochs, {"accuracy": 0.5, "val_accuracy": 0.5}, 100.0)
-        return TrainResult(
+        dataset = open_dataset(spec.data)
+        used = DataUsed(dataset.name, dataset.version, dataset.encryption)
+        train = TrainResult(
             run=spec.output,
-            data=DataUsed("shapes", "1.0.0", None),
+            data=used,
             model=f"{spec.output}/model.keras",
             front_end=spec.front_end,
             epochs=spec.epochs,
@@ -39,22 +49,18 @@ class Networks:
             seconds=1.5,
             skipped=False,
         )
+        evaluation = Evaluation(used, 0.5, 1.0, dataset.splits[split].examples)
+        self.submitted[name] = Trained(train, 1.5, evaluation, 0.1)
 
-    def evaluate(self, run, data, split):
-        assert run == self.trained[-1].output
-        assert data == self.trained[-1].data
-        dataset = open_dataset(data)
-        used = DataUsed(dataset.name, dataset.version, dataset.encryption)
-        return Evaluation(used, 0.5, 1.0, dataset.splits[split].examples)
+    def finished(self):
+        return iter(self.submitted.items())
 
 
 @pytest.fixture
-def networks(monkeypatch):
-    networks = Networks()
-    monkeypatch.setattr(comparison, "fit", networks.fit)
-    monkeypatch.setattr(comparison, "evaluate", networks.evaluate)
-    monkeypatch.setattr(comparison, "load_run", lambda directory: directory)
-    return networks
+def trained(monkeypatch):
+    stand_in = Networks()
+    monkeypatch.setattr(networks, "SideBySide", stand_in)
+    return stand_in.trained
 
 
 class Recorded(Silent):
@@ -72,16 +78,23 @@ class Recorded(Silent):
         return contextlib.nullcontext(lambda done, total: None)
 
 
-def test_every_network_is_trained_once_and_reported(tmp_path, networks):
+def test_every_network_is_trained_once_and_reported(tmp_path, trained):
     spec = CompareSpec(
         read=ReadSpec("synthetic:100"), work=str(tmp_path / "work"), ciphers=("lpe-50",), epochs=1, seeds=1,
         audit_images=20, as_it_is=True,
     )  # fmt: skip
     progress = Recorded()
     compared = compare(spec, progress)
-    kinds = ["plain, ciphertext", "lpe-50, front end", "lpe-50, ciphertext", "lpe-50, restored"]
+    kinds = [
+        "plain, ciphertext, seed 0",
+        "lpe-50, front end dechain+embedding, seed 0",
+        "lpe-50, ciphertext, seed 0",
+        "lpe-50, restored, seed 0",
+    ]
     numbered = [line for line in progress.lines if line.startswith("[")]
-    assert [line[len("[1/4] ") :].startswith(kind) for line, kind in zip(numbered, kinds, strict=True)]
+    assert [line.split(":")[0] for line in numbered] == [
+        f"[{number}/4] {kind}" for number, kind in enumerate(kinds, 1)
+    ]
     assert progress.bars == ["ingest"]
     announced = progress.lines.index(
         "a few seconds on two CPU cores: at most 4 networks of 1 epoch on 90 images of 32×32×3; known better after the "
@@ -89,18 +102,18 @@ def test_every_network_is_trained_once_and_reported(tmp_path, networks):
     )
     assert announced < progress.lines.index("lpe-50: encrypting …")
     assert [line.endswith("(2 s); a few seconds left") for line in numbered] == [True] * 3 + [False]
-    assert len(networks.trained) == 4
-    assert networks.trained[3].data == open_dataset(f"{spec.work}/restored/lpe-50/synthetic").directory
+    assert len(trained) == 4
+    assert trained[3].data == open_dataset(f"{spec.work}/restored/lpe-50/synthetic").directory
     assert compared.counts == {"train": 90, "test": 20}
     assert [row.cipher for row in compared.rows] == ["plain", "lpe-50"]
     assert json.loads((tmp_path / "work" / "report.json").read_text()) == compared.content()
     assert compared.to_json() == {"output": spec.work, **compared.content()}
     again = compare(dataclasses.replace(spec, seeds=2))
-    assert [(spec.output[-1], spec.seed) for spec in networks.trained[4:]] == [("1", 1)] * 4
+    assert [(spec.output[-1], spec.seed) for spec in trained[4:]] == [("1", 1)] * 4
     assert again.rows[1].accuracies["restored"].seeds == 2
 
 
-def test_there_must_be_something_to_measure_on(lpe, tmp_path, networks, monkeypatch):
+def test_there_must_be_something_to_measure_on(lpe, tmp_path, trained, monkeypatch):
     home = tmp_path / "plain" / "shapes"
     assert lpe("ingest", "--source", "synthetic:40", "--output", home).code == 0
     info = open_dataset(str(home))
@@ -108,4 +121,4 @@ def test_there_must_be_something_to_measure_on(lpe, tmp_path, networks, monkeypa
     monkeypatch.setattr(comparison, "_encrypt", lambda *_: only_train)
     with pytest.raises(DataError, match="no test or validation images to compare accuracies on"):
         compare(CompareSpec(ReadSpec(f"dataset:{home}"), str(tmp_path / "work"), ("le",)))
-    assert not networks.trained
+    assert not trained

@@ -1,6 +1,7 @@
 """Functions in processes of their own."""
 
 import os
+import sys
 import time
 
 import pytest
@@ -61,6 +62,21 @@ def test_results_and_reports_come_back_by_name():
     assert sorted(heard.notes) == ["a: 1 doubled", "b: 2 doubled", "c: 3 doubled"]
     assert any("a: doubling 1" in line for line in heard.states)
     assert any("caller: waits" in line for line in heard.states)
+
+
+def imported(module: str, listener: Listener) -> tuple[bool, int]:
+    return module in sys.modules, os.getppid()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process imports for itself")
+def test_what_is_preloaded_is_imported_once_for_all():
+    with SideBySide(2, ready, Silent(), preload="sched") as running:
+        for name in "ab":
+            running.submit(name, imported, "sched")
+        found = [running.result(name) for name in "ab"]
+    assert [is_there for is_there, _ in found] == [True, True]
+    assert {parent for _, parent in found} != {os.getpid()}
+    assert len({parent for _, parent in found}) == 1
 
 
 def test_an_error_is_the_functions_own_and_a_death_says_what_to_do():
