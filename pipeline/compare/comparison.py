@@ -28,6 +28,7 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
     """Encrypts, attacks, trains and evaluates; writes report.json, report.html and the figures.
 
     One line in `results.jsonl` for each finished network: a comparison that was killed goes on where it stopped.
+    Networks are trained in processes of their own, so that a script calls this under `if __name__ == "__main__":`.
 
     Args:
       spec: what to compare.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
 from lpe.pipeline import storage
@@ -11,6 +10,7 @@ from lpe.pipeline.compare.results import TrialResult
 from lpe.pipeline.compare.trials import CompareSpec, Trial
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine.cores import usable_cores
+from lpe.pipeline.engine.memory import free_memory
 from lpe.pipeline.engine.progress import Progress
 from lpe.pipeline.jobs.side_by_side import SideBySide
 from lpe.pipeline.jobs.training_process import PRELOAD, Trained, load_backend, train_and_evaluate
@@ -104,8 +104,7 @@ def _processes(model: str) -> int:
     """How many networks are trained at once: as many as there are cores, if each leaves the others memory enough."""
     if model not in _SMALL:
         return 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(usable_cores(), memory // _PROCESS_BYTES))
+    return max(1, min(usable_cores(), free_memory() // _PROCESS_BYTES))
 
 
 def _title(trial: Trial) -> str:

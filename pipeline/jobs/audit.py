@@ -80,6 +80,9 @@ def audit(
 ) -> AuditReport:
     """Attacks each encryption, several at a time where that pays, and writes report.json and report.html.
 
+    Schemes are attacked in processes of their own where there are cores enough, so that a script calls this under
+    `if __name__ == "__main__":`.
+
     Args:
       spec: what to attack.
       note: called with a line before the attacks, which says about how long they take, and one after each.
