@@ -150,7 +150,7 @@ class _Edges:
     def in_orders(self, block: int, way: int, order: int, negative: int) -> np.ndarray:
         """An edge as it lies, its channels as a block beside it has them in each order: float32 [n·12, 6]."""
         edge = self.edges[block, way].reshape(-1, 3)[:, ORDERS[order][_BACK]] * np.float32(1 - 2 * negative)
-        return edge.swapaxes(1, 2).reshape(-1, len(_BACK))
+        return np.asarray(edge.swapaxes(1, 2).reshape(-1, len(_BACK)))
 
     def _fitting(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What fits each edge best with channels together, whichever their order.
