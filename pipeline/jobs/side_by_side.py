@@ -10,6 +10,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import queue
+import signal
 import sys
 import threading
 import warnings
@@ -133,6 +134,8 @@ class SideBySide(Generic[_Result]):
 
     def _start(self) -> None:
         """Starts a process, which is idle then."""
+        # Ctrl-C goes to all processes of a terminal, and is this one's affair. A child inherits what is blocked.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             ours, theirs = self._context.Pipe()
             arguments = (theirs, self._prepare, self._environment)

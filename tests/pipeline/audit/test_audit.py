@@ -13,6 +13,7 @@ from PIL import Image
 from lpe.pipeline.audit.duration import attack_seconds
 from lpe.pipeline.audit.experiment import target_on_scheme
 from lpe.pipeline.cli.app import main
+from lpe.pipeline.jobs import audit
 from lpe.transforms import ciphers
 from tests.browser import assert_stands_alone, chromium, layout_widths, needs_chromium
 from tests.pipeline.running import encrypt, refused
@@ -64,6 +65,21 @@ def test_it_says_beforehand_how_long_it_will_take(lpe, plain, tmp_path):
     announced = "a few seconds by what other machines took: attacks on 2 encryptions of 20 images of 32×32×3"
     assert lines[0] == announced
     assert len(lines) == 1 + 6
+
+
+def test_encryptions_attacked_side_by_side_are_reported_as_in_turn(lpe, plain, tmp_path, monkeypatch):
+    def report(folder: str, *more: str) -> list[tuple[object, ...]]:
+        words = ("audit", "--source", plain, "--images", 20, "--output", tmp_path / folder, *more)
+        schemes = lpe(*words, "--ciphers", "pbe,cpbe-100", "--scope", "dataset", "--json").json["schemes"]
+        return [(s["cipher"], s["scope"], [attack["name"] for attack in s["attacks"]]) for s in schemes]
+
+    in_turn = report("in-turn")
+    monkeypatch.setattr(audit, "_WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(audit, "usable_cores", lambda: 2)
+    in_processes: list[str] = []
+    monkeypatch.setattr(audit, "_in_turn", lambda *arguments: in_processes.append("not"))
+    assert report("side-by-side") == in_turn
+    assert in_processes == []
 
 
 def test_more_work_is_expected_to_take_longer():
