@@ -110,6 +110,18 @@ class FieldStream(NotPicklable):
             order[i], order[j] = order[j], order[i]
         return np.array(order, np.int64)
 
+    def permutations(self, number: int, count: int) -> np.ndarray:
+        """int64 [number, count], the permutations that as many calls of `permutation` give."""
+        bounds = np.tile(np.arange(count, 1, -1, dtype=np.uint64), number)
+        partners = self._below(bounds).reshape(number, count - 1).astype(np.int64)
+        orders = np.tile(np.arange(count)[:, None], (1, number))
+        each = np.arange(number)
+        for i, j in zip(range(count - 1, 0, -1), partners.T, strict=True):
+            last = orders[i].copy()
+            orders[i] = orders[j, each]
+            orders[j, each] = last
+        return np.ascontiguousarray(orders.T)
+
     def _below(self, bounds: np.ndarray) -> np.ndarray:
         """One value below each bound (uint64), the same as drawing them one after the other."""
         limits = 2**32 - 2**32 % bounds

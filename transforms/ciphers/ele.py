@@ -68,11 +68,10 @@ class Ele(nibbles.NibbleCipher):
         blocks = len(layout.block_positions(image_shape))
         keys = []
         for secret in secrets:
-            orders = FieldStream(secret, "orders")
             reverses = FieldStream(secret, "reverses").bits(blocks * count)
             keys.append(
                 Key(
-                    np.stack([orders.permutation(count) for _ in range(blocks)]),
+                    FieldStream(secret, "orders").permutations(blocks, count),
                     reverses.reshape(blocks, count).astype(bool),
                     FieldStream(secret, "blocks").permutation(blocks),
                 )

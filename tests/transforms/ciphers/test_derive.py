@@ -64,6 +64,13 @@ def test_small_integers_are_uniform():
     assert abs(counts - 10_000).max() < 5 * np.sqrt(60_000 * 5 / 36)
 
 
+@pytest.mark.parametrize(("number", "count"), [(1, 1), (3, 2), (40, 96)])
+def test_permutations_at_once_are_those_of_one_after_the_other(number, count):
+    stream = FieldStream(SECRET, "orders")
+    one_by_one = [stream.permutation(count).tolist() for _ in range(number)]
+    assert FieldStream(SECRET, "orders").permutations(number, count).tolist() == one_by_one
+
+
 def test_permutations_are_uniform():
     counts = np.zeros((4, 4))
     for i in range(4000):
