@@ -45,6 +45,9 @@ def run_attacks(
       more: attacks besides those of `lpe.transforms.attacks`.
       note: called with one line after each attack.
       status: called with what goes on now: each attack, and how many images it has.
+
+    Raises:
+      UsageError: scikit-image is not installed.
     """
     plain, encrypted = experiment.held_out
     classes = None if classify is None else classify(plain)
