@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.sizing [--images 60000]
 
-Processor seconds are those of `lpe`'s process, by Beam's local runner, less those of the same command on a hundred images: waiting and other
-work on this machine do not count. At gs:// the emulator answers, on loopback and without TLS.
+Processor seconds are those of `lpe`'s process, by Beam's local runner, less those of the same command on a hundred
+images: waiting and other work on this machine do not count. At gs:// the emulator answers, on loopback and without TLS.
 """
 
 from __future__ import annotations
