@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import BinaryIO
+
+import numpy as np
 
 from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo
@@ -24,24 +27,22 @@ class ShardFile:
 
     Args:
       file: where records are appended.
-      format: of the records.
     """
 
-    def __init__(self, file: BinaryIO, format: RecordFormat) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._format = format
         self._examples = self._bytes = self._crc = 0
         self._sha256 = hashlib.sha256()
 
-    def write(self, batch: ImageBatch) -> None:
-        """Appends a batch."""
-        for rows in records.encoded_runs(batch, self._format):
+    def write(self, runs: Sequence[np.ndarray]) -> None:
+        """Appends framed records, as `records.encoded_runs` gives them."""
+        for rows in runs:
             data = rows.reshape(-1)
             self._file.write(data.data)
             self._sha256.update(data.data)
             self._crc = tfrecord.extend_crc32c(self._crc, data)
             self._bytes += len(data)
-        self._examples += len(batch)
+            self._examples += len(rows)
 
     def info(self, name: str) -> ShardInfo:
         """What is recorded of the file, under this name."""
@@ -49,17 +50,18 @@ class ShardFile:
 
 
 def check_records(
-    path: str, written: ImageBatch, format: RecordFormat, restore: BatchFunction, plain: ImageBatch
+    path: str, runs: Sequence[np.ndarray], format: RecordFormat, restore: BatchFunction, plain: ImageBatch
 ) -> None:
     """Raises DataError unless the records of a batch give the plain images that it was made of.
 
     Args:
       path: their file, for messages.
-      written: what is encoded.
+      runs: the records, as they are written.
+      format: theirs.
       restore: makes plain images of what is decoded.
       plain: the batch that must come out.
     """
-    encoded = io.BytesIO(records.encode(written, format))
+    encoded = io.BytesIO(b"".join(rows.data for rows in runs))
     position = 0
     for batch in records.decode(encoded, format, where=path, on_bad_record=fail(_REMEDY)):
         expected = plain[position : position + len(batch)]

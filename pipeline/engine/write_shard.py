@@ -7,7 +7,7 @@ import logging
 
 import numpy as np
 
-from lpe.pipeline import storage
+from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.manifest import Sign
@@ -123,17 +123,18 @@ class WriteShard:
         origins: list[str] = []
         class_counts = np.zeros(len(identity.class_names), np.int64)
         with watch.measuring("write"), storage.open_atomic(path) as file:
-            output = ShardFile(file, identity.format)
+            output = ShardFile(file)
             for batch in watch.measuring_each("read", task.reader.batches(self._on_bad_record(bad))):
                 if self._fails_for(bad):
                     continue  # to read on is enough to name the others
                 with watch.measuring("transform"):
                     plain = self._restore(batch)
                     concealed = self._conceal(plain)
-                output.write(concealed)
+                runs = list(records.encoded_runs(concealed, identity.format))
+                output.write(runs)
                 if self._check is not None:
                     with watch.measuring("check"):
-                        check_records(path, concealed, identity.format, self._check, plain)
+                        check_records(path, runs, identity.format, self._check, plain)
                 shard_ids.add(concealed.ids)
                 class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
                 if batch.origins is not None and not identity.encrypted:
