@@ -95,7 +95,8 @@ def verify(
       path: a dataset home or version directory.
       keystore: the key store's URI.
       against: a plain dataset's home or version directory.
-      beam, processes: see `JobSpec`.
+      beam: Beam's options, see `JobSpec`.
+      processes: how many work at once on this machine, see `JobSpec`.
 
     Raises:
       DataError: there is no dataset at a path, it is plain and has no key, or the two cannot be compared.
