@@ -70,7 +70,6 @@ def imported(module: str, listener: Listener) -> tuple[bool, int]:
     return module in sys.modules, os.getppid()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process imports for itself")
 def print_what_is_preloaded() -> None:
     with SideBySide(2, ready, Silent(), preload="sched") as running:
         for name in "ab":
@@ -79,6 +78,7 @@ def print_what_is_preloaded() -> None:
     print(json.dumps({"found": found, "process": os.getpid()}))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process imports for itself")
 def test_what_is_preloaded_is_imported_once_for_all():
     # In a process of its own: what others fork from is one for all of a process's life.
     code = f"from {__name__} import print_what_is_preloaded; print_what_is_preloaded()"
