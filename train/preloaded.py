@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import signal
 import warnings
 
 from lpe.train import backend
 from lpe.transforms.errors import UsageError
 
-# Ctrl-C goes to all processes of a terminal, and is the parent's affair.
-signal.signal(signal.SIGINT, signal.SIG_IGN)
 warnings.simplefilter("ignore")  # libraries' chatter, for developers
 with contextlib.suppress(UsageError):  # each process says it in its own time
     if backend.name() == "tensorflow":

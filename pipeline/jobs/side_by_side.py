@@ -15,6 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -135,6 +136,7 @@ class SideBySide(Generic[_Result]):
     def _start(self) -> None:
         """Starts a process, which is idle then."""
         # Ctrl-C goes to all processes of a terminal, and is this one's affair. A child inherits what is blocked.
+        resource_tracker.ensure_running()  # whose start would unblock it
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             ours, theirs = self._context.Pipe()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,17 @@ def test_what_is_preloaded_is_imported_once_for_all():
     assert first_there
     assert second_there
     assert first_parent == second_parent != printed["process"]
+
+
+def blocked(listener: Listener) -> tuple[bool, int]:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()), os.getpid()
+
+
+@pytest.mark.parametrize("preload", [None, "sched"])
+def test_ctrl_c_is_left_to_the_caller_from_the_start(preload):
+    with SideBySide(1, ready, Silent(), preload=preload) as running:
+        running.submit("a", blocked)
+        assert running.result("a")[0]
 
 
 def test_an_error_is_the_functions_own_and_a_death_says_what_to_do():
