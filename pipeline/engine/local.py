@@ -62,8 +62,7 @@ class _Crew:
         self._work = work
         self._processes = processes
         self._most = min(len(tasks), processes or most_processes())
-        self._images = sum(task.reader.expected() for task in tasks)
-        self._seconds_per_image = size / _BYTES_PER_SECOND / max(1, self._images)
+        self._seconds_per_image = size / _BYTES_PER_SECOND / max(1, _images(tasks))
         self._receipts: list[ShardReceipt] = []
         self._helpers: list[threading.Thread] = []
         self._started = self._threads = 1
@@ -111,7 +110,7 @@ class _Crew:
         """How many processes the images that wait pay for."""
         if self._processes is not None:
             return self._most
-        left = sum(task.reader.expected() for task in tuple(self._waiting))
+        left = _images(tuple(self._waiting))
         return min(self._most, 1 + int(left * self._seconds_per_image / _SECONDS_THAT_PAY))
 
     def _work_here(self, after_each: Callable[[], None] = lambda: None) -> None:
@@ -137,6 +136,10 @@ class _Crew:
             return self._waiting.popleft()
         except IndexError:
             return None
+
+
+def _images(tasks: Sequence[ShardTask]) -> int:
+    return sum(task.reader.expected() for task in tasks)
 
 
 def most_processes() -> int:

@@ -81,16 +81,7 @@ class _Gather(beam.CombineFn):
 def run(
     tasks: Iterable[ShardTask], work: ShardWork, finish: Finish, options: PipelineOptions
 ) -> JobMetrics | None:
-    """Builds the pipeline, runs it and waits for its end.
-
-    Returns:
-      What was counted; None where the runner does not tell.
-
-    Raises:
-      ShardsFailedError: shards could not be done.
-      JobStaged: the options ask for a template; it was staged, and nothing is run.
-      DataError: the job failed on another machine's runner, for another reason.
-    """
+    """Builds the pipeline, runs it and waits for its end; returns and raises what `execution.run` does."""
     template = runners.template(options)
     result: PipelineResult | None = None
     try:
