@@ -145,7 +145,7 @@ def test_files_of_another_kind_are_named(home):
     path = home / "1.0.0" / INFO_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), "fileFormat": "array_record"}))
     with pytest.raises(
-        DataError, match="its files are 'array_record'; read it as tfds:shapes:1.0.0 with TFDS_DATA_DIR="
+        DataError, match=r"'array_record'; read it as tfds:shapes:1\.0\.0 with TFDS_DATA_DIR="
     ):
         open_dataset(str(home))
 
