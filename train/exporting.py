@@ -18,7 +18,7 @@ import numpy as np
 
 from lpe.pipeline import storage
 from lpe.train import backend
-from lpe.train.onnx_model import INPUT, METADATA, OUTPUT, OnnxModel
+from lpe.train.onnx_model import INPUT, METADATA, OUTPUT, SUFFIX, OnnxModel
 from lpe.train.runs import Run
 from lpe.train.served_model import ServedModel
 from lpe.transforms.errors import DataError, UsageError, did_you_mean, one_line
@@ -212,7 +212,7 @@ def _write_torch(model: keras.Model, served: ServedModel, path: Path) -> None:
 
 
 _FORMATS = {
-    "onnx": _Format("tensorflow", ".onnx", "ONNX", _write_onnx),
+    "onnx": _Format("tensorflow", SUFFIX, "ONNX", _write_onnx),
     "savedmodel": _Format("tensorflow", "", "SavedModel", _write_saved_model),
     "torch": _Format("torch", ".pt2", "ExportedProgram", _write_torch),
 }

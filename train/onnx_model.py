@@ -17,6 +17,8 @@ from lpe.train.served_model import ServedModel
 from lpe.transforms.errors import DataError, one_line
 from lpe.transforms.extras import require
 
+SUFFIX = ".onnx"
+"""How the names of its files end."""
 METADATA = "lpe"
 """The name in an ONNX file's `metadata_props` under which it carries what `ServedModel` says."""
 INPUT, OUTPUT = "image", "probabilities"
@@ -120,7 +122,7 @@ def _graphs(graph: Any) -> Iterator[Any]:
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+            for inner in (attribute.g, *attribute.graphs):
                 yield from _graphs(inner)
 
 

@@ -20,6 +20,7 @@ from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.imagefile import decode_image
 from lpe.train import predict as network
+from lpe.train.onnx_model import SUFFIX as ONNX_SUFFIX
 from lpe.train.onnx_model import OnnxModel
 from lpe.train.runs import Run, load_run
 from lpe.train.served_model import ServedModel
@@ -105,7 +106,7 @@ def predict(
 
 def _opened(model: str) -> tuple[Run | ServedModel, Answers]:
     """What is known of a model, and its network."""
-    if Path(model).is_file():
+    if model.endswith(ONNX_SUFFIX) or Path(model).is_file():
         exported = OnnxModel(model)
         return exported.served, exported.probabilities
     run = load_run(model)

@@ -72,10 +72,9 @@ class TfdsSource(Source):
                 "machine that can, and set TFDS_DATA_DIR to its folder"
             ) from error
         info = self._builder.info
-        if info.file_format is not None and info.file_format.value not in FORMATS:
+        if (form := _file_format(info)) not in FORMATS:
             raise DataError(
-                f"{self.uri}: its files are {info.file_format.value}; convert it with tfds convert_format to one of "
-                f"{', '.join(FORMATS)}"
+                f"{self.uri}: its files are {form}; convert it with tfds convert_format to one of {', '.join(FORMATS)}"
             )
         self._image, self._label = choose_features(info, options, self.uri)
         shape = self._shape(tuple(info.features[self._image].shape))
@@ -199,7 +198,7 @@ class TfdsSlice(Slice):
         positions = np.asarray(self.positions)
         first, last = int(positions[0]), int(positions[-1])
         builder = tfds.builder(self.name, data_dir=self.data_dir)
-        if builder.info.file_format.value != "tfrecord":
+        if _file_format(builder.info) != "tfrecord":
             return enumerate(tfds.as_numpy(self._decoded(builder, positions)))
         # One file after the other: with more at once the order would depend on TFDS's settings.
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
@@ -220,6 +219,11 @@ class TfdsSlice(Slice):
         texts = tf.TensorSpec([None], tf.string)
         read = tf.data.Dataset.from_generator(lambda: columns, output_signature=(texts, texts))
         return read.unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(1)
+
+
+def _file_format(info: Any) -> str:
+    """The format of a dataset's files; TFDS did not always note it."""
+    return "tfrecord" if info.file_format is None else str(info.file_format.value)
 
 
 def _first_line(error: Exception) -> str:

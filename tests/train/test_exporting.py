@@ -27,7 +27,6 @@ tensorflow = pytest.importorskip("tensorflow")
 IMAGES = np.random.default_rng(1).integers(0, 256, (5, *SHAPE), np.uint8)
 LPE_50 = {**ENCRYPTION, "cipher": "lpe-50", "params": {"chain": "row", "channels": "shared"}}
 FRONT_ENDS = [
-    ("dechain", ENCRYPTION),
     ("dechain+embedding", LPE_50),
     ("affine", ENCRYPTION),
     ("bit-planes+adaptation", ENCRYPTION),
@@ -71,7 +70,9 @@ def test_onnx_answers_as_the_network(tmp_path, front_end, encryption):
 def test_what_is_not_for_prediction_stays_behind(tmp_path, run):
     recorded = {**ENCRYPTION, "source": "aGlkZGVu", "shards": [1], "key": {**ENCRYPTION["key"], "more": "x"}}
     export_model(dataclasses.replace(run, encryption=recorded), "onnx", str(tmp_path / "model.onnx"))
-    assert OnnxModel(str(tmp_path / "model.onnx")).served.encryption == ENCRYPTION
+    model = OnnxModel(str(tmp_path / "model.onnx"))
+    assert model.served.encryption == ENCRYPTION
+    np.testing.assert_allclose(model.probabilities(IMAGES), expected(run), atol=1e-5)
     assert str(ROOT).encode() not in (tmp_path / "model.onnx").read_bytes()
 
 
