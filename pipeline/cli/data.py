@@ -22,10 +22,12 @@ from lpe.pipeline.cli.options import (
     GREY,
     HIDE_LABELS,
     HOME,
+    IMAGE_KEY,
     IMAGE_SIZE,
     JSON,
     KEEP_IDS,
     KEYSTORE,
+    LABEL_KEY,
     MAX_MEMBERS,
     MAX_PIXELS,
     MAX_UNPACKED_BYTES,
@@ -62,6 +64,8 @@ def ingest(
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     max_pixels: MAX_PIXELS = None,
@@ -72,7 +76,16 @@ def ingest(
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
+    read = read_spec(
+        source,
+        image_size,
+        grey,
+        validation_fraction,
+        keep_ids,
+        limits,
+        image_key=image_key,
+        label_key=label_key,
+    )
     run_job(
         "ingest",
         lpe.ingest,
@@ -113,6 +126,8 @@ def encrypt(
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     max_pixels: MAX_PIXELS = None,
@@ -134,7 +149,16 @@ def encrypt(
     checks.check_cipher(cipher, params, seal=seal, image_size=image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
+    read = read_spec(
+        source,
+        image_size,
+        grey,
+        validation_fraction,
+        keep_ids,
+        limits,
+        image_key=image_key,
+        label_key=label_key,
+    )
     if dry_run:
         check_beam_options(ctx.args)
         choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
@@ -289,6 +313,8 @@ def show(
     ] = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     as_json: JSON = False,
 ) -> None:
     """Draw images plain and encrypted, one column an image, or make a page of what one has."""
@@ -310,7 +336,9 @@ def show(
         shown = lpe.show(
             output,
             dataset=None if target is None else dataset_path(target, "TARGET"),
-            read=None if source is None else read_spec(source, image_size, grey, None, False),
+            read=None
+            if source is None
+            else read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key),
             ciphers=[] if source is None else cipher_names(ciphers),
             keystore=keystore,
             against=plain,

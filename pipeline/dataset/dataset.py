@@ -235,7 +235,7 @@ def _open_version(directory: str) -> Dataset:
     features = read_features(_read_fields(directory, FEATURES_FILE, manifest), info)
     kind = info.text("fileFormat") if info.has("fileFormat") else "tfrecord"
     if kind != "tfrecord":
-        raise DataError(f"{directory}: its files are {kind!a}; read it as tfds:NAME with TFDS_DATA_DIR")
+        raise DataError(f"{directory}: its files are {kind!a}; read it as {_uri_for_tfds(directory, info)}")
     splits, template = _read_splits(info, lengths_required=manifest is not None)
     dataset = Dataset(
         directory=directory,
@@ -258,6 +258,15 @@ def _open_version(directory: str) -> Dataset:
         _check_shards(dataset, manifest)
         _check_files(directory, manifest, read={INFO_FILE, FEATURES_FILE, features.class_names_file})
     return dataset
+
+
+def _uri_for_tfds(directory: str, info: Fields) -> str:
+    """How a version that TFDS wrote in another format than TFRecord is named, and where TFDS is to look for it."""
+    name = info.text("name", NAME)
+    if info.has("configName"):
+        name += f"/{info.text('configName')}"
+    root = storage.absolute(directory).rsplit("/", name.count("/") + 2)[0]
+    return f"tfds:{name}:{info.text('version', VERSION)} with TFDS_DATA_DIR={root}"
 
 
 def _read(path: str, manifest: Manifest | None) -> bytes:
