@@ -16,12 +16,12 @@ import pytest
 
 import lpe
 from lpe.pipeline.dataset import committed_versions, open_dataset
-from lpe.pipeline.encryption.authentication import check_under_data_key, open_dataset_key
-from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity, Unseal
+from lpe.pipeline.encryption.authentication import open_dataset_key
+from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.engine.check_shard import CheckShard, check_all
-from lpe.pipeline.keystore import load_data_key
 from lpe.pipeline.records.bad_records import fail
+from lpe.pipeline.seal.opening import seal_opener
 from lpe.pipeline.sources.plan import open_plan, plan_dataset
 from lpe.train.shards import Selection, read_shards
 from lpe.transforms.errors import LpeError
@@ -101,10 +101,7 @@ def trained(kept: Kept) -> None:
     """As `lpe train` reads, once what is sealed was unsealed."""
     data = open_dataset(str(kept.directory))
     if data.sealed:
-        encryption, key = Encryption.of(data, ""), str(kept.owner.root / "data.key")
-        assert encryption.seal is not None
-        check_under_data_key(data, load_data_key(key))
-        opened = Unseal(key, encryption.seal, data.directory).open()
+        opened = seal_opener(data, str(kept.owner.root / "data.key"))
         for task in plan_dataset(data).tasks:
             for batch in task.reader.batches(fail("")):
                 opened(batch)

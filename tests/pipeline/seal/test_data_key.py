@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.keystore import KeyStore
-from lpe.pipeline.keystore.data_key import OVERHEAD, DataKey, load_data_key
+from lpe.pipeline.seal.data_key import DataKey, load_data_key
+from lpe.pipeline.seal.spec import OVERHEAD
 from lpe.pipeline.sources.plan import plan_dataset
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
