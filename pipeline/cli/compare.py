@@ -15,6 +15,7 @@ from lpe.pipeline.cli.options import (
     AUGMENT_SEED,
     CIPHERS,
     COPIES,
+    DATA_KEY,
     EPOCHS,
     GREY,
     IMAGE_SIZE,
@@ -38,6 +39,7 @@ def compare(
         typer.Option(metavar="DIR", help="The work directory, with the report; it holds plain images."),
     ],
     ciphers: CIPHERS = "all",
+    data_key: DATA_KEY = None,
     model: MODEL = "cnn",
     front_end: Annotated[
         str,
@@ -86,7 +88,7 @@ def compare(
     screen = Report("compare", as_json=as_json)
     checks.check_network(model, front_end, precision)
     spec = lpe.CompareSpec(
-        read=read_spec(source, image_size, grey, validation_fraction, False),
+        read=read_spec(source, image_size, grey, validation_fraction, False, data_key=data_key),
         work=output,
         ciphers=tuple(cipher_names(ciphers)),
         model=model,

@@ -15,6 +15,7 @@ from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.versions import open_version
@@ -35,8 +36,10 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
       progress: where progress is reported.
 
     Raises:
-      DataError: the work directory is another comparison's, the images differ in shape, or there is nothing to test on.
+      DataError: the work directory is another comparison's, the images differ in shape, or there is nothing to test on; the
+        source is sealed and no data key is given.
       CipherError: a scheme does not admit the images' shape.
+      KeyStoreError: the data key of a sealed source is missing, or another dataset's.
       UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.
     """
     runners.check_waited_for(runners.options(spec.beam), "compare")
@@ -98,7 +101,9 @@ def _ingest(spec: CompareSpec, progress: Progress) -> str:
     """The plain dataset's directory."""
     kind, place = split_uri(spec.read.source)
     if kind == "dataset":
-        return open_version(place).directory
+        data = open_version(place)
+        opener_if_sealed(data, spec.read.data_key)  # what does not open is refused before anything is begun
+        return data.directory
     root = storage.join(spec.work, "plain")
     return ingest_with_validation(spec.read, root, spec.beam, progress).dataset.directory
 
@@ -111,7 +116,8 @@ def _begin(progress: Progress, step: str) -> None:
 def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, name: str) -> Dataset:
     _begin(progress, f"{name}: encrypting")
     home = storage.join(spec.work, "encrypted", name, storage.base_name(storage.parent(source)))
-    job = JobSpec(ReadSpec(f"dataset:{source}"), home, spec.beam)
+    read = ReadSpec(f"dataset:{source}", data_key=spec.read.data_key)
+    job = JobSpec(read, home, spec.beam)
     return encrypt(job, CipherChoice(name), KeyRef(keystore, _KEY), spec.augmentation).dataset
 
 
