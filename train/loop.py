@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
@@ -65,6 +66,8 @@ class TrainSpec:
       images: train on at most so many of the training images, evenly spread; None for all.
       init_from: a finished run whose network this one starts from (fine-tuning), e.g. the run on the version
         of the dataset before it was re-encrypted. None: fresh weights.
+      data_key: the path of the data key that opens a sealed dataset, in memory. No part of what makes two runs the
+        same.
 
     Raises:
       UsageError: a value out of its range.
@@ -81,6 +84,7 @@ class TrainSpec:
     validation_fraction: float = 0.1
     images: int | None = None
     init_from: str | None = None
+    data_key: str | None = None
 
     def __post_init__(self) -> None:
         models.check(self.model)
@@ -179,14 +183,15 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
       The run's result; of one that was finished before, the same again, with `skipped`.
 
     Raises:
-      DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
-        `init_from` is missing, damaged or does not fit.
+      DataError: the dataset is missing, damaged, too small, or sealed and there is no data key; `output` holds
+        something else; or the network of `init_from` is missing, damaged or does not fit.
+      KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
       UsageError: `data` is a home with plain and encrypted versions, model or front end do not take such images, or
         Keras is not installed.
       LpeError: the loss diverged.
     """
-    files = ShardFiles(open_version(spec.data))
-    dataset = files.dataset
+    dataset = open_version(spec.data)
+    files = ShardFiles(dataset, transform=opener_if_sealed(dataset, spec.data_key))
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
@@ -200,7 +205,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
         images=spec.images,
     )
     directory = Path(spec.output)
-    if _claim(directory, settings):
+    if _claim(directory, settings, spec.data_key):
         run = load_run(spec.output)
         _tidy(directory)
         return TrainResult.of(run, skipped=True)
@@ -247,8 +252,10 @@ def _temporary_files(directory: Path) -> Iterator[None]:
 
 
 def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
-    """What makes two runs the same: all of the spec but `output`, and the dataset and network that it names."""
-    settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
+    """What makes two runs the same: the spec without `output` and data key, and the dataset and network it names."""
+    settings = {
+        key: value for key, value in dataclasses.asdict(spec).items() if key not in ("output", "data_key")
+    }
     settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
     if origin is not None:
@@ -256,12 +263,16 @@ def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str
     return settings
 
 
-def _claim(directory: Path, settings: dict[str, Any]) -> bool:
-    """Makes `directory` the place of a run with `settings`; returns whether that run is finished already."""
+def _claim(directory: Path, settings: dict[str, Any], data_key: str | None) -> bool:
+    """Makes `directory` the place of a run with `settings`; returns whether that run is finished already.
+
+    The data key's path is recorded as well, for the command that finishes the run.
+    """
     file = directory / SPEC_FILE
     recorded = None
     if file.exists():
-        recorded = read_document(str(file), f"delete {directory} and train again").raw()
+        document = read_document(str(file), f"delete {directory} and train again").raw()
+        recorded = {key: value for key, value in document.items() if key != "data_key"}
     if recorded is None:
         # The temporary file of a run that was killed at its very start does not matter.
         if directory.exists() and not (
@@ -269,7 +280,8 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
         ):
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.delete_temporary_files(str(directory))
-        storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
+        key = {} if data_key is None else {"data_key": storage.absolute(data_key)}
+        storage.write_atomic(str(file), (json.dumps(settings | key, indent=2) + "\n").encode())
         return False
     if recorded != settings:
         differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]

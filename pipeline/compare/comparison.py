@@ -36,8 +36,8 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
       progress: where progress is reported.
 
     Raises:
-      DataError: the work directory is another comparison's, the images differ in shape, or there is nothing to test on; the
-        source is sealed and no data key is given.
+      DataError: the work directory is another comparison's, the images differ in shape, there is nothing to test on,
+        or the source is sealed and there is no data key.
       CipherError: a scheme does not admit the images' shape.
       KeyStoreError: the data key of a sealed source is missing, or another dataset's.
       UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.

@@ -42,7 +42,8 @@ class SealOpener:
         Raises:
           KeyStoreError: the key is missing, or another dataset's.
         """
-        return functools.partial(self.key.unseal, image_shape=self.seal.image_shape)
+        _ = self.key
+        return self
 
     def __call__(self, batch: ImageBatch) -> ImageBatch:
         """The images within a batch of sealed ones, in memory.
@@ -51,7 +52,10 @@ class SealOpener:
           DataError: an image was changed, or is not in its place.
           KeyStoreError: the key is missing, or another dataset's.
         """
-        return self.key.unseal(batch, self.seal.image_shape)
+        try:
+            return self.key.unseal(batch, self.seal.image_shape)
+        except DataError as error:
+            raise DataError(f"{self.where}: {error}") from error
 
     @functools.cached_property
     def key(self) -> DataKey:
@@ -81,7 +85,10 @@ def seal_opener(dataset: Dataset, data_key: str) -> SealOpener:
     """
     manifest = dataset.manifest
     if manifest is None or not dataset.sealed:
-        raise UsageError(f"{dataset.directory}: not sealed; leave out the data key {data_key}")
+        raise UsageError(
+            f"{dataset.directory}: not sealed; leave out the data key {data_key}, or, if its owner did seal it, restore "
+            "it from a copy: the seal was stripped"
+        )
     seal = SealSpec.from_json(
         Fields(manifest.content, manifest.path, "restore it from a copy").object("seal")
     )

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from lpe.pipeline.dataset.reader import OpenShard
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
-from lpe.train.loading.files import BatchTransform, ShardFiles, check_lengths
+from lpe.train.loading.files import ShardFiles, check_lengths
 from lpe.train.loading.selection import Selection
 from lpe.train.versions import open_version
 
@@ -25,7 +26,11 @@ class Shards:
       drop_rest: leaves out the images that do not fill a last batch.
       memory_bytes: memory for images.
       open_shard: opens a shard's file; None for files on this machine.
-      transform: done to every decoded batch.
+      data_key: the path of the data key that opens a sealed dataset, in memory.
+
+    Raises:
+      DataError: the dataset is missing, damaged, or sealed without a data key.
+      KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
     """
 
     def __init__(
@@ -39,9 +44,10 @@ class Shards:
         drop_rest: bool = False,
         memory_bytes: int = MEMORY_BYTES,
         open_shard: OpenShard | None = None,
-        transform: BatchTransform | None = None,
+        data_key: str | None = None,
     ) -> None:
-        files = ShardFiles(open_version(path), open_shard, transform)
+        dataset = open_version(path)
+        files = ShardFiles(dataset, open_shard, opener_if_sealed(dataset, data_key))
         check_lengths(files, split)
         self._examples = Examples(
             files,
