@@ -86,8 +86,8 @@ def seal_opener(dataset: Dataset, data_key: str) -> SealOpener:
     manifest = dataset.manifest
     if manifest is None or not dataset.sealed:
         raise UsageError(
-            f"{dataset.directory}: not sealed; leave out the data key {data_key}, or, if its owner did seal it, restore "
-            "it from a copy: the seal was stripped"
+            f"{dataset.directory}: not sealed; leave out the data key {data_key}, or, if its owner sealed it and "
+            "the seal was stripped, restore it from a copy"
         )
     seal = SealSpec.from_json(
         Fields(manifest.content, manifest.path, "restore it from a copy").object("seal")
