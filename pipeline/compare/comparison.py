@@ -17,7 +17,7 @@ from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore
 from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.pipeline.sources import split_uri
-from lpe.pipeline.sources.plan import ReadSpec
+from lpe.pipeline.sources.plan import ReadSpec, check_options, plan_dataset
 from lpe.train.versions import open_version
 from lpe.transforms.errors import DataError
 
@@ -43,6 +43,7 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
       UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.
     """
     runners.check_waited_for(runners.options(spec.beam), "compare")
+    _check_source(spec)
     spec.claim()
     keystore = storage.join(spec.work, "keys")
     if not KeyStore(keystore).exists(_KEY):
@@ -80,6 +81,17 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
     return comparison
 
 
+def _check_source(spec: CompareSpec) -> None:
+    """Refuses, before anything is begun, a dataset that is encrypted, or sealed and does not open."""
+    check_options(spec.read)
+    kind, place = split_uri(spec.read.source)
+    if kind == "dataset":
+        data = open_version(place)
+        opener = opener_if_sealed(data, spec.read.data_key)
+        if data.encrypted:
+            plan_dataset(data, opener).require_plain("decrypt it first")
+
+
 def _announce(spec: CompareSpec, progress: Progress, plain: Dataset) -> None:
     """Notes about how long the networks take that are not trained yet, if attacks on all schemes restore something."""
     shape, train = plain.image_shape, plain.splits.get("train")
@@ -101,9 +113,7 @@ def _ingest(spec: CompareSpec, progress: Progress) -> str:
     """The plain dataset's directory."""
     kind, place = split_uri(spec.read.source)
     if kind == "dataset":
-        data = open_version(place)
-        opener_if_sealed(data, spec.read.data_key)  # what does not open is refused before anything is begun
-        return data.directory
+        return open_version(place).directory
     root = storage.join(spec.work, "plain")
     return ingest_with_validation(spec.read, root, spec.beam, progress).dataset.directory
 
