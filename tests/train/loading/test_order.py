@@ -29,7 +29,11 @@ def test_a_seed_gives_the_order_that_it_always_gave(tmp_path, memory_bytes, orde
     images[:, 0, 0, 0] = np.arange(60)
     home = write_dataset(tmp_path / "toy", {"train": (images, labels)}, shards=12)
     source = training_input(
-        ShardFiles(open_dataset(home)), batch_size=9, seed=3, validation_fraction=0.1, memory_bytes=memory_bytes
+        ShardFiles(open_dataset(home)),
+        batch_size=9,
+        seed=3,
+        validation_fraction=0.1,
+        memory_bytes=memory_bytes,
     ).train
     for epoch, order in enumerate(orders):
         batches = [source.batch(epoch, number)[0][:, 0, 0, 0] for number in range(source.steps)]
