@@ -118,7 +118,12 @@ def test_another_process_opens_the_seal_by_the_path_of_the_key(owner, data_key):
     opener = seal_opener(dataset, data_key)
     batch = first_batch(dataset)
     here = opener(batch)
-    assert not found([opener.key._secret], pickle.dumps(opener))
+    shards = Shards(str(owner.home("sealed")), data_key=data_key)
+    image, label = shards[0]
+    for value in (opener, shards):
+        assert not found([opener.key._secret], pickle.dumps(value))
+    copied = pickle.loads(pickle.dumps(shards))[0]
+    assert ((copied[0] == image).all(), copied[1]) == (True, label)
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         there = pool.submit(opener, batch).result()
     assert (there.images == here.images).all()

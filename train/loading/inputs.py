@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
-from lpe.train.loading.files import ShardFiles, check_lengths
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.random_access import SplitReader
 from lpe.train.loading.selection import Selection
 from lpe.transforms.errors import DataError
 
@@ -63,14 +66,14 @@ def training_input(
     dataset = files.dataset
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
-    check_lengths(files, "train")
+    train_split = SplitReader(files, "train", memory_bytes)
     lengths = dataset.splits["train"].shard_lengths
-    for copy in dataset.copies("train"):
-        check_lengths(files, copy)
-        if dataset.splits[copy].shard_lengths != lengths:
+    copies = tuple(SplitReader(files, copy, memory_bytes) for copy in dataset.copies("train"))
+    for copy in copies:
+        if dataset.splits[copy.split].shard_lengths != lengths:
             raise DataError(
-                f"{dataset.directory}: split {copy} has shards of other lengths than 'train', which it is a copy of; "
-                "write the dataset again"
+                f"{dataset.directory}: split {copy.split} has shards of other lengths than 'train', which it is a copy "
+                "of; write the dataset again"
             )
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
@@ -85,11 +88,10 @@ def training_input(
     validation = (
         evaluation_input(files, "validation", batch_size)
         if has_validation
-        else Examples(files, ("train",), held_out, batch_size, memory_bytes=memory_bytes)
+        else Examples((train_split,), held_out, batch_size, memory_bytes=memory_bytes)
     )
     train = Examples(
-        files,
-        ("train", *dataset.copies("train")),
+        (train_split, *copies),
         selection,
         batch_size,
         seed=seed,
@@ -113,6 +115,18 @@ def evaluation_input(
     Raises:
       DataError: no such split, or a shard that cannot hold its images.
     """
-    check_lengths(files, split)
+    reader = SplitReader(files, split, memory_bytes)
     everything = Selection(files.dataset.splits[split].shard_lengths)
-    return Examples(files, (split,), everything, batch_size, memory_bytes=memory_bytes)
+    return Examples((reader,), everything, batch_size, memory_bytes=memory_bytes)
+
+
+def sample(files: ShardFiles, split: str, selection: Selection, count: int) -> np.ndarray:
+    """`count` of the selected images, or as many as there are, evenly spread: uint8 [N, H, W, C].
+
+    Raises:
+      DataError: a shard is missing, damaged or incomplete, by name.
+    """
+    fewer = dataclasses.replace(selection, limit=min(count, selection.limit or count))
+    positions = [fewer.positions(shard) for shard in range(len(fewer.shard_lengths))]
+    images, _, _ = SplitReader(files, split, 0).take(np.concatenate(positions))
+    return images
