@@ -7,7 +7,7 @@ import logging
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.dataset.manifest import Manifest
+from lpe.pipeline.dataset.manifest import Manifest, is_salt
 from lpe.pipeline.seal.data_key import DataKey
 from lpe.transforms.errors import DataError
 
@@ -15,10 +15,11 @@ _LOG = logging.getLogger("lpe")
 
 
 def check_under_data_key(dataset: Dataset, data_key: DataKey) -> None:
-    """Checks a dataset's manifest under its data key. Raises DataError if it is not what was sealed or unsealed."""
+    """Checks a sealed dataset's manifest under its data key. Raises DataError if it is not what was sealed."""
     manifest = manifest_of(dataset)
-    # The key is of one dataset, and so of one format: no dataset can be passed off as one of format 1.
-    if manifest.content.get("salt") != data_key.salt:
+    # The key is of one dataset, and its salt of one format: no dataset can be passed off as one of format 1.
+    salt = data_key.salt
+    if manifest.content.get("salt") != salt or not is_salt(salt, manifest.format_version):
         raise _changed(manifest)
     if not is_without_mac(manifest):
         compare_mac(manifest, "data_key", data_key.mac(manifest.authenticated_bytes()))

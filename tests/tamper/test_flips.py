@@ -99,17 +99,14 @@ def decrypted(kept: Kept) -> None:
 
 
 def trained(kept: Kept) -> None:
-    """As `lpe train` reads, once what is sealed was unsealed."""
+    """As `lpe train` reads, with the data key where there is a seal."""
     data = open_dataset(str(kept.directory))
-    if data.sealed:
-        opened = seal_opener(data, str(kept.owner.root / "data.key"))
-        for task in plan_dataset(data).tasks:
-            for batch in task.reader.batches(fail("")):
-                opened(batch)
-    else:
-        for split in data.splits:
-            reader = SplitReader(ShardFiles(data), split, 0)
-            reader.take(np.arange(len(reader)))
+    files = ShardFiles(
+        data, transform=seal_opener(data, str(kept.owner.root / "data.key")) if data.sealed else None
+    )
+    for split in data.splits:
+        reader = SplitReader(files, split, 0)
+        reader.take(np.arange(len(reader)))
 
 
 READING = (verified, verified_without_key, decrypted, trained)
