@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.train import backend
-from lpe.train.data import EpochClock, evaluation_input
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import EpochClock, evaluation_input
 from lpe.train.runs import Run
 from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError
@@ -53,7 +55,9 @@ class Evaluation:
         return {**self.data.to_json(), **figures}
 
 
-def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> Evaluation:
+def evaluate(
+    run: Run, dataset_path: str, split: str = "test", batch_size: int = 512, data_key: str | None = None
+) -> Evaluation:
     """Measures a run's network on all images of a split.
 
     Args:
@@ -61,16 +65,19 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
       dataset_path: a dataset's home or one of its versions, encrypted as the training images were.
       split: its name.
       batch_size: images in a batch; changes neither accuracy nor, beyond rounding, the loss.
+      data_key: the path of the data key that opens a sealed dataset, in memory.
 
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
-        split or an empty one, or is damaged.
+        split or an empty one, is damaged, or is sealed and there is no data key.
+      KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
       UsageError: the home holds plain and encrypted versions, or Keras is not installed.
     """
     dataset = open_version(dataset_path)
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
+    files = ShardFiles(dataset, transform=opener_if_sealed(dataset, data_key))
     with backend.one_device():
         from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 
@@ -81,7 +88,7 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
             loss=keras.losses.SparseCategoricalCrossentropy(),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-        batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
+        batches = Batches(evaluation_input(files, split, batch_size), EpochClock())
         with batches.failing_clearly():
             metrics = model.evaluate(batches, verbose=0, return_dict=True)
     return Evaluation(

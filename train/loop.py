@@ -23,17 +23,18 @@ from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
-from lpe.train.data import training_input
 from lpe.train.fine_tuning import check_origin, origin_record
 from lpe.train.front_ends import tables
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import sample, training_input
 from lpe.train.progress import Progress, Status
 from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
-from lpe.train.shards import image_shape, sample
 from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.tables import properties_html
@@ -65,6 +66,8 @@ class TrainSpec:
       images: train on at most so many of the training images, evenly spread; None for all.
       init_from: a finished run whose network this one starts from (fine-tuning), e.g. the run on the version
         of the dataset before it was re-encrypted. None: fresh weights.
+      data_key: the path of the data key that opens a sealed dataset, in memory. No part of what makes two runs the
+        same.
 
     Raises:
       UsageError: a value out of its range.
@@ -81,6 +84,7 @@ class TrainSpec:
     validation_fraction: float = 0.1
     images: int | None = None
     init_from: str | None = None
+    data_key: str | None = None
 
     def __post_init__(self) -> None:
         models.check(self.model)
@@ -179,27 +183,29 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
       The run's result; of one that was finished before, the same again, with `skipped`.
 
     Raises:
-      DataError: the dataset is missing, damaged or too small, `output` holds something else, or the network of
-        `init_from` is missing, damaged or does not fit.
+      DataError: the dataset is missing, damaged, too small, or sealed and there is no data key; `output` holds
+        something else; or the network of `init_from` is missing, damaged or does not fit.
+      KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
       UsageError: `data` is a home with plain and encrypted versions, model or front end do not take such images, or
         Keras is not installed.
       LpeError: the loss diverged.
     """
     dataset = open_version(spec.data)
+    files = ShardFiles(dataset, transform=opener_if_sealed(dataset, spec.data_key))
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
-        check_origin(origin, dataset, model=spec.model, front_end=spec.front_end)
+        check_origin(origin, files, model=spec.model, front_end=spec.front_end)
     settings = _settings(spec, dataset, origin)
     inputs = training_input(
-        dataset,
+        files,
         batch_size=spec.recipe.batch_size,
         seed=spec.seed,
         validation_fraction=spec.validation_fraction,
         images=spec.images,
     )
     directory = Path(spec.output)
-    if _claim(directory, settings):
+    if _claim(directory, settings, spec.data_key):
         run = load_run(spec.output)
         _tidy(directory)
         return TrainResult.of(run, skipped=True)
@@ -209,13 +215,13 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
 
     with _temporary_files(directory):
         status("making the network")
-        model = _fresh_model(spec, dataset, origin)
+        model = _fresh_model(spec, files, origin)
         state = RunState(directory)
         finished = state.recover()
         if not finished and spec.front_end != front_ends.NONE:
             status("fitting the front end to ciphertexts")
-            count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
-            front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
+            count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(files.image_shape)))
+            front_ends.adapt(model, sample(files, inputs.split, inputs.selection, count))
         epochs.train(
             model,
             inputs,
@@ -229,7 +235,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
         )
         best = state.weights_path(best_epoch(state.history))
         epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)
-        return TrainResult.of(_commit(state, spec, dataset, settings), skipped=False)
+        return TrainResult.of(_commit(state, spec, files, settings), skipped=False)
 
 
 @contextlib.contextmanager
@@ -246,8 +252,10 @@ def _temporary_files(directory: Path) -> Iterator[None]:
 
 
 def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
-    """What makes two runs the same: all of the spec but `output`, and the dataset and network that it names."""
-    settings = {key: value for key, value in dataclasses.asdict(spec).items() if key != "output"}
+    """What makes two runs the same: the spec without `output` and data key, and the dataset and network it names."""
+    settings = {
+        key: value for key, value in dataclasses.asdict(spec).items() if key not in ("output", "data_key")
+    }
     settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
     if origin is not None:
@@ -255,12 +263,16 @@ def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str
     return settings
 
 
-def _claim(directory: Path, settings: dict[str, Any]) -> bool:
-    """Makes `directory` the place of a run with `settings`; returns whether that run is finished already."""
+def _claim(directory: Path, settings: dict[str, Any], data_key: str | None) -> bool:
+    """Makes `directory` the place of a run with `settings`; returns whether that run is finished already.
+
+    The data key's path is recorded as well, for the command that finishes the run.
+    """
     file = directory / SPEC_FILE
     recorded = None
     if file.exists():
-        recorded = read_document(str(file), f"delete {directory} and train again").raw()
+        document = read_document(str(file), f"delete {directory} and train again").raw()
+        recorded = {key: value for key, value in document.items() if key != "data_key"}
     if recorded is None:
         # The temporary file of a run that was killed at its very start does not matter.
         if directory.exists() and not (
@@ -268,7 +280,8 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
         ):
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.delete_temporary_files(str(directory))
-        storage.write_atomic(str(file), (json.dumps(settings, indent=2) + "\n").encode())
+        key = {} if data_key is None else {"data_key": storage.absolute(data_key)}
+        storage.write_atomic(str(file), (json.dumps(settings | key, indent=2) + "\n").encode())
         return False
     if recorded != settings:
         differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
@@ -280,29 +293,31 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
     return (directory / RUN_FILE).exists()
 
 
-def _fresh_model(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> keras.Model:
+def _fresh_model(spec: TrainSpec, files: ShardFiles, origin: Run | None) -> keras.Model:
     """The network before its first epoch: drawn from the seed, or with the weights of the run it starts from."""
+    dataset = files.dataset
     model = models.build(
-        spec.model, image_shape(dataset), len(dataset.class_names), spec.front_end, dataset.encryption
+        spec.model, files.image_shape, len(dataset.class_names), spec.front_end, dataset.encryption
     )
     if origin is not None:
         origin.load_weights(model)
     return model
 
 
-def _commit(state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[str, Any]) -> Run:
+def _commit(state: RunState, spec: TrainSpec, files: ShardFiles, settings: dict[str, Any]) -> Run:
     """Writes what is left of a run whose model is saved, run.json last."""
     directory = Path(spec.output)
     best = best_epoch(state.history)
     storage.write_atomic(str(directory / CURVES_FILE), curves.draw(state.history, best))
     line = state.history[best - 1]
+    dataset = files.dataset
     run = Run(
         directory=spec.output,
         model=spec.model,
         spec=settings,
         dataset={"name": dataset.name, "version": dataset.version},
         class_names=dataset.class_names,
-        image_shape=image_shape(dataset),
+        image_shape=files.image_shape,
         encryption=dataset.encryption,
         accuracy={"train": line["accuracy"], "validation": line["val_accuracy"]},
         best_epoch=best,

@@ -13,7 +13,7 @@ from lpe.train.loop import TrainSpec
 from lpe.train.recipes import Recipe
 
 _ALWAYS = ("data", "output", "model", "front_end", "epochs")
-_OTHERS = ("images", "precision", "seed", "validation_fraction", "init_from")
+_OTHERS = ("images", "precision", "seed", "validation_fraction", "init_from", "data_key")
 _OPTIONS = {"images": "train-images"}
 """Options whose names are not their fields'."""
 
@@ -53,6 +53,7 @@ def _spec(directory: str, record: Fields) -> TrainSpec:
         validation_fraction=record.number("validation_fraction"),
         images=None if record.is_null("images") else record.integer("images"),
         init_from=None if origin is None else origin.text("run"),
+        data_key=record.optional_text("data_key") if record.has("data_key") else None,
     )
 
 

@@ -15,6 +15,7 @@ from lpe.pipeline.cli.options import (
     AUGMENT_SEED,
     CIPHERS,
     COPIES,
+    DATA_KEY,
     EPOCHS,
     GREY,
     IMAGE_KEY,
@@ -40,6 +41,7 @@ def compare(
         typer.Option(metavar="DIR", help="The work directory, with the report; it holds plain images."),
     ],
     ciphers: CIPHERS = "all",
+    data_key: DATA_KEY = None,
     model: MODEL = "cnn",
     front_end: Annotated[
         str,
@@ -91,7 +93,14 @@ def compare(
     checks.check_network(model, front_end, precision)
     spec = lpe.CompareSpec(
         read=read_spec(
-            source, image_size, grey, validation_fraction, False, image_key=image_key, label_key=label_key
+            source,
+            image_size,
+            grey,
+            validation_fraction,
+            False,
+            image_key=image_key,
+            label_key=label_key,
+            data_key=data_key,
         ),
         work=output,
         ciphers=tuple(cipher_names(ciphers)),

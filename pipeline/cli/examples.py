@@ -104,10 +104,12 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe train --data enc/photos --output runs/2 --model resnet18 --epochs 30 \\\n"
         "    --recipe fast --precision mixed_bfloat16",
         "lpe train --data enc/photos --output runs/3 --init-from runs/1",
+        "lpe train --data sealed/photos --data-key photos.key --output runs/4",
     ),
     "evaluate": (
         "lpe evaluate --run runs/1 --data enc/photos",
         "lpe evaluate --run runs/1 --data enc/photos/1.0.0 --split validation",
+        "lpe evaluate --run runs/4 --data sealed/photos --data-key photos.key",
     ),
     "predict": (
         "lpe predict --run runs/1 --keystore keys cat.png",

@@ -138,6 +138,12 @@ MAX_UNPACKED_BYTES = Annotated[
 DATA = Annotated[
     str, typer.Option(metavar="DATASET", help="A dataset's home or version directory, or dataset:DIR.")
 ]
+DATA_KEY = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Opens a sealed dataset in memory: its data key, from lpe keys export."
+    ),
+]
 MODEL = Annotated[
     str,
     typer.Option(
@@ -230,6 +236,7 @@ def read_spec(
     *,
     image_key: str | None = None,
     label_key: str | None = None,
+    data_key: str | None = None,
 ) -> lpe.ReadSpec:
     """The input that the options name, checked as far as it can be without reading it.
 
@@ -249,7 +256,7 @@ def read_spec(
     if isinstance(size, tuple) and min(size) < 1:
         raise UsageError(f"--image-size {image_size}: at least 1x1")
     options = lpe.ReadOptions(size, grey, limits or lpe.Limits(), image_key, label_key)
-    read = lpe.ReadSpec(source, options, validation_fraction, keep_ids)
+    read = lpe.ReadSpec(source, options, validation_fraction, keep_ids, data_key)
     checks.check_source(read)
     return read
 

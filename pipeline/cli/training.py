@@ -15,6 +15,7 @@ from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     DATA,
+    DATA_KEY,
     EPOCHS,
     EXECUTION,
     JSON,
@@ -50,6 +51,7 @@ BATCH = Annotated[int, typer.Option(min=1, metavar="N", help="Images per step.",
 def train(
     data: DATA,
     output: Annotated[str, typer.Option(metavar="DIR", help="The run's directory.")],
+    data_key: DATA_KEY = None,
     model: MODEL = "cnn",
     front_end: FRONT_END = "auto",
     epochs: EPOCHS = 10,
@@ -89,7 +91,7 @@ def train(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Train a network on a dataset's shards, encrypted or plain; needs no key."""
+    """Train a network on a dataset's shards, encrypted or plain; needs no key but a sealed dataset's data key."""
     report = Report("train", as_json=as_json)
     checks.check_network(model, front_end, precision)
     chosen = chosen_recipe(
@@ -117,6 +119,7 @@ def train(
         seed=seed,
         images=train_images,
         init_from=init_from,
+        data_key=data_key,
     )
     result = lpe.fit(spec, report.epoch, report.status)
     lines: tuple[str, ...] = ()
@@ -131,6 +134,7 @@ def train(
 def evaluate(
     run: RUN,
     data: DATA,
+    data_key: DATA_KEY = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="Which split.")] = "test",
     batch_size: BATCH = 256,
     as_json: JSON = False,
@@ -138,7 +142,7 @@ def evaluate(
     """Measure a trained model on a split of a dataset under the same key."""
     report = Report("evaluate", as_json=as_json)
     path = dataset_path(data, "--data")
-    evaluation = lpe.evaluate(lpe.load_run(run), path, split=split, batch_size=batch_size)
+    evaluation = lpe.evaluate(lpe.load_run(run), path, split, batch_size, data_key)
     properties = {"split": split, **evaluation.properties()}
     report.result(evaluation.to_json(), properties_table("evaluate", properties))
 

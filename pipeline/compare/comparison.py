@@ -15,8 +15,9 @@ from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.pipeline.sources import split_uri
-from lpe.pipeline.sources.plan import ReadSpec
+from lpe.pipeline.sources.plan import ReadSpec, check_options, plan_dataset
 from lpe.train.versions import open_version
 from lpe.transforms.errors import DataError
 
@@ -35,11 +36,14 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
       progress: where progress is reported.
 
     Raises:
-      DataError: the work directory is another comparison's, the images differ in shape, or there is nothing to test on.
+      DataError: the work directory is another comparison's, the images differ in shape, there is nothing to test on,
+        or the source is sealed and there is no data key.
       CipherError: a scheme does not admit the images' shape.
+      KeyStoreError: the data key of a sealed source is missing, or another dataset's.
       UsageError: the runner would not wait for jobs, or an extra (`audit`, `train`) is not installed.
     """
     runners.check_waited_for(runners.options(spec.beam), "compare")
+    _check_source(spec)
     spec.claim()
     keystore = storage.join(spec.work, "keys")
     if not KeyStore(keystore).exists(_KEY):
@@ -77,6 +81,17 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
     return comparison
 
 
+def _check_source(spec: CompareSpec) -> None:
+    """Refuses, before anything is begun, a dataset that is encrypted, or sealed and does not open."""
+    check_options(spec.read)
+    kind, place = split_uri(spec.read.source)
+    if kind == "dataset":
+        data = open_version(place)
+        opener = opener_if_sealed(data, spec.read.data_key)
+        if data.encrypted:
+            plan_dataset(data, opener).require_plain("decrypt it first")
+
+
 def _announce(spec: CompareSpec, progress: Progress, plain: Dataset) -> None:
     """Notes about how long the networks take that are not trained yet, if attacks on all schemes restore something."""
     shape, train = plain.image_shape, plain.splits.get("train")
@@ -111,7 +126,8 @@ def _begin(progress: Progress, step: str) -> None:
 def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, name: str) -> Dataset:
     _begin(progress, f"{name}: encrypting")
     home = storage.join(spec.work, "encrypted", name, storage.base_name(storage.parent(source)))
-    job = JobSpec(ReadSpec(f"dataset:{source}"), home, spec.beam)
+    read = ReadSpec(f"dataset:{source}", data_key=spec.read.data_key)
+    job = JobSpec(read, home, spec.beam)
     return encrypt(job, CipherChoice(name), KeyRef(keystore, _KEY), spec.augmentation).dataset
 
 

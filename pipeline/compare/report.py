@@ -123,7 +123,7 @@ def write(comparison: Comparison) -> None:
 
 
 def _grid(comparison: Comparison) -> bytes:
-    read = ReadSpec(f"dataset:{comparison.plain}")
+    read = ReadSpec(f"dataset:{comparison.plain}", data_key=comparison.spec.read.data_key)
     sample = show.sample_schemes(read, comparison.spec.ciphers, None, _SHOWN)
     out = io.BytesIO()
     sample.draw().save(out, "png", optimize=True)

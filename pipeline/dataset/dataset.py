@@ -78,7 +78,7 @@ class Dataset:
 
     @property
     def sealed(self) -> bool:
-        """Whether the images are sealed, see `lpe.pipeline.keystore.data_key`."""
+        """Whether the images are sealed, see `lpe.pipeline.seal`."""
         return self.manifest is not None and self.manifest.sealed_shape is not None
 
     @property

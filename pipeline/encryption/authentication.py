@@ -11,19 +11,15 @@ The receipts of finished shards have the same MACs while a version is being made
 from __future__ import annotations
 
 import dataclasses
-import hmac
-import logging
 from collections.abc import Mapping
 from typing import Protocol
 
-from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.dataset.manifest import Manifest, Sign
+from lpe.pipeline.dataset.manifest import Sign
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.keystore import DataKey, DatasetKey, load_data_key
-from lpe.transforms.errors import DataError
-
-_LOG = logging.getLogger("lpe")
+from lpe.pipeline.keystore import DatasetKey
+from lpe.pipeline.seal.authentication import compare_mac, is_without_mac, manifest_of
+from lpe.pipeline.seal.data_key import load_data_key
 
 
 class Signer(Protocol):
@@ -89,51 +85,11 @@ def open_dataset_key(dataset: Dataset, encryption: Encryption, keystore: str) ->
     """
     key = encryption.open_key(keystore)
     salt = encryption.spec.salt
-    manifest = _manifest(dataset)
-    if _without_mac(manifest):
+    manifest = manifest_of(dataset)
+    if is_without_mac(manifest):
         return key
     message = manifest.authenticated_bytes()
     sealed = encryption.seal is not None or encryption.unsealed
-    _compare(manifest, "key", key.mac(salt, message) if not encryption.unsealed else None)
-    _compare(manifest, "data_key", key.data_key(salt).mac(message) if sealed else None)
+    compare_mac(manifest, "key", key.mac(salt, message) if not encryption.unsealed else None)
+    compare_mac(manifest, "data_key", key.data_key(salt).mac(message) if sealed else None)
     return key
-
-
-def check_under_data_key(dataset: Dataset, data_key: DataKey) -> None:
-    """Checks a dataset's manifest under its data key. Raises DataError if it is not what was sealed or unsealed."""
-    manifest = _manifest(dataset)
-    # The key is of one dataset, and so of one format: no dataset can be passed off as one of format 1.
-    if manifest.content.get("salt") != data_key.salt:
-        raise _changed(manifest)
-    if not _without_mac(manifest):
-        _compare(manifest, "data_key", data_key.mac(manifest.authenticated_bytes()))
-
-
-def _manifest(dataset: Dataset) -> Manifest:
-    assert dataset.manifest is not None  # an encrypted dataset has one
-    return dataset.manifest
-
-
-def _without_mac(manifest: Manifest) -> bool:
-    """Whether a manifest is of format 1, which has no MAC; the log is told so."""
-    if manifest.format_version > 1:
-        return False
-    _LOG.warning(
-        "%s: format 1, in which labels, ids and order are not authenticated; rotate and re-encrypt it",
-        storage.parent(manifest.path),
-    )
-    return True
-
-
-def _compare(manifest: Manifest, under: str, expected: str | None) -> None:
-    """Compares a recorded MAC with the one that there must be; None for none."""
-    recorded = manifest.mac[under]
-    if not hmac.compare_digest(recorded or "", expected or ""):
-        raise _changed(manifest)
-
-
-def _changed(manifest: Manifest) -> DataError:
-    return DataError(
-        f"{manifest.path}: not what the owner of its key wrote: it, a shard or another file was changed, or what "
-        "it says was stripped; restore the dataset from a copy"
-    )

@@ -1,4 +1,4 @@
-"""The batch transforms of encryption: identity, encrypt, decrypt, unseal. Keys are fetched where the work is done."""
+"""The batch transforms of encryption: identity, encrypt, decrypt. Keys are fetched where the work is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.keystore.data_key import DataKey, SealSpec, load_data_key
+from lpe.pipeline.seal.data_key import DataKey
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.keyed import KeyedCipher
 
@@ -82,27 +82,6 @@ class Decrypt:
             return lambda batch: _relabel(cipher.decrypt(batch), inverse)
         shape = self.encryption.seal.image_shape
         return lambda batch: _relabel(cipher.decrypt(data_key.unseal(batch, shape)), inverse)
-
-
-@dataclasses.dataclass(frozen=True)
-class Unseal:
-    """Opens sealed images with an exported data key, and leaves them encrypted.
-
-    Attributes:
-      data_key: the path of the exported key.
-      seal: the dataset's description of its seal.
-      where: the dataset, for the message if the key is another one's.
-    """
-
-    data_key: str
-    seal: SealSpec
-    where: str
-
-    def open(self) -> BatchFunction:
-        """Sealed images -> encrypted ones."""
-        key = load_data_key(self.data_key)
-        key.verify(self.seal, self.where)
-        return lambda batch: key.unseal(batch, self.seal.image_shape)
 
 
 def _open(

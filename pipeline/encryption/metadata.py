@@ -12,8 +12,9 @@ from typing import Any, cast
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME
-from lpe.pipeline.dataset.manifest import is_salt, read_sealed_shape
-from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry, SealSpec
+from lpe.pipeline.dataset.manifest import is_salt
+from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry
+from lpe.pipeline.seal.spec import SealSpec
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import ciphers, labels
 from lpe.transforms.errors import CipherError, DataError, KeyStoreError, LpeError
@@ -129,7 +130,7 @@ class Encryption:
             key_id=key.integer("id"),
             check_value=key.text("check_value", _CHECK_VALUE),
             hidden_class_names=fields.optional_text("sealed_class_names"),
-            seal=_seal(seal) if seal is not None else None,
+            seal=SealSpec.from_json(seal) if seal is not None else None,
             hidden_source=hidden_source,
             unsealed=unsealed,
         )
@@ -239,10 +240,6 @@ def register_run(keystore: str, directory: str, recorded: Mapping[str, Any]) -> 
     encryption.open_key(keystore)
     Registry(keystore).register_run(encryption.key_name, encryption.key_id, directory, encryption.spec.salt)
     return encryption
-
-
-def _seal(fields: Fields) -> SealSpec:
-    return SealSpec(read_sealed_shape(fields), fields.text("check_value", _CHECK_VALUE))
 
 
 def _decoded(text: str) -> bytes:

@@ -8,8 +8,9 @@ from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encryption
 from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.jobs.write import read_settings
-from lpe.pipeline.keystore import DatasetKey, data_key
+from lpe.pipeline.keystore import DatasetKey
 from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.seal import spec as seal
 from lpe.pipeline.sources.imagefile import DECODER
 from lpe.pipeline.sources.plan import Plan, ReadSpec
 from lpe.transforms import ciphers
@@ -78,5 +79,5 @@ def stored_format(plan: Plan, choice: CipherChoice) -> tuple[RecordFormat, Image
         return plan.output_format(), None
     if plan.image_shape is None:
         raise UsageError("--seal needs images of one shape; ingest them with --image-size HEIGHTxWIDTH")
-    stored = data_key.sealed_shape(plan.image_shape)
+    stored = seal.sealed_shape(plan.image_shape)
     return RecordFormat(stored, "raw", stored[2]), plan.image_shape

@@ -18,9 +18,9 @@ from lpe.pipeline import records
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
-from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
+from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
 from lpe.transforms.augment import Augmentation

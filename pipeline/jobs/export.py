@@ -10,7 +10,7 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import Registry
-from lpe.pipeline.keystore.data_key import check_output
+from lpe.pipeline.seal.data_key import check_output
 from lpe.transforms.errors import DataError
 
 

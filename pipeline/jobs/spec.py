@@ -59,6 +59,8 @@ class JobSpec:
         read = self.read
         if kind in ("cifar", "dataset", "folder"):
             read = dataclasses.replace(read, source=f"{kind}:{self.path_on_workers(place)}")
+        if read.data_key is not None:
+            read = dataclasses.replace(read, data_key=self.path_on_workers(read.data_key))
         return dataclasses.replace(self, read=read, home=self.path_on_workers(self.home))
 
     def path_on_workers(self, path: str) -> str:

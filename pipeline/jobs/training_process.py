@@ -41,5 +41,5 @@ def train_and_evaluate(settings: TrainSpec, split: str, listener: Listener) -> T
     result = fit(settings, lambda *epoch: listener.note(describe_epoch(*epoch)), listener.status)
     trained = time.monotonic()
     listener.status(f"measuring it on split {split}")
-    evaluation = evaluate(load_run(result.run), settings.data, split=split)
+    evaluation = evaluate(load_run(result.run), settings.data, split, data_key=settings.data_key)
     return Trained(result, trained - started, evaluation, time.monotonic() - trained)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from lpe.pipeline.dataset.writer import new_version
-from lpe.pipeline.encryption.authentication import DataKeySigner, check_under_data_key
-from lpe.pipeline.encryption.batch_transforms import Unseal
+from lpe.pipeline.encryption.authentication import DataKeySigner
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
-from lpe.pipeline.keystore import load_data_key
+from lpe.pipeline.seal.opening import seal_opener
 from lpe.pipeline.sources.plan import open_plan
 from lpe.transforms.errors import DataError
 
@@ -32,10 +31,7 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
         if plan.dataset is None or plan.dataset.encryption is None or not plan.dataset.sealed:
             raise DataError(f"{spec.read.source}: not a sealed dataset of lpe's; name one as dataset:DIR")
         sealed = Encryption.of(plan.dataset, "name a sealed one")
-        assert sealed.seal is not None
-        open_seal = Unseal(data_key, sealed.seal, plan.dataset.directory)
-        open_seal.open()  # the wrong key is refused before anything is begun
-        check_under_data_key(plan.dataset, load_data_key(data_key))
+        open_seal = seal_opener(plan.dataset, data_key)  # the wrong key is refused before anything is begun
         unsealed = dataclasses.replace(sealed, seal=None, unsealed=True)
         identity = version_identity(
             spec, plan, {"command": "unseal"}, class_names=plan.class_names, encrypted=True

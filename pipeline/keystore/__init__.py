@@ -3,11 +3,10 @@
 KeyStore(uri).create("patients")         a keyset; then keys, rotate, disable, enable, destroy, …
 KeyRef(uri, "patients").open()           a DatasetKey: what pipelines carry, and where they open it
 Registry(uri).record_dataset(…)          what needs which key
-DatasetKey.data_key(salt)                the DataKey that seals one dataset's images
+DatasetKey.data_key(salt)                the DataKey that seals one dataset's images, see `lpe.pipeline.seal`
 """
 
 from lpe.pipeline.keystore.auditlog import AuditTrail
-from lpe.pipeline.keystore.data_key import DataKey, SealSpec, load_data_key, sealed_shape
 from lpe.pipeline.keystore.key import DatasetKey
 from lpe.pipeline.keystore.key_ref import KeyRef
 from lpe.pipeline.keystore.metadata import Metadata
@@ -17,15 +16,11 @@ from lpe.pipeline.keystore.uses import Use
 
 __all__ = [
     "AuditTrail",
-    "DataKey",
     "DatasetKey",
     "KeyInfo",
     "KeyRef",
     "KeyStore",
     "Metadata",
     "Registry",
-    "SealSpec",
     "Use",
-    "load_data_key",
-    "sealed_shape",
 ]

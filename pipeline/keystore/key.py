@@ -8,7 +8,7 @@ import tink
 from tink import daead, prf, proto_keyset_format, secret_key_access
 from tink.proto import aes_siv_pb2, tink_pb2
 
-from lpe.pipeline.keystore.data_key import KEY_BYTES, DataKey
+from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
 from lpe.transforms import labels
 from lpe.transforms.ciphers.derive import SECRET_BYTES, FieldStream
 from lpe.transforms.errors import KeyStoreError

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.seal.opening import SealOpener, seal_opener
 from lpe.pipeline.sources import KEYED, open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.pipeline.sources.opened import OpenedReader
 from lpe.pipeline.sources.splits import cut, parse_fraction, shard_bounds
 from lpe.pipeline.sources.task import ShardTask, SliceReader
 from lpe.transforms.errors import DataError, UsageError
@@ -32,12 +34,14 @@ class ReadSpec:
       options: how image files become arrays.
       validation_fraction: cut a validation split from train, e.g. "0.1"; a decimal, so that it is exact.
       keep_ids: use original names as ids instead of neutral ones.
+      data_key: the path of the data key that opens a sealed dataset, in memory; None: it is read as it is stored.
     """
 
     source: str
     options: ReadOptions = dataclasses.field(default_factory=ReadOptions)
     validation_fraction: str | None = None
     keep_ids: bool = False
+    data_key: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Plan:
       origin: digest of the source where the images came from in the beginning.
       dataset: the dataset that is read, if it is one.
       temporary: whether the tasks read temporary files of this machine.
+      opened: whether the tasks open the dataset's seal.
     """
 
     source: str
@@ -67,6 +72,7 @@ class Plan:
     origin: str
     dataset: Dataset | None
     temporary: bool = False
+    opened: bool = False
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -94,9 +100,10 @@ class Plan:
           remedy: what to do instead.
 
         Raises:
-          DataError: the input is an encrypted dataset.
+          DataError: the input is an encrypted dataset, or a sealed one that is not opened.
         """
-        if self.dataset is not None and self.dataset.encrypted:
+        encryption = self.dataset.encryption if self.dataset is not None else None
+        if encryption is not None and not (self.opened and encryption["cipher"] == "plain"):
             raise DataError(f"{self.source}: this dataset is encrypted already; {remedy}")
 
 
@@ -104,6 +111,8 @@ def check_options(spec: ReadSpec) -> None:
     """Raises UsageError for options that do not go with any source of that kind, before it is opened."""
     if spec.validation_fraction is not None:
         parse_fraction(spec.validation_fraction)
+    if spec.data_key is not None and split_uri(spec.source)[0] != "dataset":
+        raise UsageError(f"{spec.source}: not a sealed dataset; leave out the data key {spec.data_key}")
     as_it_is = spec.options == ReadOptions() and not spec.keep_ids and spec.validation_fraction is None
     if split_uri(spec.source)[0] == "dataset" and not as_it_is:
         raise UsageError(
@@ -133,11 +142,14 @@ def open_plan(
     Raises:
       UsageError: an option does not go with the source.
       DataError: the kind of source is unknown, or it is missing, damaged or empty.
+      KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
     """
     kind, place = split_uri(spec.source)
     check_options(spec)
     if kind == "dataset":
-        yield dataclasses.replace(plan_dataset(open_dataset(place)), source=spec.source)
+        data = open_dataset(place)
+        opener = seal_opener(data, spec.data_key) if spec.data_key is not None else None
+        yield dataclasses.replace(plan_dataset(data, opener), source=spec.source)
         return
     with open_source(spec.source, spec.options) as source:
         content = source.digest() if digest else ""
@@ -147,8 +159,16 @@ def open_plan(
         yield _plan_source(source, spec, content)
 
 
-def plan_dataset(data: Dataset) -> Plan:
-    """The plan that reads a dataset, with a task for each of its shards. Raises DataError if it is empty."""
+def plan_dataset(data: Dataset, opener: SealOpener | None = None) -> Plan:
+    """The plan that reads a dataset, with a task for each of its shards.
+
+    Args:
+      data: the dataset.
+      opener: opens its seal; None to read it as it is stored.
+
+    Raises:
+      DataError: it is empty.
+    """
     tasks = []
     for split, info in data.splits.items():
         recorded = data.shards(split)
@@ -162,7 +182,8 @@ def plan_dataset(data: Dataset) -> Plan:
                 recorded[i] if recorded else None,
                 authenticated=data.authenticated,
             )
-            tasks.append(ShardTask(split, i, len(paths), reader))
+            opened = reader if opener is None else OpenedReader(reader, opener)
+            tasks.append(ShardTask(split, i, len(paths), opened))
     if not any(task.reader.expected() for task in tasks):
         raise DataError(f"{data.directory}: this dataset is empty")
     return Plan(
@@ -175,6 +196,7 @@ def plan_dataset(data: Dataset) -> Plan:
         digest=data.digest(),
         origin=data.origin,
         dataset=data,
+        opened=opener is not None,
     )
 
 

@@ -17,8 +17,8 @@ from lpe.pipeline import clock, storage
 from lpe.pipeline.cli.app import main
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, INFO_FILE
 from lpe.pipeline.jobs.keyset_status import keyset_status
-from lpe.pipeline.keystore import KeyStore, Registry, load_data_key
-from lpe.pipeline.keystore.data_key import DataKey
+from lpe.pipeline.keystore import KeyStore, Registry
+from lpe.pipeline.seal.data_key import DataKey, load_data_key
 from lpe.pipeline.storage import leases
 from lpe.transforms.errors import BusyError, LpeError
 from tests.fuzz.budget import fuzz

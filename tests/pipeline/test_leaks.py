@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from lpe.pipeline.dataset import open_dataset
-from lpe.pipeline.keystore import DataKey, DatasetKey, KeyRef, KeyStore
+from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore
+from lpe.pipeline.seal.data_key import DataKey
 from lpe.transforms import labels
 from lpe.transforms.dofns import EncryptImages, Example
 from lpe.transforms.keyed import CipherSpec

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import lpe
+from lpe.train.loading.shards import Shards
 from tests.tamper import editing
 from tests.tamper.edits import BY_KIND
 from tests.tamper.owner import KEYSET, Owner, in_turn, refusal, snapshot
@@ -81,14 +82,18 @@ def test_no_edit_without_the_key_is_taken(owner, kind):
     owner.decrypt(kind, "back")  # what is sound is taken
 
 
-def test_who_has_the_data_key_alone_unseals_no_edited_dataset(owner):
+def test_who_has_the_data_key_alone_opens_no_edited_dataset(owner):
+    home, data_key = str(owner.home("sealed")), str(owner.root / "data.key")
     for name in BY_KIND["sealed"].keys() - WITH_KEY_ALONE:
         with edited(owner, "sealed", name):
             before = snapshot(owner.root)
             with refusal():
                 owner.unseal("sealed", "opened")
+            with refusal():
+                Shards(home, data_key=data_key)
             assert snapshot(owner.root) == before
     owner.unseal("sealed", "opened")
+    assert list(Shards(home, data_key=data_key))
 
 
 # -- whole versions and whole files ------------------------------------------------------------------------------------

@@ -16,14 +16,15 @@ import pytest
 
 import lpe
 from lpe.pipeline.dataset import committed_versions, open_dataset
-from lpe.pipeline.encryption.authentication import check_under_data_key, open_dataset_key
-from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity, Unseal
+from lpe.pipeline.encryption.authentication import open_dataset_key
+from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.engine.check_shard import CheckShard, check_all
-from lpe.pipeline.keystore import load_data_key
 from lpe.pipeline.records.bad_records import fail
+from lpe.pipeline.seal.opening import seal_opener
 from lpe.pipeline.sources.plan import open_plan, plan_dataset
-from lpe.train.shards import Selection, read_shards
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.random_access import SplitReader
 from lpe.transforms.errors import LpeError
 from tests.fuzz.budget import INPUTS
 from tests.tamper.owner import KEYSET, Owner, make_owner, refusal, write_images
@@ -98,19 +99,14 @@ def decrypted(kept: Kept) -> None:
 
 
 def trained(kept: Kept) -> None:
-    """As `lpe train` reads, once what is sealed was unsealed."""
+    """As `lpe train` reads, with the data key where there is a seal."""
     data = open_dataset(str(kept.directory))
-    if data.sealed:
-        encryption, key = Encryption.of(data, ""), str(kept.owner.root / "data.key")
-        assert encryption.seal is not None
-        check_under_data_key(data, load_data_key(key))
-        opened = Unseal(key, encryption.seal, data.directory).open()
-        for task in plan_dataset(data).tasks:
-            for batch in task.reader.batches(fail("")):
-                opened(batch)
-    else:
-        for split, info in data.splits.items():
-            read_shards(data, split, range(len(info.shard_lengths)), Selection(info.shard_lengths))
+    files = ShardFiles(
+        data, transform=seal_opener(data, str(kept.owner.root / "data.key")) if data.sealed else None
+    )
+    for split in data.splits:
+        reader = SplitReader(files, split, 0)
+        reader.take(np.arange(len(reader)))
 
 
 READING = (verified, verified_without_key, decrypted, trained)

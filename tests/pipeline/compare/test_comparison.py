@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from lpe.train.evaluate import Evaluation
 from lpe.train.loop import TrainResult
 from lpe.train.versions import DataUsed
 from lpe.transforms.errors import DataError
+from tests.pipeline.running import contents, encrypt, refused
 
 
 @dataclasses.dataclass
@@ -122,3 +124,29 @@ def test_there_must_be_something_to_measure_on(lpe, tmp_path, trained, monkeypat
     with pytest.raises(DataError, match="no test or validation images to compare accuracies on"):
         compare(CompareSpec(ReadSpec(f"dataset:{home}"), str(tmp_path / "work"), ("le",)))
     assert not trained
+
+
+def test_plain_images_within_a_seal_are_compared_with_the_data_key(lpe, keystore, tmp_path, trained):
+    def seal(cipher: str) -> tuple[str, Path]:
+        home, key = tmp_path / "sealed" / cipher, tmp_path / f"{cipher}.datakey"
+        encrypted = encrypt(lpe, keystore, "synthetic:40", home, "--seal", "--cipher", cipher)
+        assert encrypted.code == 0, encrypted
+        words = ("--keystore", keystore, "--dataset", home, "--output", key)
+        assert lpe("keys", "export", "patients", *words).code == 0
+        return f"dataset:{home}", key
+
+    work = tmp_path / "work"
+    words = ("compare", "--output", work, "--ciphers", "plain", "--epochs", "1", "--seeds", "1", "--source")
+    source, key = seal("plain")
+    refused(lpe(*words, source), "is sealed", "--data-key FILE")
+    ciphertext, of_ciphertext = seal("le")
+    refused(lpe(*words, source, "--data-key", of_ciphertext), "of another dataset")
+    refused(lpe(*words, ciphertext, "--data-key", of_ciphertext), "is encrypted already")
+    misplaced = lpe(*words, "synthetic:40", "--data-key", key)
+    assert (misplaced.code, "not a sealed dataset" in misplaced.err) == (2, True)
+    assert not work.exists()
+    compared = lpe(*words, source, "--data-key", key, "--json")
+    assert compared.code == 0, compared
+    assert lpe("ingest", "--source", "synthetic:40", "--output", tmp_path / "plain" / "synthetic").code == 0
+    assert contents(work / "encrypted" / "plain" / "plain") == contents(tmp_path / "plain" / "synthetic")
+    assert [spec.data_key for spec in trained] == [None]

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.keystore import KeyStore
-from lpe.pipeline.keystore.data_key import OVERHEAD, DataKey, load_data_key
+from lpe.pipeline.seal.data_key import DataKey, load_data_key
+from lpe.pipeline.seal.spec import OVERHEAD
 from lpe.pipeline.sources.plan import plan_dataset
+from lpe.train.loading.shards import Shards
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from tests.pipeline.running import encrypt, files, refused, start, wait_for_receipts
@@ -139,6 +141,8 @@ def test_a_sealed_dataset_of_format_1_opens(lpe, format_1, tmp_path):
     assert lpe("keys", "export", "patients", *words, "--dataset", home, "--output", tmp_path / "k").code == 0
     assert unseal(lpe, home, tmp_path / "k", opened).code == 0
     assert lpe("verify", opened, *words, "--against", format_1 / "plain" / "shapes").code == 0
+    in_memory, written = Shards(str(home), data_key=str(tmp_path / "k")), Shards(str(opened))
+    assert all((a[0] == b[0]).all() for a, b in zip(in_memory, written, strict=True))
 
 
 def test_tfds_reads_a_sealed_dataset(home):

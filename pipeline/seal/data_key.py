@@ -8,12 +8,9 @@ does not. The data key opens the seal, gives the learnable ciphertext, and is of
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tink
@@ -22,7 +19,8 @@ from tink.proto import aes_gcm_pb2, tink_pb2
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.manifest import is_salt
-from lpe.pipeline.keystore.reading import parse_fields, read_file
+from lpe.pipeline.seal.spec import SealSpec, sealed_shape
+from lpe.pipeline.storage.documents import parse_document, read_bounded
 from lpe.transforms import labels
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, KeyStoreError
@@ -31,33 +29,10 @@ from lpe.transforms.not_picklable import NotPicklable
 
 KEY_BYTES = 32
 """The size of a data key."""
-OVERHEAD = 28
-"""The bytes that a seal adds to an image: nonce and tag."""
 _CHECK_BYTES = 16
+_MOST_BYTES = 1 << 20
+_REMEDY = "ask the dataset's owner for its data key"
 _TYPE = "type.googleapis.com/google.crypto.tink.AesGcmKey"
-
-
-@dataclasses.dataclass(frozen=True)
-class SealSpec:
-    """The description of a dataset's seal, kept beside the dataset; no secret.
-
-    Attributes:
-      image_shape: (H, W, C) of the images inside.
-      check_value: tells its data key from others (hex).
-    """
-
-    image_shape: ImageShape
-    check_value: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The field `seal` of encryption.json."""
-        return {"image_shape": list(self.image_shape), "check_value": self.check_value}
-
-
-def sealed_shape(image_shape: ImageShape) -> ImageShape:
-    """The shape (1, 1, bytes) in which sealed images of this shape travel and are stored."""
-    height, width, channels = image_shape
-    return (1, 1, height * width * channels + OVERHEAD)
 
 
 class DataKey(NotPicklable):
@@ -105,8 +80,7 @@ class DataKey(NotPicklable):
     def seal(self, batch: ImageBatch) -> ImageBatch:
         """The batch with its images sealed, under fresh nonces: uint8 [N,H,W,C] -> uint8 [N,1,1,H·W·C + 28]."""
         sealed = np.empty((len(batch), *sealed_shape(image_shape_of(batch.images))), np.uint8)
-        for i, (image_id, label, image) in enumerate(_examples(batch)):
-            context = self._context(image_id, label)
+        for i, (image, context) in enumerate(zip(batch.images, self._contexts(batch), strict=True)):
             sealed[i, 0, 0] = np.frombuffer(self._aead.encrypt(image.tobytes(), context), np.uint8)
         return batch.replace_images(sealed)
 
@@ -116,23 +90,27 @@ class DataKey(NotPicklable):
         Raises:
           DataError: an image was changed, or is not in its place.
         """
-        images = np.empty((len(batch), *image_shape), np.uint8)
-        for i, (image_id, label, sealed) in enumerate(_examples(batch)):
+        stored, size, opened = batch.images.tobytes(), sealed_shape(image_shape)[2], []
+        starts = range(0, size * len(batch), size)
+        # Training reads through this loop, in which Tink's call has four fifths of the time.
+        for image_id, start, context in zip(batch.ids, starts, self._contexts(batch), strict=True):
             try:
-                data = self._aead.decrypt(sealed.tobytes(), self._context(image_id, label))
-                images[i] = np.frombuffer(data, np.uint8).reshape(image_shape)
-            except (tink.TinkError, ValueError) as error:
+                opened.append(self._aead.decrypt(stored[start : start + size], context))
+            except tink.TinkError as error:
                 raise DataError(
                     f"sealed image {image_id} does not open: it was changed, moved, or is of another dataset; restore "
                     "the dataset from a copy"
                 ) from error
-        return batch.replace_images(images)
+        # A join of a bytearray's can be written to, as other batches can.
+        images = np.frombuffer(bytearray().join(opened), np.uint8)
+        return batch.replace_images(images.reshape(len(batch), *image_shape))
 
-    def _context(self, image_id: str, label: int) -> bytes:
-        """The associated data of a sealed image."""
+    def _contexts(self, batch: ImageBatch) -> list[bytes]:
+        """The associated data of each sealed image."""
         if is_salt(self.salt, 1):
-            return labels.sealed_image_of_format_1(self.salt, image_id)
-        return labels.sealed_image(self.salt, image_id, label)
+            return [labels.sealed_image_of_format_1(self.salt, image_id) for image_id in batch.ids]
+        examples = zip(batch.ids, batch.labels.tolist(), strict=True)
+        return [labels.sealed_image(self.salt, image_id, label) for image_id, label in examples]
 
     def export(self, path: str, dataset: str) -> None:
         """Writes the key to a file of mode 0600, for whoever trains on the dataset.
@@ -169,11 +147,13 @@ def load_data_key(path: str) -> DataKey:
     """
     storage.check_private(path)
     try:
-        content = read_file(path)
+        content = read_bounded(path, _REMEDY, KeyStoreError, _MOST_BYTES)
     except FileNotFoundError:
-        raise KeyStoreError(f"{path}: no such file; ask the dataset's owner for its data key") from None
+        raise KeyStoreError(f"{path}: no such file; {_REMEDY}") from None
+    except OSError as error:
+        raise KeyStoreError(str(storage.explain(error))) from error
     try:
-        fields = parse_fields(content, path)
+        fields = parse_document(content, path, _REMEDY, KeyStoreError)
         fields.integer("format_version", least=1, most=1)
         text = json.dumps(dict(fields.object("keyset").raw()))
         handle = tink.json_proto_keyset_format.parse(text, secret_key_access.TOKEN)
@@ -185,12 +165,7 @@ def load_data_key(path: str) -> DataKey:
         return DataKey(secret, fields.text("salt"))
     except Exception:  # ours, Tink's, protobuf's and ValueError
         # Their words may quote the file, which is a secret: they are not repeated.
-        raise KeyStoreError(f"{path}: not a data key of lpe's; ask the dataset's owner for it") from None
-
-
-def _examples(batch: ImageBatch) -> Iterator[tuple[str, int, np.ndarray]]:
-    """The id, label and image of each example."""
-    return zip(batch.ids, batch.labels.tolist(), batch.images, strict=True)
+        raise KeyStoreError(f"{path}: not a data key of lpe's; {_REMEDY}") from None
 
 
 def _handle(secret: bytes) -> tink.KeysetHandle:
