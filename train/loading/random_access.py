@@ -140,7 +140,7 @@ class _Process:
         self.shards: OrderedDict[int, _Opening] = OrderedDict()
         self.mapped: dict[int, OpenedShard] = {}  # of them, those that stay open
         # Forked processes share it, so that of the workers of each epoch only the first compare a shard's checksum.
-        self.checked = parent.checked if parent is not None else mmap.mmap(-1, max(1, shards))
+        self.checked: mmap.mmap = parent.checked if parent is not None else mmap.mmap(-1, max(1, shards))
         if parent is not None:
             for number, opening in parent.shards.items():
                 if opening.done() and opening.exception() is None:
