@@ -13,8 +13,9 @@ import pytest
 
 import lpe
 from lpe.pipeline.dataset import committed_versions, open_dataset
+from lpe.train.loading.files import ShardFiles, read_shards
+from lpe.train.loading.selection import Selection
 from lpe.train.runs import Run
-from lpe.train.shards import Selection, read_shards
 from tests.tamper import editing
 from tests.tamper.owner import KEYSET, Owner, in_turn, refusal, snapshot
 
@@ -270,7 +271,7 @@ def test_a_link_to_another_file_is_refused(owner, kind, target):
     with refusal():  # as training does
         data = open_dataset(str(hostile))
         lengths = data.splits["train"].shard_lengths
-        read_shards(data, "train", range(len(lengths)), Selection(lengths))
+        read_shards(ShardFiles(data), "train", range(len(lengths)), Selection(lengths))
     assert committed_versions(str(owner.root / "out" / "data" / "shapes")) == []
 
 
