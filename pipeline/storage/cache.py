@@ -82,7 +82,8 @@ class FileCache:
 
         Raises:
           FileNotFoundError: there is no such object.
-          DataError: it is larger than the cache, another than is wanted, or cannot be fetched or kept; one line.
+          DamagedError: it is another than is wanted, and stays so.
+          DataError: it is larger than the cache, or cannot be fetched or kept; one line.
         """
         self._after_fork()
         key = _key(wanted)

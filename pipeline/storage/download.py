@@ -11,7 +11,7 @@ import os
 import google_crc32c
 
 from lpe.pipeline.storage import objects
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DamagedError, DataError
 
 _PART = 1 << 23
 _THREADS = 4
@@ -56,7 +56,8 @@ def download(wanted: Wanted, descriptor: int) -> None:
 
     Raises:
       FileNotFoundError: there is no such object.
-      DataError: it is another than is wanted, or the service cannot be used (see `objects.retrying`).
+      DamagedError: it is another than is wanted.
+      DataError: it was replaced meanwhile, or the service cannot be used (see `objects.retrying`).
       OSError: the file cannot be written.
     """
     for _ in range(_TRIES):
@@ -68,10 +69,10 @@ def download(wanted: Wanted, descriptor: int) -> None:
                 _check_state(wanted)  # the parts may be of two objects
             return
     if not whole:
-        raise DataError(
+        raise DamagedError(
             f"{wanted.path}: less than its {wanted.size} bytes came, {_TRIES} times; run the same command again"
         )
-    raise DataError(
+    raise DamagedError(
         f"{wanted.path}: checksum {found}, {wanted.checksum} was recorded, after {_TRIES} downloads: another file has "
         f"taken its place; {_REMEDY}"
     )
@@ -95,7 +96,7 @@ def _check_state(wanted: Wanted) -> None:
     """Raises DataError if the object has another size than is wanted, or has been replaced."""
     size, tag = objects.state(wanted.path)
     if size != wanted.size:
-        raise DataError(
+        raise DamagedError(
             f"{wanted.path}: {size} bytes, {wanted.size} were recorded: another file has taken its place; {_REMEDY}"
         )
     if wanted.tag not in (None, tag):

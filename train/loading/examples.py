@@ -132,6 +132,10 @@ class Examples:
     def _start_reading(self, order: EpochOrder, window: int) -> concurrent.futures.Future[_Arrays]:
         key = (order.split, order.windows[window])
         if key not in self._windows:
+            if window == 0:
+                self._files.expect(
+                    order.split, [i for part in order.windows for i in part if self._counts[i]]
+                )
             self._windows[key] = self._reader.submit(read_shards, self._files, *key, self._selection)
         self._windows.move_to_end(key)
         return self._windows[key]

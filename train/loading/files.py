@@ -13,6 +13,7 @@ import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.cached import CachedShards
 from lpe.pipeline.dataset.reader import OpenShard, ShardReader, open_shard
 from lpe.pipeline.records import tfrecord
 from lpe.pipeline.records.bad_records import BadRecord
@@ -53,9 +54,7 @@ class ShardFiles:
         if self.transform is None:
             self.dataset.check_open()
         if self.open_shard is None and storage.is_remote(directory):
-            raise DataError(
-                f"{directory}: training reads local files; copy the dataset to this machine first"
-            )
+            raise DataError(f"{directory}: shards in a bucket are read through a cache, and there is none")
         if self.dataset.image_shape is None:
             raise DataError(
                 f"{directory}: its images differ in shape; ingest them with --image-size to train on them"
@@ -85,6 +84,12 @@ class ShardFiles:
             open_shard=self.open_shard or open_shard,
         )
 
+    def expect(self, split: str, order: Iterable[int]) -> None:
+        """Says which shards will be read next, in this order, so that those in a bucket are fetched ahead."""
+        if isinstance(self.open_shard, CachedShards):
+            readers = [self.reader(split, shard) for shard in order]
+            self.open_shard.expect([(reader.path, reader.recorded) for reader in readers])
+
     def batches(self, split: str, shard: int) -> Iterator[ImageBatch]:
         """The images of a shard, in order, transformed.
 
@@ -101,10 +106,15 @@ class ShardFiles:
             yield batch
 
 
-def check_lengths(files: ShardFiles, split: str) -> None:
+def check_lengths(files: ShardFiles, split: str, without: frozenset[int] = frozenset()) -> None:
     """Checks that a split's files can hold as many images as its metadata claim, before memory is asked for.
 
     Of files elsewhere, what was recorded of their sizes is compared.
+
+    Args:
+      files: the dataset's.
+      split: its name.
+      without: shards that are left out.
 
     Raises:
       DataError: one cannot, or is missing.
@@ -116,6 +126,8 @@ def check_lengths(files: ShardFiles, split: str) -> None:
     for shard, (path, examples) in enumerate(
         zip(dataset.shard_paths(split), dataset.splits[split].shard_lengths, strict=True)
     ):
+        if shard in without:
+            continue
         if not storage.is_remote(path):
             size, zipped = _local_size(path)
         elif recorded is not None:
@@ -168,6 +180,8 @@ def read_shards(
     start = 0
     for shard in order:
         mask, seen = selection.mask(shard), 0
+        if not mask.any():
+            continue
         for batch in files.batches(split, shard):
             chosen = mask[seen : seen + len(batch)]
             if len(chosen) < len(batch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from lpe.train.loading.bad_shards import LeftOut
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
 from lpe.train.loading.files import ShardFiles, check_lengths
 from lpe.train.loading.selection import Selection
@@ -42,6 +43,7 @@ def training_input(
     validation_fraction: float,
     images: int | None = None,
     memory_bytes: int = MEMORY_BYTES,
+    left_out: LeftOut = LeftOut(),  # noqa: B008  (a value)
 ) -> TrainingInput:
     """The splits `train` and `validation`; without the latter, `validation_fraction` of `train` is held out.
 
@@ -56,6 +58,7 @@ def training_input(
       validation_fraction: 0..1.
       images: train on at most so many, evenly spread; None for all.
       memory_bytes: memory for the images of each input; larger splits are streamed.
+      left_out: shards that are bad, here or in an augmented copy.
 
     Raises:
       DataError: no split `train`, or too few images.
@@ -63,10 +66,12 @@ def training_input(
     dataset = files.dataset
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
-    check_lengths(files, "train")
+    copies = dataset.copies("train")
+    without = left_out.of("train", *copies)
+    check_lengths(files, "train", without)
     lengths = dataset.splits["train"].shard_lengths
-    for copy in dataset.copies("train"):
-        check_lengths(files, copy)
+    for copy in copies:
+        check_lengths(files, copy, without)
         if dataset.splits[copy].shard_lengths != lengths:
             raise DataError(
                 f"{dataset.directory}: split {copy} has shards of other lengths than 'train', which it is a copy of; "
@@ -74,22 +79,22 @@ def training_input(
             )
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
-    selection = Selection(lengths, fraction, limit=images)
+    selection = Selection(lengths, fraction, limit=images, without=without)
     count = int(selection.counts().sum())
-    held_out = Selection(lengths, fraction, held_out=True)
+    held_out = Selection(lengths, fraction, held_out=True, without=without)
     if count < 1 or (not has_validation and held_out.counts().sum() < 1):
         raise DataError(
-            f"{dataset.directory}: {sum(lengths)} training images are too few to train and validate"
+            f"{dataset.directory}: {count} training images are too few to train and validate"
         )
     batch_size = min(batch_size, count)
     validation = (
-        evaluation_input(files, "validation", batch_size)
+        evaluation_input(files, "validation", batch_size, left_out=left_out)
         if has_validation
         else Examples(files, ("train",), held_out, batch_size, memory_bytes=memory_bytes)
     )
     train = Examples(
         files,
-        ("train", *dataset.copies("train")),
+        ("train", *copies),
         selection,
         batch_size,
         seed=seed,
@@ -100,7 +105,11 @@ def training_input(
 
 
 def evaluation_input(
-    files: ShardFiles, split: str, batch_size: int, memory_bytes: int = MEMORY_BYTES
+    files: ShardFiles,
+    split: str,
+    batch_size: int,
+    memory_bytes: int = MEMORY_BYTES,
+    left_out: LeftOut = LeftOut(),  # noqa: B008  (a value)
 ) -> Examples:
     """All images of a split, in the order on disk.
 
@@ -109,10 +118,14 @@ def evaluation_input(
       split: its name.
       batch_size: images in a batch; the last one may have fewer.
       memory_bytes: memory for the images; a larger split is streamed.
+      left_out: shards that are bad.
 
     Raises:
-      DataError: no such split, or a shard that cannot hold its images.
+      DataError: no such split, no image in it that can be read, or a shard that cannot hold its images.
     """
-    check_lengths(files, split)
-    everything = Selection(files.dataset.splits[split].shard_lengths)
+    without = left_out.of(split)
+    check_lengths(files, split, without)
+    everything = Selection(files.dataset.splits[split].shard_lengths, without=without)
+    if without and not everything.counts().any():
+        raise DataError(f"{files.dataset.directory}: no shard of split {split} can be read; write the dataset again")
     return Examples(files, (split,), everything, batch_size, memory_bytes=memory_bytes)
