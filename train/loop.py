@@ -28,8 +28,8 @@ from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
 from lpe.train.fine_tuning import check_origin, origin_record
 from lpe.train.front_ends import tables
-from lpe.train.loading.files import ShardFiles, sample
-from lpe.train.loading.inputs import training_input
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import sample, training_input
 from lpe.train.progress import Progress, Status
 from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch

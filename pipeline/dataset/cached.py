@@ -54,6 +54,11 @@ class CachedShards:
         self._cache = cache
         self._unrecorded: dict[str, download.Wanted] = {}
 
+    @property
+    def cache_bytes(self) -> int:
+        """What the cache may take of the disk."""
+        return self._cache.most_bytes
+
     def __call__(self, path: str, recorded: ShardInfo | None) -> BinaryIO:
         """Opens a shard's file.
 

@@ -17,7 +17,6 @@ from lpe.pipeline.dataset.cached import CachedShards
 from lpe.pipeline.dataset.reader import OpenShard, ShardReader, open_shard
 from lpe.pipeline.records import tfrecord
 from lpe.pipeline.records.bad_records import BadRecord
-from lpe.train.loading.selection import Selection
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
@@ -85,10 +84,15 @@ class ShardFiles:
         )
 
     def expect(self, split: str, order: Iterable[int]) -> None:
-        """Says which shards will be read next, in this order, so that those in a bucket are fetched ahead."""
+        """Says which shards will be opened next, in this order, so that those in a bucket are fetched ahead."""
         if isinstance(self.open_shard, CachedShards):
             readers = [self.reader(split, shard) for shard in order]
             self.open_shard.expect([(reader.path, reader.recorded) for reader in readers])
+
+    def most_open(self, memory_bytes: int) -> int:
+        """What may be open at once of a split that is given so much memory: no more than fits into a cache."""
+        bound = self.open_shard.cache_bytes if isinstance(self.open_shard, CachedShards) else memory_bytes
+        return min(memory_bytes, bound)
 
     def batches(self, split: str, shard: int) -> Iterator[ImageBatch]:
         """The images of a shard, in order, transformed.
@@ -97,7 +101,7 @@ class ShardFiles:
           DataError: the shard is missing, damaged or incomplete, by name.
         """
         reader = self.reader(split, shard)
-        for decoded in reader.batches(_refuse):
+        for decoded in reader.batches(refuse):
             batch = decoded if self.transform is None else self.transform(decoded)
             if image_shape_of(batch.images) != self.image_shape:
                 raise DataError(
@@ -150,63 +154,8 @@ def _local_size(path: str) -> tuple[int, bool]:
         raise DataError(f"{path}: this shard is missing; restore it or write the dataset again") from None
 
 
-def read_shards(
-    files: ShardFiles, split: str, shards: Iterable[int], selection: Selection
-) -> tuple[np.ndarray, np.ndarray]:
-    """The selected examples of some shards.
-
-    Args:
-      files: the dataset's.
-      split: its name.
-      shards: their numbers, in the order that is wanted.
-      selection: which of the split's examples.
-
-    Returns:
-      Images uint8 [N, H, W, C] and labels int64 [N].
-
-    Raises:
-      DataError: a shard is missing, damaged or incomplete, by name.
-    """
-    order = list(shards)
-    count = int(selection.counts()[order].sum())
-    try:
-        images = np.empty((count, *files.image_shape), np.uint8)
-    except MemoryError:
-        raise DataError(
-            f"{files.dataset.directory}: {count} images of split {split} do not fit into memory; write it in more "
-            "shards"
-        ) from None
-    labels = np.empty(count, np.int64)
-    start = 0
-    for shard in order:
-        mask, seen = selection.mask(shard), 0
-        if not mask.any():
-            continue
-        for batch in files.batches(split, shard):
-            chosen = mask[seen : seen + len(batch)]
-            if len(chosen) < len(batch):
-                raise DataError(
-                    f"{files.dataset.shard_paths(split)[shard]}: more than the {len(mask)} records that were written; "
-                    "restore it or write the dataset again"
-                )
-            part = slice(start, start + int(chosen.sum()))
-            images[part], labels[part] = batch.images[chosen], batch.labels[chosen]
-            seen += len(batch)
-            start = part.stop
-    return images, labels
-
-
-def sample(files: ShardFiles, split: str, selection: Selection, count: int) -> np.ndarray:
-    """`count` of the selected images, or as many as there are, evenly spread: uint8 [N, H, W, C].
-
-    Raises:
-      DataError: a shard is missing, damaged or incomplete, by name.
-    """
-    fewer = dataclasses.replace(selection, limit=min(count, selection.limit or count))
-    return read_shards(files, split, range(len(fewer.shard_lengths)), fewer)[0]
-
-
-def _refuse(record: BadRecord) -> NoReturn:
+def refuse(record: BadRecord) -> NoReturn:
+    """Raises DataError for a damaged record; training leaves none out."""
     raise DataError(
         f"{record.where}: damaged ({record.reason}); restore the file from a copy or write the dataset again (lpe "
         "verify lists all damage)"

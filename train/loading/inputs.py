@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from lpe.train.loading.bad_shards import LeftOut
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
-from lpe.train.loading.files import ShardFiles, check_lengths
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.random_access import SplitReader
 from lpe.train.loading.selection import Selection
 from lpe.transforms.errors import DataError
 
@@ -58,7 +61,7 @@ def training_input(
       validation_fraction: 0..1.
       images: train on at most so many, evenly spread; None for all.
       memory_bytes: memory for the images of each input; larger splits are streamed.
-      left_out: shards that are bad, here or in an augmented copy.
+      left_out: shards that are bad; of `train`, those too whose augmented copy is.
 
     Raises:
       DataError: no split `train`, or too few images.
@@ -66,35 +69,35 @@ def training_input(
     dataset = files.dataset
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
-    copies = dataset.copies("train")
-    without = left_out.of("train", *copies)
-    check_lengths(files, "train", without)
+    without = left_out.of("train", *dataset.copies("train"))
+    memory_bytes = files.most_open(memory_bytes)
+    train_split = SplitReader(files, "train", memory_bytes, without)
     lengths = dataset.splits["train"].shard_lengths
+    copies = tuple(SplitReader(files, copy, memory_bytes, without) for copy in dataset.copies("train"))
     for copy in copies:
-        check_lengths(files, copy, without)
-        if dataset.splits[copy].shard_lengths != lengths:
+        if dataset.splits[copy.split].shard_lengths != lengths:
             raise DataError(
-                f"{dataset.directory}: split {copy} has shards of other lengths than 'train', which it is a copy of; "
-                "write the dataset again"
+                f"{dataset.directory}: split {copy.split} has shards of other lengths than 'train', which it is a copy "
+                "of; write the dataset again"
             )
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
     selection = Selection(lengths, fraction, limit=images, without=without)
     count = int(selection.counts().sum())
     held_out = Selection(lengths, fraction, held_out=True, without=without)
+    readable = sum(length for shard, length in enumerate(lengths) if shard not in without)
     if count < 1 or (not has_validation and held_out.counts().sum() < 1):
         raise DataError(
-            f"{dataset.directory}: {count} training images are too few to train and validate"
+            f"{dataset.directory}: {readable} training images are too few to train and validate"
         )
     batch_size = min(batch_size, count)
     validation = (
         evaluation_input(files, "validation", batch_size, left_out=left_out)
         if has_validation
-        else Examples(files, ("train",), held_out, batch_size, memory_bytes=memory_bytes)
+        else Examples((train_split,), held_out, batch_size, memory_bytes=memory_bytes)
     )
     train = Examples(
-        files,
-        ("train", *copies),
+        (train_split, *copies),
         selection,
         batch_size,
         seed=seed,
@@ -124,8 +127,21 @@ def evaluation_input(
       DataError: no such split, no image in it that can be read, or a shard that cannot hold its images.
     """
     without = left_out.of(split)
-    check_lengths(files, split, without)
+    memory_bytes = files.most_open(memory_bytes)
+    reader = SplitReader(files, split, memory_bytes, without)
     everything = Selection(files.dataset.splits[split].shard_lengths, without=without)
     if without and not everything.counts().any():
         raise DataError(f"{files.dataset.directory}: no shard of split {split} can be read; write the dataset again")
-    return Examples(files, (split,), everything, batch_size, memory_bytes=memory_bytes)
+    return Examples((reader,), everything, batch_size, memory_bytes=memory_bytes)
+
+
+def sample(files: ShardFiles, split: str, selection: Selection, count: int) -> np.ndarray:
+    """`count` of the selected images, or as many as there are, evenly spread: uint8 [N, H, W, C].
+
+    Raises:
+      DataError: a shard is missing, damaged or incomplete, by name.
+    """
+    fewer = dataclasses.replace(selection, limit=min(count, selection.limit or count))
+    positions = [fewer.positions(shard) for shard in range(len(fewer.shard_lengths))]
+    images, _, _ = SplitReader(files, split, 0, fewer.without).take(np.concatenate(positions))
+    return images

@@ -61,6 +61,10 @@ class Selection:
             chosen &= self._kept(ranks, total) > self._kept(ranks - 1, total)
         return chosen
 
+    def positions(self, shard: int) -> np.ndarray:
+        """The positions in the split of a shard's selected examples, int64."""
+        return sum(self.shard_lengths[:shard]) + np.flatnonzero(self.mask(shard))
+
     def _mask(self, shard: int) -> np.ndarray:
         """`mask`, the limit not counted."""
         if shard in self.without:

@@ -10,8 +10,8 @@ import pytest
 
 from lpe.pipeline.dataset import open_dataset
 from lpe.train.evaluate import evaluate
-from lpe.train.loading.files import ShardFiles, sample
-from lpe.train.loading.inputs import evaluation_input, training_input
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import evaluation_input, sample, training_input
 from lpe.train.loading.order import windows
 from lpe.train.loading.selection import Selection
 from lpe.train.loop import TrainSpec, fit
@@ -64,9 +64,8 @@ def test_a_selection_and_its_complement_are_the_split(limit):
 
 
 def test_windows_hold_no_more_than_the_limit():
-    sizes, order = np.array([5, 1, 2, 9, 3]), np.array([1, 2, 0, 3, 4])
-    assert windows(sizes, order, 8) == [[1, 2, 0], [3], [4]]
-    assert windows(sizes, order, 0) == [[1], [2], [0], [3], [4]]
+    assert windows([1, 2, 5, 9, 3], 8) == [[0, 1, 2], [3], [4]]
+    assert windows([1, 2, 5, 9, 3], 0) == [[0], [1], [2], [3], [4]]
 
 
 def test_a_sample_is_spread_over_the_shards(tmp_path):
