@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.cached import CACHE_BYTES, opener
 from lpe.train import backend
 from lpe.train.loading.files import ShardFiles
 from lpe.train.loading.inputs import EpochClock, evaluation_input
@@ -54,7 +55,15 @@ class Evaluation:
         return {**self.data.to_json(), **figures}
 
 
-def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int = 512) -> Evaluation:
+def evaluate(
+    run: Run,
+    dataset_path: str,
+    split: str = "test",
+    batch_size: int = 512,
+    *,
+    cache: str | None = None,
+    cache_bytes: int = CACHE_BYTES,
+) -> Evaluation:
     """Measures a run's network on all images of a split.
 
     Args:
@@ -62,6 +71,8 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
       dataset_path: a dataset's home or one of its versions, encrypted as the training images were.
       split: its name.
       batch_size: images in a batch; changes neither accuracy nor, beyond rounding, the loss.
+      cache: see `lpe.train.loop.TrainSpec`.
+      cache_bytes: see there.
 
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
@@ -72,7 +83,7 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
-    files = ShardFiles(dataset)
+    files = ShardFiles(dataset, opener(dataset.directory, cache, cache_bytes))
     with backend.one_device():
         from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 

@@ -20,8 +20,8 @@ CACHE_BYTES = 20 * 10**9
 
 def default_directory() -> str:
     """The directory of the cache, where nobody says otherwise: as the XDG Base Directory Specification has it."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return str((Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "lpe")
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return str((home if home.is_absolute() else Path.home() / ".cache") / "lpe")
 
 
 def opener(directory: str, cache: str | None = None, cache_bytes: int = CACHE_BYTES) -> OpenShard | None:
@@ -73,7 +73,9 @@ class CachedShards:
 
     def expect(self, order: Iterable[tuple[str, ShardInfo | None]]) -> None:
         """Says which shards will be opened next, in this order: see `FileCache.expect`."""
-        self._cache.expect([self._wanted(*shard) for shard in order if shard[1] or shard[0] in self._unrecorded])
+        self._cache.expect(
+            [self._wanted(*shard) for shard in order if shard[1] or shard[0] in self._unrecorded]
+        )
 
     def _wanted(self, path: str, recorded: ShardInfo | None) -> download.Wanted:
         if recorded is not None:

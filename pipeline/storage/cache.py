@@ -54,8 +54,10 @@ class FileCache:
 
     def __init__(self, directory: str, most_bytes: int) -> None:
         if most_bytes < 1:
-            raise UsageError(f"a cache of {most_bytes} bytes holds nothing; give it room for two shards at least")
-        self.directory = os.path.abspath(directory)
+            raise UsageError(
+                f"a cache of {most_bytes} bytes holds nothing; give it room for two shards at least"
+            )
+        self.directory = str(Path(directory).absolute())
         self.most_bytes = most_bytes
         self._start()
         self._prepare()

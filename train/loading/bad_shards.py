@@ -35,6 +35,10 @@ class LeftOut:
     files: tuple[str, ...] = ()
     examples: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
+    def figures(self) -> dict[str, int]:
+        """Their number and that of the images in them, for a line of metrics."""
+        return {"bad_shards": len(self.files), "bad_shard_images": sum(self.examples.values())}
+
     def of(self, *splits: str) -> frozenset[int]:
         """The numbers of those that are bad in any of the splits."""
         return frozenset().union(*(self.shards.get(split, frozenset()) for split in splits))
@@ -46,6 +50,12 @@ def check_choice(on_bad_shard: str) -> None:
         raise UsageError(f"on_bad_shard={on_bad_shard!r}: give fail or skip")
 
 
+def to_leave_out(files: ShardFiles, status: Status | None = None) -> LeftOut:
+    """The bad shards of all splits that are trained on or validated with; see `find`."""
+    used = ("train", *files.dataset.copies("train"), "validation")
+    return find(files, [split for split in used if split in files.dataset.splits], status)
+
+
 def find(files: ShardFiles, splits: Sequence[str], status: Status | None = None) -> LeftOut:
     """Reads all shards of some splits, and warns of each one that is missing or damaged.
 
@@ -55,14 +65,15 @@ def find(files: ShardFiles, splits: Sequence[str], status: Status | None = None)
       status: called after each shard.
 
     Raises:
-      DataError: a shard cannot be fetched or kept for a reason that is not its own, e.g. no permission.
+      DataError: no such split, or a shard cannot be fetched or kept for a reason not its own, e.g. no permission.
     """
-    places = [(split, i) for split in splits for i in range(len(files.dataset.splits[split].shard_lengths))]
+    places = [(split, i) for split in splits for i in range(len(files.dataset.shard_paths(split)))]
     problems = {}
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        for place, problem in zip(places, pool.map(functools.partial(_problem, files), places), strict=True):
+        found = pool.map(functools.partial(_problem, files), places)
+        for done, (place, problem) in enumerate(zip(places, found, strict=True), 1):
             if status is not None:
-                status(f"checking shards: {places.index(place) + 1:,} of {len(places):,}")
+                status(f"checking shards: {done:,} of {len(places):,}")
             if problem is not None:
                 problems[place] = problem
                 _LOG.warning("warning: left out: %s", problem)

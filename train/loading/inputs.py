@@ -87,9 +87,7 @@ def training_input(
     held_out = Selection(lengths, fraction, held_out=True, without=without)
     readable = sum(length for shard, length in enumerate(lengths) if shard not in without)
     if count < 1 or (not has_validation and held_out.counts().sum() < 1):
-        raise DataError(
-            f"{dataset.directory}: {readable} training images are too few to train and validate"
-        )
+        raise DataError(f"{dataset.directory}: {readable} training images are too few to train and validate")
     batch_size = min(batch_size, count)
     validation = (
         evaluation_input(files, "validation", batch_size, left_out=left_out)
@@ -131,7 +129,9 @@ def evaluation_input(
     reader = SplitReader(files, split, memory_bytes, without)
     everything = Selection(files.dataset.splits[split].shard_lengths, without=without)
     if without and not everything.counts().any():
-        raise DataError(f"{files.dataset.directory}: no shard of split {split} can be read; write the dataset again")
+        raise DataError(
+            f"{files.dataset.directory}: no shard of split {split} can be read; write the dataset again"
+        )
     return Examples((reader,), everything, batch_size, memory_bytes=memory_bytes)
 
 

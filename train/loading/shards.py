@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.dataset.reader import OpenShard
+from lpe.pipeline.dataset.cached import CACHE_BYTES, opener
 from lpe.train.loading import states
+from lpe.train.loading.bad_shards import OnBadShard, check_choice, find
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
 from lpe.train.loading.files import BatchTransform, ShardFiles
 from lpe.train.loading.order import Part
@@ -46,7 +47,11 @@ class Shards:
       drop_rest: leaves out the images that do not fill a last batch, other ones each epoch.
       memory_bytes: memory of the images that are shuffled together: the whole split if it fits in, or windows of a
         quarter. Images that are stored encoded are decoded into it; raw ones take none.
-      open_shard: opens a shard's file; None for files as they lie on this machine.
+      on_bad_shard: what to do with a shard that is missing or damaged: `fail` when it is needed, or `skip`, which
+        reads all of them now and leaves the bad ones out of all epochs, with a warning; `len` and `[i]` count them.
+      cache: the directory, on this machine, in which shards of a bucket are kept; None for `lpe` in the user's cache
+        directory.
+      cache_bytes: what it may take of the disk.
       transform: done to every decoded batch; None for nothing.
 
     Attributes:
@@ -71,17 +76,22 @@ class Shards:
         ids: bool = False,
         drop_rest: bool = False,
         memory_bytes: int = MEMORY_BYTES,
-        open_shard: OpenShard | None = None,
+        on_bad_shard: OnBadShard = "fail",
+        cache: str | None = None,
+        cache_bytes: int = CACHE_BYTES,
         transform: BatchTransform | None = None,
     ) -> None:
         for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
             if operator.index(value) < least:
                 raise UsageError(f"Shards: {name} is {value}; it must be at least {least}")
-        files = ShardFiles(open_version(path), open_shard, transform)
-        self.dataset: Dataset = files.dataset
+        check_choice(on_bad_shard)
+        self.dataset: Dataset = open_version(path)
+        files = ShardFiles(self.dataset, opener(self.dataset.directory, cache, cache_bytes), transform)
+        memory_bytes = files.most_open(memory_bytes)
         self.split = split
         self.batch_size = int(batch_size)
-        self._reader = SplitReader(files, split, memory_bytes)
+        self._without = find(files, [split]).of(split) if on_bad_shard == "skip" else frozenset()
+        self._reader = SplitReader(files, split, memory_bytes, self._without)
         self._seed = int(seed) if shuffle else None
         self._ids = ids
         self._drop_rest = drop_rest
@@ -92,7 +102,7 @@ class Shards:
         self._part = part
         self._examples = Examples(
             (self._reader,),
-            Selection(self.dataset.splits[self.split].shard_lengths),
+            Selection(self.dataset.splits[self.split].shard_lengths, without=self._without),
             self.batch_size,
             seed=self._seed,
             drop_rest=self._drop_rest,
@@ -247,6 +257,7 @@ class Shards:
             "digest": states.digest(self.dataset, self.split),
             "split": self.split,
             "seed": self._seed,
+            "bad_shards": sorted(self._without),
             "batch_size": self.batch_size,
             "drop_rest": self._drop_rest,
             "window_bytes": self._examples.window_bytes if self._seed is not None else None,

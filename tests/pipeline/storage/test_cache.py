@@ -164,7 +164,9 @@ def test_an_evicted_file_stays_readable_while_it_is_open(root, tmp_path):
 def test_what_is_larger_than_the_cache_is_one_line(root, tmp_path):
     cache = FileCache(str(tmp_path / "cache"), SIZE - 1)
     (wanted,) = many(root, 1)
-    with pytest.raises(DataError, match=rf"{wanted.path}: its 10000 bytes do not fit .* larger --cache-bytes"):
+    with pytest.raises(
+        DataError, match=rf"{wanted.path}: its 10000 bytes do not fit .* larger --cache-bytes"
+    ):
         cache.open(wanted)
     with pytest.raises(UsageError, match="holds nothing"):
         FileCache(str(tmp_path / "cache"), 0)
