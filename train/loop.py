@@ -320,7 +320,7 @@ def _claim(directory: Path, settings: dict[str, Any], beside: dict[str, Any]) ->
         storage.write_atomic(str(file), (json.dumps(settings | beside, indent=2) + "\n").encode())
         return False
     if recorded != settings:
-        differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
+        differing = [key for key in settings | recorded if recorded.get(key) != settings.get(key)]
         raise DataError(
             f"{directory}: holds a run trained with other settings ({', '.join(sorted(differing))}); choose another "
             "--output, or delete the directory"

@@ -64,7 +64,7 @@ def _spec(directory: str, record: Fields) -> TrainSpec:
         images=None if record.is_null("images") else record.integer("images"),
         init_from=None if origin is None else origin.text("run"),
         on_bad_shard=record.text("on_bad_shard") if record.has("on_bad_shard") else "fail",  # type: ignore[arg-type]
-        cache=record.text("cache") if record.has("cache") else None,
+        cache=record.optional_text("cache") if record.has("cache") else None,
         cache_bytes=record.integer("cache_bytes", 1) if record.has("cache_bytes") else CACHE_BYTES,
     )
 
