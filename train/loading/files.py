@@ -126,10 +126,8 @@ def check_lengths(files: ShardFiles, split: str, without: frozenset[int] = froze
     dataset = files.dataset
     stored = dataset.format.image_shape
     least = math.prod(stored) if dataset.format.encoding == "raw" and stored is not None else 1
-    recorded = dataset.shards(split)
-    for shard, (path, examples) in enumerate(
-        zip(dataset.shard_paths(split), dataset.splits[split].shard_lengths, strict=True)
-    ):
+    paths, recorded = dataset.shard_paths(split), dataset.shards(split)
+    for shard, (path, examples) in enumerate(zip(paths, dataset.splits[split].shard_lengths, strict=True)):
         if shard in without:
             continue
         if not storage.is_remote(path):

@@ -173,8 +173,8 @@ class Shards:
         place = self._next
         if place.workers > 1 and (place.worker, place.workers) != (worker, workers):
             raise UsageError(
-                f"this state is of worker {place.worker} of {place.workers}, this is {worker} of {workers}; use as many "
-                "workers as then"
+                f"this state is of worker {place.worker} of {place.workers}, this is {worker} of {workers}; use as "
+                "many workers as then"
             )
         self._next = states.Place(place.epoch + 1, 0)
         self._reached = place
