@@ -247,14 +247,12 @@ def test_processes_and_threads_that_want_one_object_download_it_once(root, s3, c
     wanted = put(f"{root}/shard", content(0))
     s3.seen.clear()
     s3.choose = lambda method, path: "slow" if method == "GET" else "none"
-    processes = [FORK.Process(target=_exit_with, args=(cache, wanted)) for _ in range(2)]
-    for process in processes:
-        process.start()
+    process = FORK.Process(target=_exit_with, args=(cache, wanted))
+    process.start()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         assert set(pool.map(lambda _: read(cache, wanted), range(2))) == {content(0)}
-    for process in processes:
-        process.join(20)
-        assert process.exitcode == 0
+    process.join(20)
+    assert process.exitcode == 0
     assert s3.seen["slow"] == 1
 
 
@@ -264,13 +262,14 @@ def _exit_with(cache: FileCache, wanted: Wanted) -> None:
 
 def test_processes_share_the_bound(root, tmp_path):
     cache = FileCache(str(tmp_path / "cache"), 2 * SIZE)
-    shards = many(root, 6)
-    processes = [FORK.Process(target=_read_all, args=(cache, shards, start)) for start in range(3)]
+    shards = many(root, 4)
+    processes = [FORK.Process(target=_read_all, args=(cache, shards, start)) for start in range(2)]
     for process in processes:
         process.start()
     while any(process.is_alive() for process in processes):
+        time.sleep(0.005)
         assert used(cache) <= 2 * SIZE
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 def _read_all(cache: FileCache, shards: list[Wanted], start: int) -> None:
