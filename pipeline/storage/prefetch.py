@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 
@@ -54,13 +55,23 @@ class Prefetch:
         """Waits for one that is about to be opened, if it is being fetched. Raises what fetching raised."""
         with self._lock:
             _, future = self._ahead.get(key, (0, None))
-        if future is not None and not future.cancel():
+        if future is None or future.cancel():
+            return
+        try:
             future.result()
+        except BaseException:
+            with self._lock:
+                self._ahead.pop(key, None)  # whoever asks again has it tried again
+            raise
 
     def opened(self, key: str) -> None:
-        """Goes on: this one has been opened, or cannot be."""
+        """Goes on behind one that has been opened: those before it were opened earlier, or are not needed."""
         with self._lock:
-            self._coming.pop(key, None)
+            if key in self._coming:
+                for passed in list(itertools.takewhile(lambda other: other != key, self._coming)):
+                    del self._coming[passed]
+                    self._ahead.pop(passed, None)
+                del self._coming[key]
             self._ahead.pop(key, None)
             self._start_more()
 

@@ -193,6 +193,25 @@ def test_what_comes_next_is_fetched_ahead_and_no_more_than_half_the_cache(root, 
     assert fetched <= 3
 
 
+def test_what_is_not_opened_after_all_does_not_hold_up_the_rest(root, s3, tmp_path):
+    cache = FileCache(str(tmp_path / "cache"), 4 * SIZE)
+    shards = many(root, 6)
+    objects.delete([shards[4].path])
+    cache.expect(shards)
+    read(cache, shards[3])
+    with pytest.raises(FileNotFoundError):
+        cache.open(shards[4])
+    put(shards[4].path, content(4))
+    assert read(cache, shards[4]) == content(4)
+    _until(
+        lambda: shards[5].checksum in {hashlib.sha256(path.read_bytes()).hexdigest() for path in whole(cache)}
+    )
+
+
+def whole(cache: FileCache) -> list[Path]:
+    return [path for path in entries(cache) if not path.name.startswith(".tmp-")]
+
+
 def _until(done) -> None:
     end = time.monotonic() + 10
     while not done():
