@@ -72,8 +72,8 @@ class SplitReader:
         Raises:
           DataError: a shard is missing or damaged, by name.
         """
-        shards = np.searchsorted(self._starts, positions, "right") - 1
-        found = np.unique(shards).tolist()
+        shards = self._starts.searchsorted(positions, "right") - 1
+        found = sorted({*shards.tolist()})
         if len(found) == 1:
             shard, rows = self._shard(found[0]), positions - self._starts[found[0]]
             return shard.images(rows), shard.labels(rows), shard.ids(rows) if ids else None
@@ -81,7 +81,7 @@ class SplitReader:
         labels = np.empty(len(positions), np.int64)
         texts = [""] * len(positions)
         for number in found:
-            (at,) = np.nonzero(shards == number)
+            at = (shards == number).nonzero()[0]
             shard, rows = self._shard(number), positions[at] - self._starts[number]
             images[at], labels[at] = shard.images(rows), shard.labels(rows)
             if ids:
@@ -106,9 +106,14 @@ class SplitReader:
 
     def _shard(self, number: int) -> OpenedShard:
         process = self._here()
+        mapped = process.mapped.get(number)
+        if mapped is not None:
+            return mapped
         opened = self._opening(process, number).result()
         if opened.memory_bytes:
             process.make_room(self._memory_bytes, number)
+        else:
+            process.mapped[number] = opened
         return opened
 
     def _opening(self, process: _Process, number: int) -> _Opening:
@@ -144,6 +149,7 @@ class _Process:
         self.lock = threading.Lock()  # of `shards`
         self.thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="lpe-shards")
         self.shards: OrderedDict[int, _Opening] = OrderedDict()
+        self.mapped: dict[int, OpenedShard] = {}  # of them, those that stay open
         # Forked processes share it, so that of the workers of each epoch only the first compare a shard's checksum.
         self.checked = parent.checked if parent is not None else mmap.mmap(-1, max(1, shards))
         if parent is not None:

@@ -60,8 +60,8 @@ class Shards:
       batch_size: as given.
 
     Raises:
-      DataError: there is no such dataset or split, its images are sealed, on another machine or of several shapes, or
-        a shard is missing.
+      DataError: there is no such dataset or split, its images are sealed or of several shapes, a shard is missing, or
+        the cache cannot be used.
       UsageError: the home holds plain and encrypted versions, or an argument is out of range.
     """
 
@@ -110,6 +110,18 @@ class Shards:
             memory_bytes=self._memory_bytes,
         )
         self._next = self._reached = states.Place(0, 0)
+        self._identity = {
+            "dataset": f"{self.dataset.name} {self.dataset.version}",
+            "digest": states.digest(self.dataset, self.split),
+            "split": self.split,
+            "bad_shards": sorted(self._without),
+            "seed": self._seed,
+            "batch_size": self.batch_size,
+            "drop_rest": self._drop_rest,
+            "window_bytes": self._examples.window_bytes if self._seed is not None else None,
+            "rank": part.rank,
+            "world": part.world,
+        }
 
     @property
     def image_shape(self) -> ImageShape:
@@ -240,7 +252,7 @@ class Shards:
             place = states.Place(place.epoch if epoch is None else epoch, batch or 0)
         if place.workers == 1 and place.batch >= self.steps > 0:  # one worker does not know of the others
             place = states.Place(place.epoch + 1, 0)
-        return states.to_dict(place, self._identity())
+        return states.to_dict(place, self._identity)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Makes the next loop go on where another had got to when `state_dict` was called.
@@ -248,19 +260,4 @@ class Shards:
         Raises:
           UsageError: the state is of another dataset, of other arguments or another part, or is no state.
         """
-        self._next = self._reached = states.from_dict(state, self._identity())
-
-    def _identity(self) -> dict[str, Any]:
-        """What the order of the batches follows from."""
-        return {
-            "dataset": f"{self.dataset.name} {self.dataset.version}",
-            "digest": states.digest(self.dataset, self.split),
-            "split": self.split,
-            "seed": self._seed,
-            "bad_shards": sorted(self._without),
-            "batch_size": self.batch_size,
-            "drop_rest": self._drop_rest,
-            "window_bytes": self._examples.window_bytes if self._seed is not None else None,
-            "rank": self._part.rank,
-            "world": self._part.world,
-        }
+        self._next = self._reached = states.from_dict(state, self._identity)
