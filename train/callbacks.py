@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +43,26 @@ class Commit(Callback):
       images_per_epoch: training images, for the speed.
       epochs: how many there are in all.
       progress: called after each epoch.
+      figures: further ones for each epoch's line.
 
     Raises:
       LpeError: out of `keras.Model.fit`, when the loss is no longer a number.
     """
 
     def __init__(
-        self, state: RunState, images_per_epoch: int, epochs: int, progress: Progress | None
+        self,
+        state: RunState,
+        images_per_epoch: int,
+        epochs: int,
+        progress: Progress | None,
+        figures: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self._state = state
         self._images_per_epoch = images_per_epoch
         self._epochs = epochs
         self._progress = progress
+        self._figures = figures or {}
         self._begun_at = self._trained_at = 0.0  # seconds of `time.perf_counter`
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -80,6 +88,7 @@ class Commit(Callback):
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": round(time.perf_counter() - self._begun_at, 3),
             "images_per_second": round(speed, 1),
+            **self._figures,
         }
         self._state.commit(line, self.model)
         if self._progress is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -27,6 +28,7 @@ def train(
     tensorboard: Path,
     progress: Progress | None,
     status: Status,
+    figures: Mapping[str, int],
 ) -> None:
     """Compiles a network and trains the epochs after the first `finished`, each saved in `state` at its end.
 
@@ -40,6 +42,7 @@ def train(
       tensorboard: the directory for TensorBoard's files.
       progress: called after each epoch.
       status: called after each batch.
+      figures: further ones for each epoch's line of metrics.
 
     Raises:
       DataError: a damaged checkpoint or shard, by name.
@@ -72,7 +75,9 @@ def train(
                 *([callbacks.averaged_weights()] if recipe.ema is not None else []),
                 callbacks.Scalars(tensorboard),
                 callbacks.Steps(inputs.train, inputs.validation, epochs, status),
-                callbacks.Commit(state, inputs.train.steps * inputs.train.batch_size, epochs, progress),
+                callbacks.Commit(
+                    state, inputs.train.steps * inputs.train.batch_size, epochs, progress, figures
+                ),
             ],
         )
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.seal.opening import opener_if_sealed
+from lpe.pipeline.dataset.cached import CACHE_BYTES
 from lpe.train import backend
-from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.files import shard_files
 from lpe.train.loading.inputs import EpochClock, evaluation_input
 from lpe.train.runs import Run
 from lpe.train.versions import DataUsed, open_version
@@ -56,7 +56,14 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, dataset_path: str, split: str = "test", batch_size: int = 512, data_key: str | None = None
+    run: Run,
+    dataset_path: str,
+    split: str = "test",
+    batch_size: int = 512,
+    *,
+    data_key: str | None = None,
+    cache: str | None = None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Evaluation:
     """Measures a run's network on all images of a split.
 
@@ -66,6 +73,8 @@ def evaluate(
       split: its name.
       batch_size: images in a batch; changes neither accuracy nor, beyond rounding, the loss.
       data_key: the path of the data key that opens a sealed dataset, in memory.
+      cache: see `lpe.train.loop.TrainSpec`.
+      cache_bytes: see there.
 
     Raises:
       DataError: the dataset does not fit the run (key, cipher, classes, image shape), has no such
@@ -77,7 +86,7 @@ def evaluate(
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
-    files = ShardFiles(dataset, transform=opener_if_sealed(dataset, data_key))
+    files = shard_files(dataset, data_key, cache, cache_bytes)
     with backend.one_device():
         from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 

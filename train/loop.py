@@ -22,14 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.seal.opening import opener_if_sealed
+from lpe.pipeline.dataset.cached import CACHE_BYTES
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
 from lpe.train.fine_tuning import check_origin, origin_record
 from lpe.train.front_ends import tables
-from lpe.train.loading.files import ShardFiles
+from lpe.train.loading import bad_shards
+from lpe.train.loading.bad_shards import LeftOut, OnBadShard, check_choice
+from lpe.train.loading.examples import MEMORY_BYTES
+from lpe.train.loading.files import ShardFiles, shard_files
 from lpe.train.loading.inputs import sample, training_input
 from lpe.train.progress import Progress, Status
 from lpe.train.recipes import RECIPES, Recipe
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 CURVES_FILE = "curves.png"
 TENSORBOARD = "tensorboard"
+_BESIDE = ("data_key", "on_bad_shard", "cache", "cache_bytes")
+"""Fields of a spec by which two runs may differ and still be the same."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +72,11 @@ class TrainSpec:
         of the dataset before it was re-encrypted. None: fresh weights.
       data_key: the path of the data key that opens a sealed dataset, in memory. No part of what makes two runs the
         same.
+      on_bad_shard: what to do with a shard that is missing or damaged: `fail`, or `skip`, which reads all shards before
+        the first epoch and leaves the bad ones out of all epochs, with a warning.
+      cache: the directory, on this machine, in which shards of a bucket are kept; None for `lpe` in the user's cache
+        directory. No part of what makes two runs the same, and neither is its size.
+      cache_bytes: what it may take of the disk.
 
     Raises:
       UsageError: a value out of its range.
@@ -85,10 +94,14 @@ class TrainSpec:
     images: int | None = None
     init_from: str | None = None
     data_key: str | None = None
+    on_bad_shard: OnBadShard = "fail"
+    cache: str | None = None
+    cache_bytes: int = CACHE_BYTES
 
     def __post_init__(self) -> None:
         models.check(self.model)
         front_ends.check(self.front_end)
+        check_choice(self.on_bad_shard)
         if self.epochs < 1 or (self.images is not None and self.images < 1):
             raise UsageError(f"epochs ({self.epochs}) and training images ({self.images}) must be at least 1")
         if not 0 <= self.seed < 2**32:
@@ -109,6 +122,7 @@ class TrainResult:
       epochs: how many there were.
       accuracy: `train` and `validation` of the best epoch, 0..1.
       seconds: training time of all epochs, interruptions left out.
+      bad_shards: the files that were left out because they are missing or damaged.
       skipped: whether the run was finished before, so that nothing was trained.
     """
 
@@ -119,6 +133,7 @@ class TrainResult:
     epochs: int
     accuracy: Mapping[str, float]
     seconds: float
+    bad_shards: tuple[str, ...]
     skipped: bool
 
     @classmethod
@@ -132,13 +147,16 @@ class TrainResult:
             epochs=run.epochs,
             accuracy=run.accuracy,
             seconds=run.seconds,
+            bad_shards=tuple(run.spec.get("bad_shards", ())),
             skipped=skipped,
         )
 
     def properties(self) -> dict[str, str]:
         """Rows of a summary table."""
+        bad = {"bad shards": f"{len(self.bad_shards)}, left out"} if self.bad_shards else {}
         return {
             **self.data.properties(),
+            **bad,
             "run": self.run,
             "model": self.model,
             "front end": self.front_end,
@@ -161,6 +179,7 @@ class TrainResult:
             "epochs": self.epochs,
             "seconds": self.seconds,
             "accuracy": dict(self.accuracy),
+            "bad_shards": list(self.bad_shards),
         }
 
 
@@ -183,29 +202,31 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
       The run's result; of one that was finished before, the same again, with `skipped`.
 
     Raises:
-      DataError: the dataset is missing, damaged, too small, or sealed and there is no data key; `output` holds
-        something else; or the network of `init_from` is missing, damaged or does not fit.
+      DataError: the dataset is missing, damaged or too small, cannot be fetched or kept, or is sealed and there is no
+        data key; `output` holds something else; or the network of `init_from` is missing, damaged or does not fit.
       KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
       UsageError: `data` is a home with plain and encrypted versions, model or front end do not take such images, or
         Keras is not installed.
       LpeError: the loss diverged.
     """
     dataset = open_version(spec.data)
-    files = ShardFiles(dataset, transform=opener_if_sealed(dataset, spec.data_key))
+    files = shard_files(dataset, spec.data_key, spec.cache, spec.cache_bytes)
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
         check_origin(origin, files, model=spec.model, front_end=spec.front_end)
-    settings = _settings(spec, dataset, origin)
+    left_out = bad_shards.to_leave_out(files, status) if spec.on_bad_shard == "skip" else LeftOut()
+    settings = _settings(spec, files, origin, left_out)
     inputs = training_input(
         files,
         batch_size=spec.recipe.batch_size,
         seed=spec.seed,
         validation_fraction=spec.validation_fraction,
         images=spec.images,
+        left_out=left_out,
     )
     directory = Path(spec.output)
-    if _claim(directory, settings, spec.data_key):
+    if _claim(directory, settings, _beside(spec)):
         run = load_run(spec.output)
         _tidy(directory)
         return TrainResult.of(run, skipped=True)
@@ -232,6 +253,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
             tensorboard=directory / TENSORBOARD,
             progress=progress,
             status=status,
+            figures=left_out.figures() if spec.on_bad_shard == "skip" else {},
         )
         best = state.weights_path(best_epoch(state.history))
         epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)
@@ -251,28 +273,47 @@ def _temporary_files(directory: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _settings(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> dict[str, Any]:
-    """What makes two runs the same: the spec without `output` and data key, and the dataset and network it names."""
+def _settings(spec: TrainSpec, files: ShardFiles, origin: Run | None, left_out: LeftOut) -> dict[str, Any]:
+    """What makes two runs the same: most of the spec, the dataset and network that it names, and what is left out."""
+    dataset = files.dataset
     settings = {
-        key: value for key, value in dataclasses.asdict(spec).items() if key not in ("output", "data_key")
+        key: value for key, value in dataclasses.asdict(spec).items() if key not in ("output", *_BESIDE)
     }
     settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
     if origin is not None:
         settings["init_from"] = origin_record(origin)
+    if left_out.files:
+        settings["bad_shards"] = list(left_out.files)
+    if files.most_open(MEMORY_BYTES) < MEMORY_BYTES:  # which decides what is shuffled together
+        settings["memory_bytes"] = files.most_open(MEMORY_BYTES)
     return settings
 
 
-def _claim(directory: Path, settings: dict[str, Any], data_key: str | None) -> bool:
+def _beside(spec: TrainSpec) -> dict[str, Any]:
+    """What is recorded for the command that finishes the run, and makes it no other."""
+    fields = [field for field in dataclasses.fields(spec) if field.name in _BESIDE]
+    given = {
+        field.name: getattr(spec, field.name)
+        for field in fields
+        if getattr(spec, field.name) != field.default
+    }
+    return given | {name: storage.absolute(given[name]) for name in ("data_key", "cache") if name in given}
+
+
+def _claim(directory: Path, settings: dict[str, Any], beside: dict[str, Any]) -> bool:
     """Makes `directory` the place of a run with `settings`; returns whether that run is finished already.
 
-    The data key's path is recorded as well, for the command that finishes the run.
+    Args:
+      directory: the run's.
+      settings: what makes two runs the same.
+      beside: what is recorded with them at the start, and not compared.
     """
     file = directory / SPEC_FILE
     recorded = None
     if file.exists():
         document = read_document(str(file), f"delete {directory} and train again").raw()
-        recorded = {key: value for key, value in document.items() if key != "data_key"}
+        recorded = {key: value for key, value in document.items() if key not in _BESIDE}
     if recorded is None:
         # The temporary file of a run that was killed at its very start does not matter.
         if directory.exists() and not (
@@ -280,11 +321,10 @@ def _claim(directory: Path, settings: dict[str, Any], data_key: str | None) -> b
         ):
             raise DataError(f"{directory}: exists and is no training run; choose another --output")
         storage.delete_temporary_files(str(directory))
-        key = {} if data_key is None else {"data_key": storage.absolute(data_key)}
-        storage.write_atomic(str(file), (json.dumps(settings | key, indent=2) + "\n").encode())
+        storage.write_atomic(str(file), (json.dumps(settings | beside, indent=2) + "\n").encode())
         return False
     if recorded != settings:
-        differing = [key for key in settings if recorded.get(key) != settings[key]] or ["kind of settings"]
+        differing = [key for key in settings | recorded if recorded.get(key) != settings.get(key)]
         raise DataError(
             f"{directory}: holds a run trained with other settings ({', '.join(sorted(differing))}); choose another "
             "--output, or delete the directory"

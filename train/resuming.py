@@ -7,13 +7,24 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from lpe.pipeline.dataset.cached import CACHE_BYTES
 from lpe.pipeline.storage.documents import Fields
 from lpe.train import recipes
 from lpe.train.loop import TrainSpec
 from lpe.train.recipes import Recipe
 
 _ALWAYS = ("data", "output", "model", "front_end", "epochs")
-_OTHERS = ("images", "precision", "seed", "validation_fraction", "init_from", "data_key")
+_OTHERS = (
+    "images",
+    "precision",
+    "seed",
+    "validation_fraction",
+    "init_from",
+    "data_key",
+    "on_bad_shard",
+    "cache",
+    "cache_bytes",
+)
 _OPTIONS = {"images": "train-images"}
 """Options whose names are not their fields'."""
 
@@ -54,6 +65,9 @@ def _spec(directory: str, record: Fields) -> TrainSpec:
         images=None if record.is_null("images") else record.integer("images"),
         init_from=None if origin is None else origin.text("run"),
         data_key=record.optional_text("data_key") if record.has("data_key") else None,
+        on_bad_shard=record.text("on_bad_shard") if record.has("on_bad_shard") else "fail",  # type: ignore[arg-type]
+        cache=record.optional_text("cache") if record.has("cache") else None,
+        cache_bytes=record.integer("cache_bytes", 1) if record.has("cache_bytes") else CACHE_BYTES,
     )
 
 

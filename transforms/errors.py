@@ -4,6 +4,7 @@
     └── LpeError                 anything that `lpe` raises on purpose
         ├── CipherError          a cipher's name, parameter, key or image shape (also a ValueError)
         ├── DataError            an image, record, shard, archive or dataset
+        │   ├── DamagedError         a file that is missing or not as it was written
         │   └── ShardsFailedError    some shards of a job (`lpe.pipeline.engine.failures`)
         ├── BusyError            another job holds what this one needs
         ├── KeyStoreError        a keyset or key-encryption key
@@ -59,6 +60,10 @@ class CipherError(LpeError, ValueError):
 
 class DataError(LpeError):
     """An image, record, shard, archive or dataset that is missing, damaged or not what it should be."""
+
+
+class DamagedError(DataError):
+    """A file that is missing, or is not what was written."""
 
 
 class BusyError(LpeError):

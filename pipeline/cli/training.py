@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import shlex
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +34,16 @@ from lpe.pipeline.cli.recipe import (
     chosen_recipe,
     of_recipe,
 )
+from lpe.pipeline.cli.sizes import byte_count
 from lpe.pipeline.jobs import prediction_file
+
+
+class OnBadShard(StrEnum):
+    """Values of `--on-bad-shard`."""
+
+    fail = "fail"
+    skip = "skip"
+
 
 FRONT_END = Annotated[
     str,
@@ -42,6 +52,23 @@ FRONT_END = Annotated[
         help="Key-free steps before the network, joined by +: dechain, bit-planes, embedding, affine, adaptation, "
         "adaptation-shared; or auto: what is meant for the scheme.",
         autocompletion=complete_front_end,
+    ),
+]
+CACHE = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where shards of a dataset in a bucket are kept on this machine. \\[default: ~/.cache/lpe]",
+        rich_help_panel=EXECUTION,
+    ),
+]
+CACHE_SIZE = Annotated[
+    str,
+    typer.Option(
+        "--cache-bytes",
+        metavar="SIZE",
+        help="What they may take, e.g. 500MB, 20GB.",
+        rich_help_panel=EXECUTION,
     ),
 ]
 RUN = Annotated[str, typer.Option(metavar="DIR", help="The run's directory, as given to lpe train.")]
@@ -89,6 +116,15 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    on_bad_shard: Annotated[
+        OnBadShard,
+        typer.Option(
+            help="What to do with a shard that is missing or damaged; skip looks for them before the first epoch.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = OnBadShard.fail,
+    cache: CACHE = None,
+    cache_bytes: CACHE_SIZE = "20GB",
     as_json: JSON = False,
 ) -> None:
     """Train a network on a dataset's shards, encrypted or plain; needs no key but a sealed dataset's data key."""
@@ -120,6 +156,9 @@ def train(
         images=train_images,
         init_from=init_from,
         data_key=data_key,
+        on_bad_shard=on_bad_shard.value,
+        cache=cache,
+        cache_bytes=byte_count(cache_bytes, "--cache-bytes"),
     )
     result = lpe.fit(spec, report.epoch, report.status)
     lines: tuple[str, ...] = ()
@@ -137,12 +176,22 @@ def evaluate(
     data_key: DATA_KEY = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="Which split.")] = "test",
     batch_size: BATCH = 256,
+    cache: CACHE = None,
+    cache_bytes: CACHE_SIZE = "20GB",
     as_json: JSON = False,
 ) -> None:
     """Measure a trained model on a split of a dataset under the same key."""
     report = Report("evaluate", as_json=as_json)
     path = dataset_path(data, "--data")
-    evaluation = lpe.evaluate(lpe.load_run(run), path, split, batch_size, data_key)
+    evaluation = lpe.evaluate(
+        lpe.load_run(run),
+        path,
+        split,
+        batch_size,
+        data_key=data_key,
+        cache=cache,
+        cache_bytes=byte_count(cache_bytes, "--cache-bytes"),
+    )
     properties = {"split": split, **evaluation.properties()}
     report.result(evaluation.to_json(), properties_table("evaluate", properties))
 

@@ -12,7 +12,7 @@ from lpe.pipeline.dataset.manifest import ShardInfo
 from lpe.pipeline.records import RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.transforms.batch import ImageBatch
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DamagedError, DataError
 
 BATCH_SIZE = 1024
 """The most images in a batch."""
@@ -27,7 +27,7 @@ def open_shard(path: str, recorded: ShardInfo | None) -> BinaryIO:
     try:
         return storage.open_read(path)
     except FileNotFoundError:
-        raise DataError(f"{path}: this shard is missing; restore it or write the dataset again") from None
+        raise DamagedError(f"{path}: this shard is missing; restore it or write the dataset again") from None
 
 
 class Reader(Protocol):

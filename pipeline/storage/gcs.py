@@ -59,6 +59,13 @@ def modified(bucket: str, name: str) -> datetime.datetime:
     return when
 
 
+def state(bucket: str, name: str) -> tuple[int, str]:
+    """The size of an object and its generation."""
+    blob = _shared_client().bucket(bucket).blob(name)
+    blob.reload(**_ONCE)
+    return blob.size, str(blob.generation)
+
+
 class ConditionalObject:
     """An object that is read and changed by version; a tag is its generation. See `leases.ConditionalObject`."""
 
@@ -94,3 +101,8 @@ class ConditionalObject:
 @functools.cache
 def _shared_client() -> Any:
     return client()
+
+
+def forget_clients() -> None:
+    """Has clients made anew when they are needed."""
+    _shared_client.cache_clear()

@@ -14,6 +14,7 @@ import functools
 import importlib
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,13 @@ def modified(path: str) -> datetime.datetime:
     module = service(path)
     when: datetime.datetime = retrying(path, lambda: module.modified(*split_path(path)))
     return when
+
+
+def state(path: str) -> tuple[int, str]:
+    """The size of an object and a tag that it keeps until it is replaced. Raises FileNotFoundError."""
+    module = service(path)
+    size, tag = retrying(path, lambda: module.state(*split_path(path)))
+    return int(size), str(tag)
 
 
 def read(path: str) -> BinaryIO:
@@ -274,3 +282,14 @@ def _ask_for_bucket(scheme: str, bucket: str) -> None:
 
 def _load(scheme: str) -> Any:
     return importlib.import_module(_MODULES[scheme])
+
+
+def _forget_clients() -> None:
+    """Has a forked process make clients of its own: two on one connection get each other's answers."""
+    _thread.__dict__.clear()
+    for name in _MODULES.values():
+        if (module := sys.modules.get(name)) is not None:
+            module.forget_clients()
+
+
+os.register_at_fork(after_in_child=_forget_clients)

@@ -56,6 +56,12 @@ def modified(bucket: str, name: str) -> datetime.datetime:
     return when
 
 
+def state(bucket: str, name: str) -> tuple[int, str]:
+    """The size of an object and its ETag."""
+    answer = _shared_client().head_object(Bucket=bucket, Key=name)
+    return answer["ContentLength"], answer["ETag"]
+
+
 def write_empty(bucket: str, name: str) -> None:
     """Writes an object of no bytes: Beam's upload has parts, of which there must be one."""
     client().put_object(Bucket=bucket, Key=name, Body=b"")
@@ -100,3 +106,9 @@ def _beam_client() -> Any:
 @functools.cache
 def _shared_client() -> Any:
     return client()
+
+
+def forget_clients() -> None:
+    """Has clients made anew when they are needed."""
+    _beam_client.cache_clear()
+    _shared_client.cache_clear()

@@ -15,7 +15,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-Fault = Literal["none", "error", "denied", "reset", "cut", "slow"]
+Fault = Literal["none", "error", "denied", "reset", "cut", "slow", "flip"]
 
 
 @dataclasses.dataclass
@@ -26,7 +26,8 @@ class Faults:
       url: the proxy's.
       choose: given (method, path), how to spoil this request: `error` answers 503, and `denied` 403, and
         passes nothing on, `reset` breaks the connection before the request is passed on, `cut` passes it on and
-        breaks the connection in the middle of the answer, `slow` answers after a second.
+        breaks the connection in the middle of the answer, `slow` answers after a second, `flip` flips a bit of the
+        answer.
       seen: how often each fault was chosen.
     """
 
@@ -86,6 +87,8 @@ def spoiled(target: str) -> Iterator[Faults]:
             length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
             self.send_header("Content-Length", length or "0")
             self.end_headers()
+            if fault == "flip" and data:
+                data = data[:-1] + bytes([data[-1] ^ 1])
             if fault == "cut":
                 self.wfile.write(data[: len(data) // 2])
                 return self._break()

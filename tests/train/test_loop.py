@@ -26,7 +26,7 @@ def test_fit_leaves_a_whole_run(toy, tmp_path):
     calls = []
     spec = TrainSpec(data=toy, output=str(tmp_path / "run"), epochs=2, recipe=Recipe(batch_size=16), seed=4)
     result = fit(spec, progress=lambda *call: calls.append(call))
-    figures = {"epochs", "accuracy", "seconds"}
+    figures = {"epochs", "accuracy", "seconds", "bad_shards"}
     assert {"status", "run", "data", "cipher", "model", "front_end", *figures} == set(result.to_json())
     assert (result.to_json()["status"], result.epochs) == ("ok", 2)
     assert set(result.accuracy) == {"train", "validation"}

@@ -65,6 +65,12 @@ def advice(run):
         {"precision": "mixed_bfloat16", "init_from": "/runs/the first", "data": "/data/it's mine/1.0.0"},
         {"recipe": Recipe(learning_rate=1e-4, batch_size=16, ema=0.5, clip_norm=1.0, schedule="one-cycle")},
         {"data": "/data/sealed/1.0.0", "data_key": "/home/me/photos.datakey"},
+        {
+            "data": "s3://bucket/enc/1.0.0",
+            "on_bad_shard": "skip",
+            "cache": "/disk/c",
+            "cache_bytes": 5_000_000,
+        },
         {"model": "resnet18", "recipe": RECIPES["fast"]},
         {"model": "resnet18", "recipe": dataclasses.replace(RECIPES["fast"], weight_decay=0.1)},
         {"model": "resnet18", "recipe": RECIPES["small"]},  # without the averages of `fast`

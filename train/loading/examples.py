@@ -86,6 +86,8 @@ class Examples:
         if latest is None or latest[0] != epoch:
             self._latest = latest = (epoch, self._order(epoch))
         order = latest[1]
+        if number == 0 or self._ahead is None or self._ahead[0] != epoch:
+            reader.expect(order.shards(*order.span(start, self.count)))
         first, last = order.span(start, stop)
         if self._ahead != (epoch, last):
             self._ahead = (epoch, last)

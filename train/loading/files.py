@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,9 +13,11 @@ import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset
+from lpe.pipeline.dataset.cached import CACHE_BYTES, CachedShards, opener
 from lpe.pipeline.dataset.reader import OpenShard, ShardReader, open_shard
 from lpe.pipeline.records import tfrecord
 from lpe.pipeline.records.bad_records import BadRecord
+from lpe.pipeline.seal.opening import opener_if_sealed
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
@@ -52,9 +54,7 @@ class ShardFiles:
         if self.transform is None:
             self.dataset.check_open()
         if self.open_shard is None and storage.is_remote(directory):
-            raise DataError(
-                f"{directory}: training reads local files; copy the dataset to this machine first"
-            )
+            raise DataError(f"{directory}: shards in a bucket are read through a cache, and there is none")
         if self.dataset.image_shape is None:
             raise DataError(
                 f"{directory}: its images differ in shape; ingest them with --image-size to train on them"
@@ -84,6 +84,17 @@ class ShardFiles:
             open_shard=self.open_shard or open_shard,
         )
 
+    def expect(self, split: str, order: Iterable[int]) -> None:
+        """Says which shards will be opened next, in this order, so that those in a bucket are fetched ahead."""
+        if isinstance(self.open_shard, CachedShards):
+            readers = [self.reader(split, shard) for shard in order]
+            self.open_shard.expect([(reader.path, reader.recorded) for reader in readers])
+
+    def most_open(self, memory_bytes: int) -> int:
+        """What may be open at once of a split that is given so much memory: no more than fits into a cache."""
+        bound = self.open_shard.cache_bytes if isinstance(self.open_shard, CachedShards) else memory_bytes
+        return min(memory_bytes, bound)
+
     def batches(self, split: str, shard: int) -> Iterator[ImageBatch]:
         """The images of a shard, in order, transformed.
 
@@ -100,10 +111,35 @@ class ShardFiles:
             yield batch
 
 
-def check_lengths(files: ShardFiles, split: str) -> None:
+def shard_files(
+    dataset: Dataset, data_key: str | None = None, cache: str | None = None, cache_bytes: int = CACHE_BYTES
+) -> ShardFiles:
+    """The shards of an open dataset, wherever they are and whether they are sealed or not.
+
+    Args:
+      dataset: an open dataset.
+      data_key: the path of the data key that opens its seal; None where there is none.
+      cache: the directory, on this machine, of shards from a bucket; None for the default one.
+      cache_bytes: what the cache may take of the disk.
+
+    Raises:
+      DataError: the images are of several shapes, or sealed and there is no data key, or the cache cannot be used.
+      KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
+    """
+    return ShardFiles(
+        dataset, opener(dataset.directory, cache, cache_bytes), opener_if_sealed(dataset, data_key)
+    )
+
+
+def check_lengths(files: ShardFiles, split: str, without: frozenset[int] = frozenset()) -> None:
     """Checks that a split's files can hold as many images as its metadata claim, before memory is asked for.
 
     Of files elsewhere, what was recorded of their sizes is compared.
+
+    Args:
+      files: the dataset's.
+      split: its name.
+      without: shards that are left out.
 
     Raises:
       DataError: one cannot, or is missing.
@@ -113,6 +149,8 @@ def check_lengths(files: ShardFiles, split: str) -> None:
     least = math.prod(stored) if dataset.format.encoding == "raw" and stored is not None else 1
     paths, recorded = dataset.shard_paths(split), dataset.shards(split)
     for shard, (path, examples) in enumerate(zip(paths, dataset.splits[split].shard_lengths, strict=True)):
+        if shard in without:
+            continue
         if not storage.is_remote(path):
             size, zipped = _local_size(path)
         elif recorded is not None:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from lpe.train.loading.bad_shards import LeftOut
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
 from lpe.train.loading.files import ShardFiles
 from lpe.train.loading.random_access import SplitReader
@@ -45,6 +46,7 @@ def training_input(
     validation_fraction: float,
     images: int | None = None,
     memory_bytes: int = MEMORY_BYTES,
+    left_out: LeftOut = LeftOut(),  # noqa: B008  (a value)
 ) -> TrainingInput:
     """The splits `train` and `validation`; without the latter, `validation_fraction` of `train` is held out.
 
@@ -59,6 +61,7 @@ def training_input(
       validation_fraction: 0..1.
       images: train on at most so many, evenly spread; None for all.
       memory_bytes: memory for the images of each input; larger splits are streamed.
+      left_out: shards that are bad; of `train`, those too whose augmented copy is.
 
     Raises:
       DataError: no split `train`, or too few images.
@@ -66,9 +69,11 @@ def training_input(
     dataset = files.dataset
     if "train" not in dataset.splits:
         raise DataError(f"{dataset.directory}: no split 'train'; it has {', '.join(dataset.splits)}")
-    train_split = SplitReader(files, "train", memory_bytes)
+    without = left_out.of("train", *dataset.copies("train"))
+    memory_bytes = files.most_open(memory_bytes)
+    train_split = SplitReader(files, "train", memory_bytes, without)
     lengths = dataset.splits["train"].shard_lengths
-    copies = tuple(SplitReader(files, copy, memory_bytes) for copy in dataset.copies("train"))
+    copies = tuple(SplitReader(files, copy, memory_bytes, without) for copy in dataset.copies("train"))
     for copy in copies:
         if dataset.splits[copy.split].shard_lengths != lengths:
             raise DataError(
@@ -77,16 +82,15 @@ def training_input(
             )
     has_validation = "validation" in dataset.splits and dataset.splits["validation"].examples > 0
     fraction = 0.0 if has_validation else validation_fraction
-    selection = Selection(lengths, fraction, limit=images)
+    selection = Selection(lengths, fraction, limit=images, without=without)
     count = int(selection.counts().sum())
-    held_out = Selection(lengths, fraction, held_out=True)
+    held_out = Selection(lengths, fraction, held_out=True, without=without)
+    readable = sum(length for shard, length in enumerate(lengths) if shard not in without)
     if count < 1 or (not has_validation and held_out.counts().sum() < 1):
-        raise DataError(
-            f"{dataset.directory}: {sum(lengths)} training images are too few to train and validate"
-        )
+        raise DataError(f"{dataset.directory}: {readable} training images are too few to train and validate")
     batch_size = min(batch_size, count)
     validation = (
-        evaluation_input(files, "validation", batch_size)
+        evaluation_input(files, "validation", batch_size, left_out=left_out)
         if has_validation
         else Examples((train_split,), held_out, batch_size, memory_bytes=memory_bytes)
     )
@@ -102,7 +106,11 @@ def training_input(
 
 
 def evaluation_input(
-    files: ShardFiles, split: str, batch_size: int, memory_bytes: int = MEMORY_BYTES
+    files: ShardFiles,
+    split: str,
+    batch_size: int,
+    memory_bytes: int = MEMORY_BYTES,
+    left_out: LeftOut = LeftOut(),  # noqa: B008  (a value)
 ) -> Examples:
     """All images of a split, in the order on disk.
 
@@ -111,12 +119,19 @@ def evaluation_input(
       split: its name.
       batch_size: images in a batch; the last one may have fewer.
       memory_bytes: memory for the images; a larger split is streamed.
+      left_out: shards that are bad.
 
     Raises:
-      DataError: no such split, or a shard that cannot hold its images.
+      DataError: no such split, no image in it that can be read, or a shard that cannot hold its images.
     """
-    reader = SplitReader(files, split, memory_bytes)
-    everything = Selection(files.dataset.splits[split].shard_lengths)
+    without = left_out.of(split)
+    memory_bytes = files.most_open(memory_bytes)
+    reader = SplitReader(files, split, memory_bytes, without)
+    everything = Selection(files.dataset.splits[split].shard_lengths, without=without)
+    if without and not everything.counts().any():
+        raise DataError(
+            f"{files.dataset.directory}: no shard of split {split} can be read; write the dataset again"
+        )
     return Examples((reader,), everything, batch_size, memory_bytes=memory_bytes)
 
 
@@ -128,5 +143,5 @@ def sample(files: ShardFiles, split: str, selection: Selection, count: int) -> n
     """
     fewer = dataclasses.replace(selection, limit=min(count, selection.limit or count))
     positions = [fewer.positions(shard) for shard in range(len(fewer.shard_lengths))]
-    images, _, _ = SplitReader(files, split, 0).take(np.concatenate(positions))
+    images, _, _ = SplitReader(files, split, 0, fewer.without).take(np.concatenate(positions))
     return images

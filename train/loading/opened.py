@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lpe.pipeline import storage
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.records.index import Index, index
 from lpe.train.loading.files import ShardFiles, refuse
@@ -22,7 +23,7 @@ class OpenedShard(Protocol):
     """The examples of a shard that was compared with what was recorded of it."""
 
     memory_bytes: int
-    """What it takes of this process's own memory."""
+    """What it takes of this process's own memory, or of the disk, if the file lies in a cache."""
 
     def read_ahead(self) -> None:
         """Has the system fetch the file, without waiting for it."""
@@ -47,9 +48,8 @@ class MappedShard:
       shape: (H, W, C) of each image as it is stored.
     """
 
-    memory_bytes = 0
-
     def __init__(self, path: str, mapped: mmap.mmap, places: Index, shape: ImageShape) -> None:
+        self.memory_bytes = len(mapped) if storage.is_remote(path) else 0
         self._path = path
         self._mapped = mapped
         self._data = np.frombuffer(mapped, np.uint8)
@@ -80,11 +80,10 @@ class MappedShard:
 class UnsealedShard:
     """A mapped shard whose images are transformed whenever they are read, so that no more than a batch is held."""
 
-    memory_bytes = 0
-
     def __init__(
         self, shard: MappedShard, path: str, shape: ImageShape, transform: Callable[[ImageBatch], ImageBatch]
     ) -> None:
+        self.memory_bytes = shard.memory_bytes
         self._shard = shard
         self._path = path
         self._shape = shape

@@ -33,14 +33,18 @@ class SplitReader:
     Args:
       files: the dataset's.
       split: its name.
-      memory_bytes: memory for decoded shards; those that were used longest ago make room.
+      memory_bytes: memory for decoded shards, and disk for those that were mapped from a cache, which may have evicted
+        them; those that were used longest ago make room.
+      without: shards that are left out.
 
     Raises:
       DataError: no such split, or a shard that is missing or cannot hold its images.
     """
 
-    def __init__(self, files: ShardFiles, split: str, memory_bytes: int) -> None:
-        check_lengths(files, split)
+    def __init__(
+        self, files: ShardFiles, split: str, memory_bytes: int, without: frozenset[int] = frozenset()
+    ) -> None:
+        check_lengths(files, split, without)
         self.files = files
         self.split = split
         self._memory_bytes = memory_bytes
@@ -86,10 +90,17 @@ class SplitReader:
                     texts[place] = text
         return images, labels, texts if ids else None
 
+    def expect(self, shards: Iterable[int]) -> None:
+        """Says which shards are needed next, in this order; see `ShardFiles.expect`."""
+        order, opened = list(shards), self._here().shards
+        if any(number not in opened for number in order):
+            self.files.expect(self.split, order)
+
     def read_ahead(self, shards: Iterable[int]) -> None:
-        """Has shards opened that are needed soon, by a thread of this object's own."""
-        process = self._here()
-        for number in shards:
+        """Has shards opened that are needed soon, by a thread of this object's own, and lets go of others."""
+        process, wanted = self._here(), list(shards)
+        process.let_go({*wanted})
+        for number in wanted:
             opening = self._opening(process, number)
             if opening.done() and opening.exception() is None:
                 opening.result().read_ahead()
@@ -153,16 +164,26 @@ class _Process:
                 if opening.done() and opening.exception() is None:
                     self.shards[number] = opening
 
+    def let_go(self, wanted: set[int]) -> None:
+        """Forgets the opened shards that take memory, or disk, and are not wanted."""
+        with self.lock:
+            for number, size in self._sizes().items():
+                if size and number not in wanted:
+                    del self.shards[number]
+
     def make_room(self, most: int, needed: int) -> None:
         """Forgets the decoded shards that were used longest ago, but for one, until the others have `most` bytes."""
         with self.lock:
-            sizes = {
-                number: opening.result().memory_bytes
-                for number, opening in self.shards.items()
-                if opening.done() and opening.exception() is None
-            }
+            sizes = self._sizes()
             excess = sum(sizes.values()) - most
             for number, size in sizes.items():
                 if excess > 0 and size and number != needed:
                     del self.shards[number]
                     excess -= size
+
+    def _sizes(self) -> dict[int, int]:
+        return {
+            number: opening.result().memory_bytes
+            for number, opening in self.shards.items()
+            if opening.done() and opening.exception() is None
+        }

@@ -36,12 +36,14 @@ class Selection:
       fraction: of the examples that `is_held_out`, 0..1.
       held_out: whether those are selected, or the others.
       limit: at most so many of them, evenly spread; None for all.
+      without: shards of which none is selected, since they cannot be read.
     """
 
     shard_lengths: tuple[int, ...]
     fraction: float = 0.0
     held_out: bool = False
     limit: int | None = None
+    without: frozenset[int] = frozenset()
 
     def counts(self) -> np.ndarray:
         """How many examples of each shard, int64 [shards]."""
@@ -65,6 +67,8 @@ class Selection:
 
     def _mask(self, shard: int) -> np.ndarray:
         """`mask`, the limit not counted."""
+        if shard in self.without:
+            return np.zeros(self.shard_lengths[shard], bool)
         first = sum(self.shard_lengths[:shard])
         positions = np.arange(first, first + self.shard_lengths[shard])
         held_out = is_held_out(positions, self.fraction)

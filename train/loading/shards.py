@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.dataset.reader import OpenShard
-from lpe.pipeline.seal.opening import opener_if_sealed
+from lpe.pipeline.dataset.cached import CACHE_BYTES
 from lpe.train.loading import states
+from lpe.train.loading.bad_shards import OnBadShard, check_choice, find
 from lpe.train.loading.examples import MEMORY_BYTES, Examples
-from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.files import shard_files
 from lpe.train.loading.order import Part
 from lpe.train.loading.random_access import Batch, SplitReader
 from lpe.train.loading.selection import Selection
@@ -47,8 +47,12 @@ class Shards:
       drop_rest: leaves out the images that do not fill a last batch, other ones each epoch.
       memory_bytes: memory of the images that are shuffled together: the whole split if it fits in, or windows of a
         quarter. Images that are stored encoded are decoded into it; raw ones take none.
-      open_shard: opens a shard's file; None for files as they lie on this machine.
       data_key: the path of the data key that opens a sealed dataset, in memory, whenever images are read.
+      on_bad_shard: what to do with a shard that is missing or damaged: `fail` when it is needed, or `skip`, which
+        reads all of them now and leaves the bad ones out of all epochs, with a warning; `len` and `[i]` count them.
+      cache: the directory, on this machine, in which shards of a bucket are kept; None for `lpe` in the user's cache
+        directory.
+      cache_bytes: what it may take of the disk.
 
     Attributes:
       dataset: the version.
@@ -56,8 +60,8 @@ class Shards:
       batch_size: as given.
 
     Raises:
-      DataError: there is no such dataset or split, its images are sealed and there is no data key, on another machine
-        or of several shapes, or a shard is missing.
+      DataError: there is no such dataset or split, its images are sealed and there is no data key, or of several
+        shapes, a shard is missing, or the cache cannot be used.
       KeyStoreError: the data key is missing, may be read by others, or is another dataset's.
       UsageError: the home holds plain and encrypted versions, or an argument is out of range.
     """
@@ -73,17 +77,22 @@ class Shards:
         ids: bool = False,
         drop_rest: bool = False,
         memory_bytes: int = MEMORY_BYTES,
-        open_shard: OpenShard | None = None,
         data_key: str | None = None,
+        on_bad_shard: OnBadShard = "fail",
+        cache: str | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
             if operator.index(value) < least:
                 raise UsageError(f"Shards: {name} is {value}; it must be at least {least}")
+        check_choice(on_bad_shard)
         self.dataset: Dataset = open_version(path)
-        files = ShardFiles(self.dataset, open_shard, opener_if_sealed(self.dataset, data_key))
+        files = shard_files(self.dataset, data_key, cache, cache_bytes)
+        memory_bytes = files.most_open(memory_bytes)
         self.split = split
         self.batch_size = int(batch_size)
-        self._reader = SplitReader(files, split, memory_bytes)
+        self._without = find(files, [split]).of(split) if on_bad_shard == "skip" else frozenset()
+        self._reader = SplitReader(files, split, memory_bytes, self._without)
         self._seed = int(seed) if shuffle else None
         self._ids = ids
         self._drop_rest = drop_rest
@@ -94,7 +103,7 @@ class Shards:
         self._part = part
         self._examples = Examples(
             (self._reader,),
-            Selection(self.dataset.splits[self.split].shard_lengths),
+            Selection(self.dataset.splits[self.split].shard_lengths, without=self._without),
             self.batch_size,
             seed=self._seed,
             drop_rest=self._drop_rest,
@@ -106,6 +115,7 @@ class Shards:
             "dataset": f"{self.dataset.name} {self.dataset.version}",
             "digest": states.digest(self.dataset, self.split),
             "split": self.split,
+            "bad_shards": sorted(self._without),
             "seed": self._seed,
             "batch_size": self.batch_size,
             "drop_rest": self._drop_rest,

@@ -180,12 +180,6 @@ def test_faults_that_pass_are_outlived(lpe, keystore, plain, service, tmp_path):
     assert files(download(home, tmp_path / "got")) == files(tmp_path / "local" / "shapes")
 
 
-def test_training_asks_for_local_files(lpe, s3_root, tmp_path):
-    home = f"{s3_root}/shapes"
-    assert lpe("ingest", "--source", "synthetic:100", "--output", home).code == 0
-    refused(lpe("train", "--data", home, "--output", tmp_path / "run"), "local files", "copy the dataset")
-
-
 def test_slow_answers_are_waited_for(service):
     root, faults = service
     storage.write_atomic(f"{root}/x", b"1234")

@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpe.data import Shards
-from lpe.pipeline.dataset.reader import open_shard
 from lpe.transforms.errors import DataError, UsageError
 from tests.pipeline.dataset.making import CLASSES, batch, make
 from tests.train.datasets import ENCRYPTION, toy_images, write_dataset
@@ -225,20 +224,6 @@ def test_it_goes_on_in_processes_that_were_forked(toy):
     child.start()
     assert before + receiver.recv() == before + ids(loop)
     child.join()
-
-
-def test_files_are_opened_by_what_was_given(toy):
-    opened = []
-
-    def open_counted(path, recorded):
-        opened.append(recorded.file)
-        return open_shard(path, recorded)
-
-    expected, _ = toy_images(200, 0)
-    shards = Shards(toy, open_shard=open_counted)
-    assert (shards[150][0] == expected[150]).all()
-    assert opened == ["toy-train.tfrecord-00002-of-00003"]
-    assert (np.concatenate([images for images, _ in shards]) == expected).all()
 
 
 @pytest.mark.parametrize("part", ["batches", "examples"])
