@@ -191,6 +191,7 @@ def test_files_are_small(path):
         ("import lpe.pipeline.cli.app", HEAVY - {"typer", "rich"}),
         ("import lpe.pipeline.jobs.encrypt", {"tensorflow", "keras", "tensorflow_datasets", "typer"}),
         ("import lpe.pipeline.seal.opening", HEAVY - {"pyarrow", "PIL"}),
+        ("import lpe.data", HEAVY - {"PIL"}),
         ("import lpe.train.runs", {"tensorflow", "keras", "apache_beam", "tink"}),
         ("import lpe.train.loop, lpe.train.evaluate, lpe.train.predict", {"apache_beam", "tink"}),
     ],
