@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV ?= .venv
 OUTPUT ?= lpe-run
 PYTEST_OPTIONS ?=
-# The extras that tests run with; dev,torch adds PyTorch, which takes 5 GB of disk.
+# The extras that tests run with; dev,dev-torch adds PyTorch, which takes 5 GB of disk.
 EXTRAS ?= dev
 # What the hostile inputs of `make test-exhaustive` follow from: another number each time, shown by make.
 FUZZ_SEED ?= $(shell date +%s)
@@ -49,9 +49,9 @@ bench: $(VENV)/.dev
 constraints:
 	new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && \
 	$(PYTHON) -m venv "$$new" && \
-	"$$new/bin/pip" install --quiet '.[dev,torch]' && \
+	"$$new/bin/pip" install --quiet '.[dev,dev-torch]' && \
 	"$$new/bin/pip" freeze --all --exclude pip --exclude learnable-pixel-encryption > "$$new/versions" && \
-	{ echo '# Made by `make constraints`: what pip installs for .[dev,torch] in a new environment. Do not edit by hand.'; \
+	{ echo '# Made by `make constraints`: what pip installs for .[dev,dev-torch] in a new environment. Do not edit by hand.'; \
 	  echo "# $$("$$new/bin/python" --version)"; \
 	  LC_ALL=C sort --ignore-case "$$new/versions"; } > constraints.txt
 

@@ -84,3 +84,20 @@ def test_a_batch_by_number_is_still_a_list_of_examples(toy):
     mixed = torch.utils.data.default_collate([dataset.__getitems__([3])[0], dataset.__getitems__([4])[0]])
     assert mixed[2] == ["train-0000003", "train-0000004"]
     assert mixed[1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("workers", "taken"), [(0, 5), (2, 1), (2, 6), (2, 13)])
+def test_a_stateful_loader_goes_on_where_another_was_killed(toy, workers, taken):
+    stateful = pytest.importorskip(
+        "torchdata.stateful_dataloader", reason="torchdata is not installed: pip install torchdata"
+    )
+
+    def loader():
+        return stateful.StatefulDataLoader(ShardsIterable(shards(toy)), batch_size=None, num_workers=workers)
+
+    whole, first, second = ids(loader()), loader(), loader()
+    batches = iter(first)
+    seen = ids([next(batches) for _ in range(taken)])
+    second.load_state_dict(first.state_dict())
+    assert seen + ids(second) == whole
+    assert len(set(whole)) == len(whole) == 200
