@@ -18,10 +18,11 @@ from lpe.pipeline.cli.completion import (
     complete_model,
     complete_source,
 )
-from lpe.pipeline.cli.console import Report, properties_table, tfds_lines
+from lpe.pipeline.cli.console import Report, properties_table, reading_lines
 from lpe.transforms.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from lpe.pipeline.records import FileFormat
     from lpe.pipeline.sources.base import ImageSize
 
 READING = "Reading images"
@@ -54,7 +55,7 @@ SOURCE = Annotated[
     typer.Option(
         metavar="SOURCE",
         help="Where images come from: cifar10, tfds:NAME, cifar:PATH (official archive or folder), folder:PATH (a "
-        "directory per class, or a .tar.gz of them), dataset:DIR, synthetic:N.",
+        "directory per class, or a .tar.gz of them), parquet:GLOB, dataset:DIR, synthetic:N.",
         autocompletion=complete_source,
     ),
 ]
@@ -263,6 +264,7 @@ def run_job(
     beam: Sequence[str],
     *,
     on_bad_record: OnBadRecord = OnBadRecord.fail,
+    file_format: FileFormat = "tfrecord",
     workers: str,
     as_json: bool,
 ) -> None:
@@ -275,6 +277,7 @@ def run_job(
       home: the dataset's home.
       beam: Beam's options, which are checked first.
       on_bad_record: see `BAD_RECORD`.
+      file_format: see `JobSpec`.
       workers: see `WORKERS`.
       as_json: see `JSON`.
     """
@@ -289,6 +292,7 @@ def run_job(
             skip_bad_records=on_bad_record is OnBadRecord.skip,
             progress=update,
             processes=process_count(workers),
+            file_format=file_format,
         )
         try:
             result = job(spec)
@@ -296,7 +300,7 @@ def run_job(
             report.staged(staged.template, home)
             return
     report.result(
-        result.to_json(), properties_table(command, result.properties()), lines=tfds_lines(result.dataset)
+        result.to_json(), properties_table(command, result.properties()), lines=reading_lines(result.dataset)
     )
 
 

@@ -38,7 +38,12 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
         check_under_data_key(plan.dataset, load_data_key(data_key))
         unsealed = dataclasses.replace(sealed, seal=None, unsealed=True)
         identity = version_identity(
-            spec, plan, {"command": "unseal"}, class_names=plan.class_names, encrypted=True
+            spec,
+            plan,
+            {"command": "unseal"},
+            class_names=plan.class_names,
+            encrypted=True,
+            format=plan.output_format(plan.dataset.format.file_format),
         )
         with new_version(spec.home, identity) as version:
             return write_version(

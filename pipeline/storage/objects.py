@@ -71,7 +71,7 @@ def modified(path: str) -> datetime.datetime:
 
 
 def read(path: str) -> BinaryIO:
-    """Opens an object for sequential reading. Raises FileNotFoundError."""
+    """Opens an object for reading, mostly in order. Raises FileNotFoundError."""
     return _Reader(path)  # type: ignore[return-value]
 
 
@@ -130,6 +130,21 @@ class _Reader:
             raise
         self._at += len(data)
         return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return retrying(self._path, lambda: self._seek(offset, whence))
+
+    def _seek(self, offset: int, whence: int) -> int:
+        try:
+            if self._file is None:
+                self._file = _files(self._path).open(self._path)
+                self._file.seek(self._at)
+            self._file.seek(offset, whence)
+            self._at = self._file.tell()
+        except BaseException:
+            self._file = None
+            raise
+        return self._at
 
     def readinto(self, buffer: memoryview) -> int:
         data = self.read(len(buffer))
