@@ -1,4 +1,4 @@
-"""The card of a dataset of Parquet files: a README.md whose head tells Hugging Face's `datasets` the files of each split."""
+"""The card of a dataset of Parquet files: a README.md that tells Hugging Face's `datasets` the files of each split."""
 
 from __future__ import annotations
 

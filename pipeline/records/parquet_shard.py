@@ -7,7 +7,6 @@ that a file's size bounds what reading it takes.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.records.batches import RecordFormat
 from lpe.pipeline.records.encoded_images import from_encoded, to_png
+from lpe.pipeline.records.parquet_file import damaged, description, exactly, read_end
 from lpe.pipeline.records.parquet_schema import schema_of
 from lpe.pipeline.records.pending import Pending, numbered
 from lpe.transforms.batch import ImageBatch
@@ -27,14 +27,6 @@ from lpe.transforms.errors import DataError, one_line
 
 GROUP_BYTES = 4 << 20
 """Bytes of a row group, but for one that a single image fills."""
-MOST_FOOTER_BYTES = 256 << 20
-"""Bytes of the description at the end of a file; a million class names take a fifth of that."""
-MAGIC = b"PAR1"
-"""The first and the last bytes of a Parquet file."""
-ENCRYPTED = b"PARE"
-"""The last bytes of one that Parquet's own means encrypted."""
-END = 8
-"""Bytes at a file's end that say how long its description is."""
 _PIECE = 1 << 20
 _REPLACE = "restore the file from a copy or write the dataset again"
 
@@ -114,10 +106,10 @@ def decode(
     file: BinaryIO, fmt: RecordFormat, *, where: str, on_bad_record: OnBadRecord, batch_size: int
 ) -> Iterator[ImageBatch]:
     """Reads all examples of a file that `Writer` wrote; see `records.decode`."""
-    end = _read_end(file, where)
+    end = read_end(file, where, _REPLACE)
     source = _Source(file, end, where)
-    with _damaged(where):
-        described = pq.read_metadata(pa.BufferReader(MAGIC + end))
+    with damaged(where, _REPLACE):
+        described = description(end)
         opened = pq.ParquetFile(pa.PythonFile(source, "r"), metadata=described, pre_buffer=False)
         names = opened.schema_arrow
     expected = schema_of(fmt)
@@ -129,10 +121,10 @@ def decode(
     pending = Pending(where, batch_size)
     index = 0
     for number in range(described.num_row_groups):
-        with _damaged(where):
+        with damaged(where, _REPLACE):
             rows, start, stop = _place(described.row_group(number), fmt)
         source.show(start, stop)
-        with _damaged(where):
+        with damaged(where, _REPLACE):
             table = opened.read_row_group(number, use_threads=False)
             table.validate(full=True)
             columns = [column.combine_chunks() for column in table.columns]
@@ -180,31 +172,6 @@ def _encoded(payload: bytes | None, fmt: RecordFormat) -> np.ndarray:
     return from_encoded(payload, fmt.channels, fmt.image_shape)
 
 
-@contextlib.contextmanager
-def _damaged(where: str) -> Iterator[None]:
-    """What Arrow raises for a file that is none of Parquet's becomes a DataError."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        raise DataError(f"{where}: damaged Parquet ({one_line(error, 150)}); {_REPLACE}") from error
-
-
-def _read_end(file: BinaryIO, where: str) -> bytes:
-    """The description at a file's end, and what says how long it is; leaves the file at its start."""
-    size = file.seek(0, os.SEEK_END)
-    if size < END + len(MAGIC):
-        raise DataError(f"{where}: cut off ({size} bytes); {_REPLACE}")
-    file.seek(size - END)
-    end = _exactly(file, END, where)
-    length = int.from_bytes(end[:4], "little")
-    if end[4:] != MAGIC or length > min(size - END - len(MAGIC), MOST_FOOTER_BYTES):
-        raise DataError(f"{where}: no Parquet file, or damaged at its end; {_REPLACE}")
-    file.seek(size - END - length)
-    described = _exactly(file, length, where)
-    file.seek(0)
-    return described + end
-
-
 def _place(group: Any, fmt: RecordFormat) -> tuple[int, int, int]:
     """The rows of a row group, and where it starts and stops. Raises ValueError if that cannot be so."""
     start, stop = 1 << 62, 0
@@ -223,17 +190,6 @@ def _place(group: Any, fmt: RecordFormat) -> tuple[int, int, int]:
     ):
         raise ValueError("the size of a row group is not that of its rows")
     return group.num_rows, start, stop
-
-
-def _exactly(file: BinaryIO, size: int, where: str) -> bytes:
-    parts = []
-    while size:
-        piece = file.read(min(size, 16 * _PIECE))
-        if not piece:
-            raise DataError(f"{where}: cut off while it was read; {_REPLACE}")
-        parts.append(piece)
-        size -= len(piece)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class _Source:
@@ -262,18 +218,18 @@ class _Source:
         if not self._read <= start <= stop <= self._size - len(self._end):
             raise DataError(f"{self._where}: damaged Parquet (its row groups are not in order); {_REPLACE}")
         self._pass(start - self._read)
-        self._start, self._shown = start, _exactly(self._file, stop - start, self._where)
+        self._start, self._shown = start, exactly(self._file, stop - start, self._where, _REPLACE)
         self._read = stop
 
     def finish(self) -> None:
         """Reads the rest. Raises DataError if the end is another one than it was."""
         self._pass(self._size - len(self._end) - self._read)
-        if _exactly(self._file, len(self._end), self._where) != self._end or self._file.read(1):
+        if exactly(self._file, len(self._end), self._where, _REPLACE) != self._end or self._file.read(1):
             raise DataError(f"{self._where}: changed while it was read; run the same command again")
 
     def _pass(self, size: int) -> None:
         while size:
-            size -= len(_exactly(self._file, min(size, _PIECE), self._where))
+            size -= len(exactly(self._file, min(size, _PIECE), self._where, _REPLACE))
 
     def read(self, size: int = -1) -> memoryview:
         """For Arrow."""

@@ -31,11 +31,15 @@ class ReadOptions:
         `"any"`: every image keeps its size; `(height, width)`: crop to that aspect and resize.
       grey: one channel instead of three.
       limits: see `Limits`.
+      image_key: the feature or column that holds the image; None where there is only one, or a usual name.
+      label_key: the one that holds the label.
     """
 
     image_size: ImageSize = "same"
     grey: bool = False
     limits: Limits = DEFAULT
+    image_key: str | None = None
+    label_key: str | None = None
 
     @property
     def channels(self) -> int:
