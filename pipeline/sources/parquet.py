@@ -60,10 +60,8 @@ class ParquetSource(Source):
             part, size = self._open(path)
             stored += size
             files.setdefault(split_of(path), []).append(part)
-        order = sorted(
-            files,
-            key=lambda split: (split not in _ORDER, _ORDER.index(split) if split in _ORDER else 0, split),
-        )
+        ranks = {split: _ORDER.index(split) if split in _ORDER else len(_ORDER) for split in files}
+        order = sorted(files, key=lambda split: (ranks[split], split))
         self._files = {split: tuple(files[split]) for split in order}
         splits = {split: sum(part.rows for part in parts) for split, parts in self._files.items()}
         if not sum(splits.values()):
@@ -127,7 +125,8 @@ class ParquetSource(Source):
         most = max(largest_label(path, self.columns.label) for path in paths)
         if not 0 <= most < MOST_CLASSES:
             raise DataError(
-                f"{self.uri}: the largest {self.columns.label!r} is {most}; labels are numbers from 0 to {MOST_CLASSES - 1}"
+                f"{self.uri}: the largest {self.columns.label!r} is {most}; labels are numbers from 0 to "
+                f"{MOST_CLASSES - 1}"
             )
         return tuple(str(number) for number in range(most + 1))
 

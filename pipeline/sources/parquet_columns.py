@@ -1,4 +1,4 @@
-"""The columns of a Parquet file that hold images and labels, and the class names, as Hugging Face's `datasets` has them."""
+"""The columns of a Parquet file that hold images and labels, and its class names."""
 
 from __future__ import annotations
 
@@ -155,5 +155,5 @@ def _shape(content: bytes, where: str) -> ImageShape:
         if channels in (1, 3):
             return height, width, channels
     raise DataError(
-        f"{where}: its metadata {IMAGE_SHAPE.decode()!r} are no height, width and 1 or 3 channels; {REMEDY}"
+        f"{where}: its metadata {IMAGE_SHAPE.decode()!r} are no shape of 1 or 3 channels; {REMEDY}"
     )

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.layout import IDS_FILE
 from lpe.pipeline.records.parquet_file import damaged, description, read_end
 from lpe.pipeline.sources.limits import Limits
 from lpe.pipeline.sources.parquet_columns import REMEDY, Columns
@@ -50,8 +51,9 @@ class ParquetPart:
 
 
 def find(pattern: str) -> list[str]:
-    """The files that a pattern names, sorted. Raises DataError if there are none."""
-    paths = _find_remote(pattern) if storage.is_remote(pattern) else _find_local(pattern)
+    """The files that a pattern names, sorted, but for our maps of ids. Raises DataError if there are none."""
+    found = _find_remote(pattern) if storage.is_remote(pattern) else _find_local(pattern)
+    paths = [path for path in found if storage.base_name(path) != IDS_FILE]
     if not paths:
         raise DataError(
             f"{pattern}: no such file; name Parquet files by a pattern, e.g. parquet:DIR/*.parquet"
@@ -81,9 +83,9 @@ def split_of(path: str) -> str:
     """The split that a file's name tells, e.g. `train-00000-of-00002.parquet`; `train` where it tells none."""
     stem = storage.base_name(path).removesuffix(".parquet")
     for word in (stem, *_last_words(_NUMBERED.sub("", stem))):
-        word = _SAME.get(word.lower(), word)
-        if _KNOWN.fullmatch(word):
-            return word
+        split = _SAME.get(word.lower(), word)
+        if _KNOWN.fullmatch(split):
+            return split
     return "train"
 
 
@@ -189,5 +191,5 @@ def _in_group(
 
 def common_directory(paths: list[str]) -> str:
     """What the paths of all files begin with, up to a slash."""
-    prefix = os.path.commonprefix(paths)
+    prefix = os.path.commonprefix(paths)  # noqa: RUF071  (cut at a slash below)
     return prefix[: prefix.rfind("/") + 1]
