@@ -27,8 +27,9 @@ class ShardFile:
 
     def write(self, data: bytes | np.ndarray) -> int:
         """Appends bytes."""
-        self._file.write(memoryview(data))
-        self._sha256.update(data)
+        view = data if isinstance(data, bytes) else data.data
+        self._file.write(view)
+        self._sha256.update(view)
         self._crc = tfrecord.extend_crc32c(self._crc, data)
         self._bytes += len(data)
         return len(data)

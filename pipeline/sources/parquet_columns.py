@@ -99,7 +99,7 @@ def _chosen(
     what: str,
 ) -> str:
     """The name of a column: the one asked for, or one of the usual names, or the only one."""
-    there = [field.name for field in schema if fits(field) and schema.names.count(field.name) == 1]
+    there: list[str] = [field.name for field in schema if fits(field) and schema.names.count(field.name) == 1]
     if key is not None:
         if key not in there:
             raise DataError(f"{where}: no column {key!a} that can be the {what}; {_listed(schema)}")
