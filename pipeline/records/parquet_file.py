@@ -10,12 +10,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lpe.pipeline.records.parquet_footer import MOST_ITEMS, Footer, parse
 from lpe.transforms.errors import DataError, one_line
 
 _MOST_BYTES = 256 << 20
 """Bytes of a description; a million class names take a fifth of that."""
-_MOST_ITEMS = 4096
-"""Items of any list in it: columns, each within another one perhaps, and row groups. Arrow's stack holds twice that."""
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
 _END = 8  # bytes at the end, which say how long the description is
@@ -48,9 +47,21 @@ def read_end(file: BinaryIO, where: str, remedy: str) -> bytes:
     return described + end
 
 
-def description(end: bytes) -> Any:
-    """Arrow's view of a description, as `read_end` gives it. Call it within `damaged`."""
-    return pq.ParquetFile(pa.BufferReader(_MAGIC + end), thrift_container_size_limit=_MOST_ITEMS).metadata
+def arrow_file(source: Any, end: bytes, **options: Any) -> Any:
+    """Arrow's view of a file. Call it within `damaged`, and ask it for nothing of its metadata: see `parquet_footer`.
+
+    Args:
+      source: a Python file, which is read when columns are.
+      end: as `read_end` gives it.
+      options: Arrow's.
+    """
+    described = pq.ParquetFile(pa.BufferReader(_MAGIC + end), thrift_container_size_limit=MOST_ITEMS).metadata
+    return pq.ParquetFile(pa.PythonFile(source, "r"), metadata=described, pre_buffer=False, **options)
+
+
+def footer_of(end: bytes) -> Footer:
+    """What a file's end says of its row groups. Raises ValueError if it is damaged."""
+    return parse(end[:-_END])
 
 
 @contextlib.contextmanager

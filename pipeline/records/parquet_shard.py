@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.records.batches import RecordFormat
 from lpe.pipeline.records.encoded_images import from_encoded, to_png
-from lpe.pipeline.records.parquet_file import damaged, description, exactly, read_end
+from lpe.pipeline.records.parquet_file import arrow_file, damaged, exactly, footer_of, read_end
+from lpe.pipeline.records.parquet_footer import RowGroup
 from lpe.pipeline.records.parquet_schema import schema_of
 from lpe.pipeline.records.pending import Pending, numbered
 from lpe.transforms.batch import ImageBatch
@@ -109,8 +110,8 @@ def decode(
     end = read_end(file, where, _REPLACE)
     source = _Source(file, end, where)
     with damaged(where, _REPLACE):
-        described = description(end)
-        opened = pq.ParquetFile(pa.PythonFile(source, "r"), metadata=described, pre_buffer=False)
+        footer = footer_of(end)
+        opened = arrow_file(source, end)
         names = opened.schema_arrow
     expected = schema_of(fmt)
     if [(field.name, field.type) for field in names] != [(field.name, field.type) for field in expected]:
@@ -120,9 +121,10 @@ def decode(
         )
     pending = Pending(where, batch_size)
     index = 0
-    for number in range(described.num_row_groups):
+    for number, group in enumerate(footer.groups):
         with damaged(where, _REPLACE):
-            rows, start, stop = _place(described.row_group(number), fmt)
+            start, stop = _place(group, fmt)
+        rows = group.rows
         source.show(start, stop)
         with damaged(where, _REPLACE):
             table = opened.read_row_group(number, use_threads=False)
@@ -172,24 +174,16 @@ def _encoded(payload: bytes | None, fmt: RecordFormat) -> np.ndarray:
     return from_encoded(payload, fmt.channels, fmt.image_shape)
 
 
-def _place(group: Any, fmt: RecordFormat) -> tuple[int, int, int]:
-    """The rows of a row group, and where it starts and stops. Raises ValueError if that cannot be so."""
-    start, stop = 1 << 62, 0
-    for i in range(group.num_columns):
-        column = group.column(i)
-        plain = column.compression == "UNCOMPRESSED" and {*column.encodings} <= {"PLAIN", "RLE"}
-        if not plain or column.has_dictionary_page or column.total_compressed_size < 0:
-            raise ValueError("a column is not stored plainly")
-        start = min(start, column.data_page_offset)
-        stop = max(stop, column.data_page_offset + column.total_compressed_size)
+def _place(group: RowGroup, fmt: RecordFormat) -> tuple[int, int]:
+    """Where a row group starts and stops. Raises ValueError if that cannot be so."""
+    if not all(chunk.plain for chunk in group.chunks):
+        raise ValueError("a column is not stored plainly")
+    start = min(chunk.start for chunk in group.chunks)
+    stop = max(chunk.start + chunk.size for chunk in group.chunks)
     least = math.prod(fmt.image_shape or ()) if fmt.encoding == "raw" else 1
-    if (
-        group.num_rows < 0
-        or group.num_rows * least > stop - start
-        or stop - start > GROUP_BYTES + fmt.most_bytes
-    ):
+    if group.rows * least > stop - start or stop - start > GROUP_BYTES + fmt.most_bytes:
         raise ValueError("the size of a row group is not that of its rows")
-    return group.num_rows, start, stop
+    return start, stop
 
 
 class _Source:

@@ -105,18 +105,19 @@ class ParquetSource(Source):
 
     def _open(self, path: str) -> tuple[ParquetPart, int]:
         """A file, and the bytes of its images as they are stored."""
-        with opened(path) as (arrow, described):
+        with opened(path) as (arrow, footer):
             with damaged(path, REMEDY):
-                size = sum(described.row_group(i).total_byte_size for i in range(described.num_row_groups))
-                columns = choose(arrow.schema_arrow, self._options, path)
+                schema = arrow.schema_arrow
+            columns = choose(schema, self._options, path)
             with storage.open_read(path) as file:
-                check_size(path, described, file.seek(0, 2), self._options.limits)
+                check_size(path, footer, file.seek(0, 2), self._options.limits)
+            size = sum(group.size for group in footer.groups)
             self._columns = self._columns or columns
             if columns != self._columns:
                 raise DataError(
                     f"{path}: its columns or classes are not those of the file before it; name files of one dataset"
                 )
-            return ParquetPart(path, path.removeprefix(self._common), described.num_rows), size
+            return ParquetPart(path, path.removeprefix(self._common), footer.rows), size
 
     def _class_names(self, paths: list[str]) -> tuple[str, ...]:
         """Those that the files have; numbers otherwise."""

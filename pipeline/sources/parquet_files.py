@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.layout import IDS_FILE
-from lpe.pipeline.records.parquet_file import damaged, description, read_end
+from lpe.pipeline.records.parquet_file import arrow_file, damaged, footer_of, read_end
+from lpe.pipeline.records.parquet_footer import Footer
 from lpe.pipeline.sources.limits import Limits
 from lpe.pipeline.sources.parquet_columns import REMEDY, Columns
 from lpe.pipeline.storage import objects
@@ -94,8 +93,8 @@ def _last_words(stem: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[tuple[Any, Any]]:
-    """An open file: Arrow's view of it, and of its description. Raises DataError for what is no such file."""
+def opened(path: str) -> Iterator[tuple[Any, Footer]]:
+    """An open file: Arrow's view of it, and its description. Raises DataError for what is no such file."""
     try:
         file = storage.open_read(path)
     except FileNotFoundError:
@@ -105,24 +104,21 @@ def opened(path: str) -> Iterator[tuple[Any, Any]]:
     with file:
         end = read_end(file, path, REMEDY)
         with damaged(path, REMEDY):
-            described = description(end)
-            source = pa.PythonFile(file, "r")
-            arrow = pq.ParquetFile(source, metadata=described, pre_buffer=False, buffer_size=_BUFFER)
-        yield arrow, described
+            footer = footer_of(end)
+            arrow = arrow_file(file, end, buffer_size=_BUFFER)
+        yield arrow, footer
 
 
-def check_size(path: str, described: Any, file_bytes: int, limits: Limits) -> None:
+def check_size(path: str, footer: Footer, file_bytes: int, limits: Limits) -> None:
     """Raises DataError if a file says that it unpacks to more than is allowed, or to other rows than it has."""
-    groups = [described.row_group(i) for i in range(described.num_row_groups)]
-    unpacked = sum(max(0, group.total_byte_size) for group in groups)
-    if unpacked > limits.unpacked(file_bytes):
+    if sum(group.size for group in footer.groups) > limits.unpacked(file_bytes):
         raise DataError(
             f"{path}: unpacks to more than {limits.unpacked(file_bytes)} bytes; raise that with lpe ingest "
             "--max-unpacked-bytes if you trust it"
         )
-    rows = [group.num_rows for group in groups]
-    if sum(rows) != described.num_rows or min(rows, default=0) < 0:
-        raise DataError(f"{path}: its row groups have {sum(rows)} rows, not {described.num_rows}; {REMEDY}")
+    count = sum(group.rows for group in footer.groups)
+    if count != footer.rows:
+        raise DataError(f"{path}: its row groups have {count} rows, not {footer.rows}; {REMEDY}")
 
 
 def largest_label(path: str, label: str) -> int:
@@ -147,24 +143,23 @@ def rows(
     Raises:
       DataError: the file is damaged, or not the one that was planned.
     """
-    with opened(part.path) as (arrow, described):
-        if described.num_rows != part.rows:
+    with opened(part.path) as (arrow, footer):
+        if footer.rows != part.rows:
             raise DataError(
-                f"{part.path}: {described.num_rows} rows, {part.rows} when the job began; leave it alone and run again"
+                f"{part.path}: {footer.rows} rows, {part.rows} when the job began; leave it alone and run again"
             )
         start = 0
         names = [columns.image + ".bytes" if columns.within else columns.image, columns.label]
-        for number in range(described.num_row_groups):
-            group = described.row_group(number)
-            first, stop = np.searchsorted(wanted, [start, start + group.num_rows])
+        for number, group in enumerate(footer.groups):
+            first, stop = np.searchsorted(wanted, [start, start + group.rows])
             if first < stop:
-                size = _BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)
+                size = _BATCH_BYTES * group.rows // max(1, group.size)
                 inside = wanted[first:stop] - start
                 for row, image, label in _in_group(
                     arrow, part.path, number, inside, names, columns, min(_MOST_ROWS, max(1, size))
                 ):
                     yield start + row, image, label
-            start += group.num_rows
+            start += group.rows
 
 
 def _in_group(
