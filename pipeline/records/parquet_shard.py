@@ -26,7 +26,7 @@ from lpe.pipeline.records.pending import Pending, numbered
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, one_line
 
-GROUP_BYTES = 4 << 20
+GROUP_BYTES = 1 << 20
 """Bytes of a row group, but for one that a single image fills."""
 _PIECE = 1 << 20
 _REPLACE = "restore the file from a copy or write the dataset again"
