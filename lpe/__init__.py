@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.sources.limits import Limits
     from lpe.pipeline.sources.plan import ReadSpec
     from lpe.train.evaluate import Evaluation, evaluate
+    from lpe.train.exporting import ExportedModel, export_model
     from lpe.train.loop import TrainResult, TrainSpec, fit
     from lpe.train.runs import Run, load_run
     from lpe.transforms import attacks, ciphers
@@ -108,6 +109,7 @@ _MODULES = {
     "EncryptImages": "lpe.transforms.dofns",
     "Evaluation": "lpe.train.evaluate",
     "Example": "lpe.transforms.dofns",
+    "ExportedModel": "lpe.train.exporting",
     "Forecast": "lpe.pipeline.jobs.dry_run",
     "JobResult": "lpe.pipeline.jobs.spec",
     "JobSpec": "lpe.pipeline.jobs.spec",
@@ -139,6 +141,7 @@ _MODULES = {
     "encrypt": "lpe.pipeline.jobs.encrypt",
     "evaluate": "lpe.train.evaluate",
     "export_data_key": "lpe.pipeline.jobs.export",
+    "export_model": "lpe.train.exporting",
     "fit": "lpe.train.loop",
     "forecast": "lpe.pipeline.jobs.dry_run",
     "ingest": "lpe.pipeline.jobs.ingest",
@@ -180,6 +183,7 @@ __all__ = [
     "EncryptImages",
     "Evaluation",
     "Example",
+    "ExportedModel",
     "Forecast",
     "JobResult",
     "JobSpec",
@@ -212,6 +216,7 @@ __all__ = [
     "encrypt",
     "evaluate",
     "export_data_key",
+    "export_model",
     "fit",
     "forecast",
     "ingest",

@@ -11,7 +11,7 @@ import numpy as np
 from lpe.train import backend
 from lpe.train.runs import Run
 from lpe.transforms.errors import DataError
-from lpe.transforms.image_shape import image_shape_of
+from lpe.transforms.image_shape import ImageShape, image_shape_of
 
 if TYPE_CHECKING:
     import keras
@@ -49,12 +49,17 @@ def predictor(run: Run) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: _predict(run, images, model)
 
 
-def _predict(run: Run, images: np.ndarray, model: Callable[[], keras.Model]) -> np.ndarray:
-    if images.dtype != np.uint8 or images.ndim != 4 or image_shape_of(images) != run.image_shape:
+def check_images(images: np.ndarray, shape: ImageShape) -> None:
+    """Raises DataError unless images are uint8 [N, H, W, C] of a model's shape (H, W, C)."""
+    if images.dtype != np.uint8 or images.ndim != 4 or image_shape_of(images) != shape:
         raise DataError(
-            f"this model takes uint8 images of shape [N, {', '.join(map(str, run.image_shape))}], "
+            f"this model takes uint8 images of shape [N, {', '.join(map(str, shape))}], "
             f"not {images.dtype} {list(images.shape)}"
         )
+
+
+def _predict(run: Run, images: np.ndarray, model: Callable[[], keras.Model]) -> np.ndarray:
+    check_images(images, run.image_shape)
     if not len(images):
         return np.empty((0, len(run.class_names)), np.float32)
     with backend.one_device():

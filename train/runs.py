@@ -142,9 +142,9 @@ def load_run(path: str) -> Run:
         model=record.text("model", _WORDS),
         spec=spec.raw(),
         dataset={"name": dataset.text("name", NAME), "version": dataset.text("version", VERSION)},
-        class_names=_class_names(record),
-        image_shape=_image_shape(record),
-        encryption=_encryption(record),
+        class_names=read_class_names(record),
+        image_shape=read_image_shape(record),
+        encryption=read_encryption(record),
         accuracy={name: accuracy.number(name, 0, 1) for name in ("train", "validation")},
         best_epoch=record.integer("best_epoch", 1),
         epochs=record.integer("epochs", 1),
@@ -174,21 +174,23 @@ def _check_spec(spec: Fields) -> None:
         spec.refuse("an unknown precision")
 
 
-def _class_names(record: Fields) -> tuple[str, ...]:
+def read_class_names(record: Fields) -> tuple[str, ...]:
+    """The class names in a record of a model."""
     names = record.texts("class_names")
     if not 1 <= len(names) <= MOST_CLASSES:
         record.refuse(f"{len(names)} class names; there are 1 to {MOST_CLASSES}")
     return names
 
 
-def _image_shape(record: Fields) -> ImageShape:
+def read_image_shape(record: Fields) -> ImageShape:
+    """The shape of images in a record of a model."""
     shape = record.integers("image_shape", 1, MOST_IMAGE_BYTES)
     if len(shape) != 3 or math.prod(shape) > MOST_IMAGE_BYTES:
         record.refuse(f"an image shape is height, width, channels, of at most {MOST_IMAGE_BYTES} bytes")
     return shape[0], shape[1], shape[2]
 
 
-def _encryption(record: Fields) -> Mapping[str, Any] | None:
+def read_encryption(record: Fields) -> Mapping[str, Any] | None:
     """The dataset's encryption.json as it was recorded, once all that training looks at is there."""
     encryption = record.optional_object("encryption")
     if encryption is None:

@@ -19,6 +19,7 @@ EXTRAS = {
     "jax": ("jax", "keras", "matplotlib", "tensorboard"),
     "torch": ("torch", "keras", "matplotlib", "tensorboard"),
     "tfds": ("tensorflow_datasets", "importlib_resources", "tensorflow"),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "gcp": ("google.cloud.storage", "google.cloud.kms_v1"),
     "aws": ("boto3",),
     "vault": ("hvac",),

@@ -14,8 +14,10 @@ from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     ENCRYPTION,
     GREY,
+    IMAGE_KEY,
     IMAGE_SIZE,
     JSON,
+    LABEL_KEY,
     PARAM,
     KeyScope,
     cipher_names,
@@ -87,6 +89,8 @@ def audit(
     ] = False,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     as_json: JSON = False,
 ) -> None:
     """Attack an encryption as adversaries would, and report what they got back."""
@@ -102,7 +106,9 @@ def audit(
         output=output,
         dataset=None if dataset is None else dataset_name(dataset, "DATASET"),
         keystore=keystore,
-        read=read_spec(source, image_size, grey, None, False) if source is not None else None,
+        read=None
+        if source is None
+        else read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key),
         ciphers=tuple(names),
         params=params,
         scopes=("dataset", "image") if scope is None else (scope.value,),

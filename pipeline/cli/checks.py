@@ -101,6 +101,25 @@ def check_run(directory: str) -> None:
     lpe.load_run(directory)
 
 
+def chosen_model(run: str | None, model: str | None) -> str:
+    """The model that `--run` or `--model` names, which is there.
+
+    Raises:
+      UsageError: neither of them, or both.
+      DataError: no finished run, or no file.
+    """
+    if (run is None) == (model is None):
+        raise UsageError("name one model: --run DIR, or --model FILE of lpe export")
+    if run is not None:
+        check_run(run)
+        return run
+    if not Path(str(model)).is_file():
+        raise DataError(
+            f"{model}: no such file; --model takes an ONNX file of lpe export, --run a run's directory"
+        )
+    return str(model)
+
+
 def check_picture(path: str) -> None:
     """Raises UsageError unless a picture of this name can be a PNG."""
     if Path(path).suffix.lower() != ".png":

@@ -17,8 +17,10 @@ from lpe.pipeline.cli.options import (
     COPIES,
     EPOCHS,
     GREY,
+    IMAGE_KEY,
     IMAGE_SIZE,
     JSON,
+    LABEL_KEY,
     MODEL,
     SOURCE,
     TRAINING,
@@ -80,13 +82,17 @@ def compare(
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     as_json: JSON = False,
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
     screen = Report("compare", as_json=as_json)
     checks.check_network(model, front_end, precision)
     spec = lpe.CompareSpec(
-        read=read_spec(source, image_size, grey, validation_fraction, False),
+        read=read_spec(
+            source, image_size, grey, validation_fraction, False, image_key=image_key, label_key=label_key
+        ),
         work=output,
         ciphers=tuple(cipher_names(ciphers)),
         model=model,

@@ -23,10 +23,12 @@ from lpe.pipeline.cli.options import (
     GREY,
     HIDE_LABELS,
     HOME,
+    IMAGE_KEY,
     IMAGE_SIZE,
     JSON,
     KEEP_IDS,
     KEYSTORE,
+    LABEL_KEY,
     MAX_MEMBERS,
     MAX_PIXELS,
     MAX_UNPACKED_BYTES,
@@ -63,6 +65,8 @@ def ingest(
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     max_pixels: MAX_PIXELS = None,
@@ -74,7 +78,16 @@ def ingest(
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
+    read = read_spec(
+        source,
+        image_size,
+        grey,
+        validation_fraction,
+        keep_ids,
+        limits,
+        image_key=image_key,
+        label_key=label_key,
+    )
     run_job(
         "ingest",
         lpe.ingest,
@@ -116,6 +129,8 @@ def encrypt(
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     max_pixels: MAX_PIXELS = None,
@@ -138,7 +153,16 @@ def encrypt(
     checks.check_cipher(cipher, params, seal=seal, image_size=image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
     limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids, limits)
+    read = read_spec(
+        source,
+        image_size,
+        grey,
+        validation_fraction,
+        keep_ids,
+        limits,
+        image_key=image_key,
+        label_key=label_key,
+    )
     if dry_run:
         check_beam_options(ctx.args)
         choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
@@ -296,6 +320,8 @@ def show(
     ] = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     as_json: JSON = False,
 ) -> None:
     """Draw images plain and encrypted, one column an image, or make a page of what one has."""
@@ -317,7 +343,9 @@ def show(
         shown = lpe.show(
             output,
             dataset=None if target is None else dataset_path(target, "TARGET"),
-            read=None if source is None else read_spec(source, image_size, grey, None, False),
+            read=None
+            if source is None
+            else read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key),
             ciphers=[] if source is None else cipher_names(ciphers),
             keystore=keystore,
             against=plain,

@@ -20,6 +20,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "ingest": (
         "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos",
+        "lpe ingest --source tfds:cifar100 --label-key coarse_label \\\n    --output plain/kinds",
         "lpe ingest --source cifar:cifar-10-binary.tar.gz --output plain/cifar10",
         "lpe ingest --source 'parquet:hub/*.parquet' --output plain/hub --workers 4",
     ),
@@ -113,6 +114,11 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     "predict": (
         "lpe predict --run runs/1 --keystore keys cat.png",
         "lpe predict --run runs/1 --keystore keys photos/*.jpg --json",
+        "lpe predict --model photos.onnx --keystore keys cat.png",
+    ),
+    "export": (
+        "lpe export --run runs/1 --output photos.onnx",
+        "lpe export --run runs/1 --format savedmodel --output served/photos/1",
     ),
     "audit": (
         "lpe audit enc/photos --keystore keys --output audit",

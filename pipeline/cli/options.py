@@ -89,6 +89,14 @@ IMAGE_SIZE = Annotated[
 GREY = Annotated[
     bool, typer.Option("--grey", help="Read image files as one grey channel.", rich_help_panel=READING)
 ]
+IMAGE_KEY = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="With tfds, parquet: what to take as image.", rich_help_panel=READING),
+]
+LABEL_KEY = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="With tfds, parquet: what to take as label.", rich_help_panel=READING),
+]
 VALIDATION = Annotated[
     str | None,
     typer.Option(
@@ -220,6 +228,9 @@ def read_spec(
     validation_fraction: str | None,
     keep_ids: bool,
     limits: lpe.Limits | None = None,
+    *,
+    image_key: str | None = None,
+    label_key: str | None = None,
 ) -> lpe.ReadSpec:
     """The input that the options name, checked as far as it can be without reading it.
 
@@ -238,7 +249,7 @@ def read_spec(
         )
     if isinstance(size, tuple) and min(size) < 1:
         raise UsageError(f"--image-size {image_size}: at least 1x1")
-    options = lpe.ReadOptions(size, grey, limits or lpe.Limits())
+    options = lpe.ReadOptions(size, grey, limits or lpe.Limits(), image_key, label_key)
     read = lpe.ReadSpec(source, options, validation_fraction, keep_ids)
     checks.check_source(read)
     return read

@@ -15,9 +15,11 @@ from lpe.pipeline.cli.options import (
     CIPHER,
     GREY,
     HIDE_LABELS,
+    IMAGE_KEY,
     IMAGE_SIZE,
     JSON,
     KEEP_IDS,
+    LABEL_KEY,
     MODEL,
     PARAM,
     SCOPE,
@@ -50,6 +52,8 @@ def run(
     validation_fraction: VALIDATION = None,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     model: MODEL = "cnn",
@@ -79,7 +83,9 @@ def run(
     params = cipher_params(param)
     checks.check_cipher(cipher, params)
     checks.check_network(model)
-    read = read_spec(source, image_size, grey, validation_fraction, keep_ids)
+    read = read_spec(
+        source, image_size, grey, validation_fraction, keep_ids, image_key=image_key, label_key=label_key
+    )
     spec = lpe.DemoSpec(
         read=read,
         work=output,

@@ -9,7 +9,17 @@ import typer
 import lpe
 from lpe.pipeline.cli.completion import complete_cipher
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
-from lpe.pipeline.cli.options import CIPHERS, GREY, IMAGE_SIZE, JSON, SOURCE, cipher_names, read_spec
+from lpe.pipeline.cli.options import (
+    CIPHERS,
+    GREY,
+    IMAGE_KEY,
+    IMAGE_SIZE,
+    JSON,
+    LABEL_KEY,
+    SOURCE,
+    cipher_names,
+    read_spec,
+)
 
 _SHAPE = (32, 32, 3)
 
@@ -78,11 +88,14 @@ def stats(
     images: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="How many images.")] = 500,
     image_size: IMAGE_SIZE = "same",
     grey: GREY = False,
+    image_key: IMAGE_KEY = None,
+    label_key: LABEL_KEY = None,
     as_json: JSON = False,
 ) -> None:
     """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
     screen = Report("stats", as_json=as_json)
-    table = lpe.stats(read_spec(source, image_size, grey, None, False), cipher_names(ciphers), split, images)
+    read = read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key)
+    table = lpe.stats(read, cipher_names(ciphers), split, images)
     screen.result(
         table.to_json(),
         rows_table(f"{source}, means over {images} images", *table.table()),

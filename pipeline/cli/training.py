@@ -1,4 +1,4 @@
-"""The commands with a network: lpe train, evaluate, predict."""
+"""The commands with a network: lpe train, evaluate, predict, export."""
 
 from __future__ import annotations
 
@@ -144,11 +144,17 @@ def evaluate(
 
 
 def predict(
-    run: RUN,
     images: Annotated[
         list[str],
         typer.Argument(help="Image files, folders of them, or quoted patterns such as 'photos/*.png'."),
     ],
+    run: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The run's directory, as given to lpe train.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Instead of a run: an ONNX file of lpe export; needs no Keras."),
+    ] = None,
     keystore: ANY_KEYSTORE = None,
     output: Annotated[
         str | None, typer.Option(help="Write path, label and probability to this .csv or .jsonl file.")
@@ -159,10 +165,10 @@ def predict(
     report = Report("predict", as_json=as_json)
     if output is not None:
         prediction_file.check_name(output)
-    checks.check_run(run)
+    chosen = checks.chosen_model(run, model)
     checks.check_keystore(keystore)
     with report.progress("predict") as update:
-        predictions = lpe.predict(run, images, keystore, update)
+        predictions = lpe.predict(chosen, images, keystore, update)
     value: dict[str, Any] = {"predictions": [prediction.to_json() for prediction in predictions]}
     if output is None:
         rows = [list(prediction.properties().values()) for prediction in predictions]
@@ -176,3 +182,26 @@ def predict(
             rows_table("predict", ["class", "images"], rows),
             lines=(f"{len(predictions):,} predictions: {output}",),
         )
+
+
+def export(
+    run: RUN,
+    output: Annotated[
+        str, typer.Option(metavar="PATH", help="The file, or the directory of a SavedModel, to write.")
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="onnx (.onnx, for lpe predict --model and any runtime), savedmodel (a directory, for TensorFlow) or "
+            "torch (.pt2, for torch.export.load; set KERAS_BACKEND=torch).",
+        ),
+    ] = "onnx",
+    as_json: JSON = False,
+) -> None:
+    """Write a trained model, front end included, for a runtime without lpe and Keras; it holds no key."""
+    report = Report("export", as_json=as_json)
+    checks.check_run(run)
+    exported = lpe.export_model(lpe.load_run(run), form, output)
+    report.result(exported.to_json(), properties_table("export", exported.properties()))

@@ -265,8 +265,17 @@ def _file_format(directory: str, info: Fields, manifest: Manifest | None) -> Fil
     if kind == "parquet" and manifest is not None:
         return "parquet"
     if kind != "tfrecord":
-        raise DataError(f"{directory}: its files are {kind!a}; read it as tfds:NAME with TFDS_DATA_DIR")
+        raise DataError(f"{directory}: its files are {kind!a}; read it as {_uri_for_tfds(directory, info)}")
     return "tfrecord"
+
+
+def _uri_for_tfds(directory: str, info: Fields) -> str:
+    """How a version that TFDS wrote in another format than TFRecord is named, and where TFDS is to look for it."""
+    name = info.text("name", NAME)
+    if info.has("configName"):
+        name += f"/{info.text('configName')}"
+    root = storage.absolute(directory).rsplit("/", name.count("/") + 2)[0]
+    return f"tfds:{name}:{info.text('version', VERSION)} with TFDS_DATA_DIR={root}"
 
 
 def _read(path: str, manifest: Manifest | None) -> bytes:

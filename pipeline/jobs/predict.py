@@ -20,11 +20,17 @@ from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.imagefile import decode_image
 from lpe.train import predict as network
+from lpe.train.onnx_model import SUFFIX as ONNX_SUFFIX
+from lpe.train.onnx_model import OnnxModel
 from lpe.train.runs import Run, load_run
+from lpe.train.served_model import ServedModel
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.keyed import KeyedCipher
 from lpe.transforms.tables import properties_html
+
+Answers = Callable[[np.ndarray], np.ndarray]
+"""A network: uint8 images [N, H, W, C] to class probabilities [N, classes]."""
 
 _BATCH = 256
 _BATCH_BYTES = 64 << 20
@@ -57,29 +63,30 @@ class Prediction:
 
 
 def predict(
-    run: str, paths: Sequence[str], keystore: str | None = None, progress: Update | None = None
+    model: str, paths: Sequence[str], keystore: str | None = None, progress: Update | None = None
 ) -> list[Prediction]:
     """Classifies image files, cropped and resized to the model's shape.
 
     Args:
-      run: the directory of a finished training run.
+      model: the directory of a finished training run, or an ONNX file of `lpe export`, which needs no Keras.
       paths: PNG, JPEG, … files; folders, of which all image files are taken; patterns such as `photos/*.png`.
-      keystore: where the key of the run's training data is; None for a run on plain images.
+      keystore: where the key of the model's training data is; None for a model of plain images.
       progress: called now and then with images done and images in all.
 
     Returns:
       One prediction for each image, in the order of `paths`; within a folder or pattern, sorted by path.
 
     Raises:
-      UsageError: the model is for encrypted images and there is no key store, or Keras is not installed.
-      DataError: the run is missing, unfinished or damaged; files are missing or no images, all named at once.
+      UsageError: the model is for encrypted images and there is no key store, or Keras, or onnxruntime for a file, is
+        not installed.
+      DataError: the model is missing, unfinished or damaged; files are missing or no images, all named at once.
       KeyStoreError: the key cannot be had, or is another one.
     """
-    trained = load_run(run)
+    trained, answers = _opened(model)
     if not paths:
         return []
     files = image_paths(paths)
-    classify = _classifier(trained, keystore)
+    classify = _classifier(trained, answers, model, keystore)
     height, width, channels = trained.image_shape
     options = ReadOptions((height, width), grey=channels == 1)
     room = max(1, min(_BATCH, _BATCH_BYTES // math.prod(trained.image_shape)))
@@ -97,20 +104,30 @@ def predict(
     return predictions
 
 
-def _classifier(run: Run, keystore: str | None) -> Callable[[np.ndarray], tuple[list[str], list[float]]]:
+def _opened(model: str) -> tuple[Run | ServedModel, Answers]:
+    """What is known of a model, and its network."""
+    if model.endswith(ONNX_SUFFIX) or Path(model).is_file():
+        exported = OnnxModel(model)
+        return exported.served, exported.probabilities
+    run = load_run(model)
+    return run, network.predictor(run)
+
+
+def _classifier(
+    model: Run | ServedModel, answers: Answers, where: str, keystore: str | None
+) -> Callable[[np.ndarray], tuple[list[str], list[float]]]:
     """A function from plain images to the owner's names of their most probable classes, and the probabilities."""
-    network_answers = network.predictor(run)
-    if run.encryption is None:
-        return lambda images: _most_probable(network_answers(images), run.class_names)
+    if model.encryption is None:
+        return lambda images: _most_probable(answers(images), model.class_names)
     if keystore is None:
         raise UsageError("this model was trained on encrypted images; pass --keystore")
-    encryption = Encryption.from_json(run.encryption, "the run")
+    encryption = Encryption.from_json(model.encryption, where)
     key = encryption.open_key(keystore)
     cipher = KeyedCipher(encryption.spec, key)
-    names = encryption.class_names(key, run.class_names)
+    names = encryption.class_names(key, model.class_names)
     # Class i of the owner is class order[i] of the model.
     order = encryption.label_order(key, len(names))
-    return lambda images: _most_probable(network_answers(_encrypted(images, cipher))[:, order], names)
+    return lambda images: _most_probable(answers(_encrypted(images, cipher))[:, order], names)
 
 
 def _most_probable(probabilities: np.ndarray, class_names: Sequence[str]) -> tuple[list[str], list[float]]:

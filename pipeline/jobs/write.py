@@ -81,6 +81,8 @@ def read_settings(spec: ReadSpec) -> dict[str, Any]:
     return {
         "image_size": spec.options.image_size,
         "grey": spec.options.grey,
+        "image_key": spec.options.image_key,
+        "label_key": spec.options.label_key,
         "validation_fraction": spec.validation_fraction,
     }
 

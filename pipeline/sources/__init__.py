@@ -19,7 +19,7 @@ from lpe.transforms.errors import DataError
 
 KINDS = {
     "cifar10": "CIFAR-10 through TFDS (= tfds:cifar10)",
-    "tfds:NAME[/CONFIG]": "any TFDS dataset with an image and a label",
+    "tfds:NAME[/CONFIG][:VERSION]": "any TFDS dataset with an image and a label",
     "cifar:PATH": "the official CIFAR-10/100 archive, binary or python, .tar.gz or folder",
     "folder:PATH": "images in a directory per class, with or without split directories; also a .tar[.gz]",
     "parquet:GLOB": "Parquet files with images and labels, such as Hugging Face's",
@@ -28,6 +28,8 @@ KINDS = {
 }
 """The form of a URI -> what it names."""
 
+KEYED = ("parquet", "tfds")
+"""The kinds whose examples have features by name, so that the image and the label can be chosen among them."""
 
 _WITH_PLACE = {form.partition(":")[0] for form in KINDS if ":" in form}
 

@@ -24,15 +24,15 @@ ImageSize = tuple[int, int] | Literal["same", "any"]
 
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
-    """The size and channels in which image files are read, and the limits on what that may cost.
+    """What is read of a source, the size and channels of its images, and the limits on what that may cost.
 
     Attributes:
       image_size: `"same"`: all images must have one size, another is a bad record;
         `"any"`: every image keeps its size; `(height, width)`: crop to that aspect and resize.
       grey: one channel instead of three.
       limits: see `Limits`.
-      image_key: the feature or column that holds the image; None where there is only one, or a usual name.
-      label_key: the one that holds the label.
+      image_key: the image among a dataset's features; None for the one that it is for, or has alone.
+      label_key: the label among them, likewise.
     """
 
     image_size: ImageSize = "same"

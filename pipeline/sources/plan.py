@@ -12,7 +12,7 @@ from typing import Literal
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.records import FileFormat, RecordFormat
-from lpe.pipeline.sources import open_source, split_uri
+from lpe.pipeline.sources import KEYED, open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
 from lpe.pipeline.sources.splits import cut, parse_fraction, shard_bounds
 from lpe.pipeline.sources.task import ShardTask, SliceReader
@@ -115,6 +115,12 @@ def check_options(spec: ReadSpec) -> None:
         raise UsageError(
             f"{spec.source}: a dataset is read as it is; image size, limits, ids and the validation split are "
             "decided when it is ingested"
+        )
+    keyed = spec.options.image_key is not None or spec.options.label_key is not None
+    if keyed and split_uri(spec.source)[0] not in KEYED:
+        raise UsageError(
+            f"{spec.source}: --image-key and --label-key go with {', '.join(f'{kind}:' for kind in KEYED)}, whose "
+            "examples have features by name"
         )
 
 

@@ -1,4 +1,4 @@
-"""Any TFDS dataset with an image and a label, through TFDS's own reader: `tfds:NAME[/CONFIG]`."""
+"""Any TFDS dataset with an image and a label, through TFDS's own reader: `tfds:NAME[/CONFIG][:VERSION]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,9 +17,14 @@ from lpe.pipeline import storage
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
 from lpe.pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
+from lpe.pipeline.sources.tfds_features import choose_features
+from lpe.pipeline.sources.tfds_records import read_records
 from lpe.transforms.errors import DataError
 from lpe.transforms.extras import require
 from lpe.transforms.image_shape import ImageShape
+
+FORMATS = ("tfrecord", "array_record", "parquet")
+"""The formats of TFDS's files that are read."""
 
 _FIRST = 64  # images that decide the size, as in folder
 _GUESS = 224 * 224 * 3  # bytes of an image where shapes differ
@@ -34,13 +40,14 @@ class TfdsSource(Source):
     """A prepared TFDS dataset, or one that TFDS can download and prepare; order as in its files.
 
     Args:
-      name: NAME or NAME/CONFIG[:VERSION], as for `tfds.load`.
-      options: size and channels of the images.
+      name: NAME[/CONFIG][:VERSION], as for `tfds.load`.
+      options: size and channels of the images, and which features they and their labels are.
       data_dir: where TFDS keeps datasets; TFDS_DATA_DIR or its own default otherwise.
 
     Raises:
       UsageError: TFDS is not installed.
       DataError: there is no such dataset, it cannot be prepared, or has no image with a class label.
+      UsageError: it has several, and none is chosen, or one that it has not.
     """
 
     def __init__(self, name: str, options: ReadOptions, data_dir: str | None = None) -> None:
@@ -65,7 +72,11 @@ class TfdsSource(Source):
                 "machine that can, and set TFDS_DATA_DIR to its folder"
             ) from error
         info = self._builder.info
-        self._image, self._label = _features(info, tfds, self.uri)
+        if (form := _file_format(info)) not in FORMATS:
+            raise DataError(
+                f"{self.uri}: its files are {form}; convert it with tfds convert_format to one of {', '.join(FORMATS)}"
+            )
+        self._image, self._label = choose_features(info, options, self.uri)
         shape = self._shape(tuple(info.features[self._image].shape))
         self.info = SourceInfo(
             name=name.split("/", maxsplit=1)[0].split(":", maxsplit=1)[0],
@@ -174,8 +185,10 @@ class TfdsSlice(Slice):
                 text = name.decode(errors="backslashreplace")
                 yield offset, text, example[self.image], int(example[self.label])
         except _library("tensorflow").errors.OpError as error:
+            # TFDS 4.9.10 loses examples where it writes more than 100 to a Parquet file.
             raise DataError(
-                f"tfds:{self.name}: split {self.split} cannot be read ({_first_line(error)}); prepare the dataset again"
+                f"tfds:{self.name}: split {self.split} cannot be read ({_first_line(error)}); prepare the dataset "
+                "again, as tfrecord or array_record"
             ) from error
         if seen != len(self.positions):
             raise DataError(f"tfds:{self.name}: split {self.split} lacks examples; prepare the dataset again")
@@ -185,6 +198,8 @@ class TfdsSlice(Slice):
         positions = np.asarray(self.positions)
         first, last = int(positions[0]), int(positions[-1])
         builder = tfds.builder(self.name, data_dir=self.data_dir)
+        if _file_format(builder.info) != "tfrecord":
+            return enumerate(tfds.as_numpy(self._decoded(builder, positions)))
         # One file after the other: with more at once the order would depend on TFDS's settings.
         config = tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True, try_autocache=False)
         read = builder.as_dataset(
@@ -193,25 +208,25 @@ class TfdsSlice(Slice):
         wanted = np.isin(np.arange(first, last + 1), positions).tolist()
         return enumerate(itertools.compress(tfds.as_numpy(read), wanted))
 
+    def _decoded(self, builder: Any, positions: np.ndarray) -> Any:
+        """The examples of files that `as_dataset` does not read, as a tf.data.Dataset that decodes them as it does."""
+        tf = _library("tensorflow")
+
+        def decode(name: Any, record: Any) -> dict[str, Any]:
+            return {**builder.info.features.deserialize_example(record), "tfds_id": name}
+
+        columns = (tuple(zip(*chunk, strict=True)) for chunk in read_records(builder, self.split, positions))
+        texts = tf.TensorSpec([None], tf.string)
+        read = tf.data.Dataset.from_generator(lambda: columns, output_signature=(texts, texts))
+        return read.unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(1)
+
+
+def _file_format(info: Any) -> str:
+    """The format of a dataset's files; TFDS did not always note it."""
+    return "tfrecord" if info.file_format is None else str(info.file_format.value)
+
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _features(info: Any, tfds: Any, uri: str) -> tuple[str, str]:
-    """The names of the image and the label feature: the supervised pair, else the only ones."""
-    features = info.features
-    labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-    images = [
-        name
-        for name, feature in features.items()
-        if feature.np_dtype == np.uint8 and len(feature.shape) == 3 and feature.shape[-1] in (1, 3)
-    ]
-    for image, label in ((info.supervised_keys or ("image", "label"))[:2], ("image", "label")):
-        if image in images and label in labels:
-            return image, label
-    if len(images) == 1 and len(labels) == 1:
-        return images[0], labels[0]
-    raise DataError(
-        f"{uri}: needs a uint8 image of 1 or 3 channels and a class label; it has {', '.join(features)}"
-    )
+    """What an error says, without what TensorFlow puts before it."""
+    text = re.sub(r"^\{\{.*?\}\} ", "", str(error).strip())
+    return (text.splitlines() or [type(error).__name__])[0]

@@ -190,7 +190,7 @@ def test_tfds_own_parquet_is_not_taken_for_ours(lpe, plain300, tmp_path):
     assert lpe("ingest", "--source", f"dataset:{plain300}", "--output", there, *PARQUET).code == 0
     shutil.copytree(there / "1.0.0", tmp_path / "bare")
     (tmp_path / "bare" / "manifest.json").unlink()
-    refused(lpe("verify", tmp_path / "bare"), "its files are 'parquet'", "tfds:NAME")
+    refused(lpe("verify", tmp_path / "bare"), "its files are 'parquet'", "read it as tfds:shapes")
     info = json.loads((there / "1.0.0" / "dataset_info.json").read_text())
     assert info["fileFormat"] == "parquet"
 

@@ -262,6 +262,9 @@ def test_whole_jobs(lpe, tmp_path):
     ):
         assert lpe("ingest", *words).code == 0
     assert contents(again) == contents(home)
+    words = ("ingest", "--source", source, "--output", tmp_path / "keyed" / "c", "--label-key")
+    assert lpe(*words, "label").code == 0
+    refused(lpe(*words, "class"), "no column 'class' that can be the label")
     refused(
         lpe("ingest", "--source", "parquet:nowhere/*.parquet", "--output", again), "nowhere", "no such file"
     )
