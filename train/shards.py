@@ -50,6 +50,7 @@ def check_lengths(dataset: Dataset, split: str) -> None:
       DataError: one cannot, or is missing.
     """
     least = math.prod(image_shape(dataset)) if dataset.format.encoding == "raw" else 1
+    framing = tfrecord.HEADER + tfrecord.FOOTER if dataset.format.file_format == "tfrecord" else 0
     for path, examples in zip(dataset.shard_paths(split), dataset.splits[split].shard_lengths, strict=True):
         try:
             with Path(path).open("rb") as file:
@@ -57,7 +58,7 @@ def check_lengths(dataset: Dataset, split: str) -> None:
                 size = file.seek(0, os.SEEK_END)
         except FileNotFoundError:
             raise DataError(f"{path}: this shard is missing; restore it or write the dataset again") from None
-        if examples * (least + tfrecord.HEADER + tfrecord.FOOTER) > size * room:
+        if examples * (least + framing) > size * room:
             raise DataError(
                 f"{path}: its {size} bytes cannot hold the {examples} records that were written; restore it or write "
                 "the dataset again"

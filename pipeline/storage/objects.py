@@ -111,6 +111,8 @@ def delete(paths: list[str]) -> None:
 class _Reader:
     """Reads an object on from where a broken connection left off."""
 
+    closed = False
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._at = 0
@@ -134,6 +136,9 @@ class _Reader:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return retrying(self._path, lambda: self._seek(offset, whence))
 
+    def tell(self) -> int:
+        return self._at
+
     def _seek(self, offset: int, whence: int) -> int:
         try:
             if self._file is None:
@@ -152,6 +157,7 @@ class _Reader:
         return len(data)
 
     def close(self) -> None:
+        self.closed = True
         if self._file is not None:
             self._file.close()
 
