@@ -29,6 +29,11 @@ def check_source(read: lpe.ReadSpec) -> None:
         check_dataset(place)
     elif kind == "synthetic":
         open_source(read.source, read.options).close()
+    elif kind == "parquet":
+        from lpe.pipeline.sources.parquet_files import find  # noqa: PLC0415  (pyarrow)
+
+        if not storage.is_remote(place):
+            find(place)
     elif kind != "tfds" and not storage.is_remote(place) and not storage.exists(place):
         raise DataError(f"{place}: nothing is there; check the path of --source {read.source}")
 

@@ -155,9 +155,11 @@ def rows_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]
     return table
 
 
-def tfds_lines(dataset: lpe.Dataset) -> tuple[str, ...]:
-    """The line of Python by which TFDS reads a dataset; none for a sealed one."""
+def reading_lines(dataset: lpe.Dataset) -> tuple[str, ...]:
+    """The line of Python by which TFDS, or Hugging Face's `datasets`, reads a dataset; none for a sealed one."""
     if dataset.sealed:
         return ()
     directory, split = json.dumps(dataset.directory, ensure_ascii=False), next(iter(dataset.splits))
+    if dataset.format.file_format == "parquet":
+        return (f"read it with Hugging Face: datasets.load_dataset({directory})",)
     return (f'read it with TFDS: tfds.builder_from_directory({directory}).as_dataset(split="{split}")',)

@@ -10,6 +10,7 @@ import lpe
 from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, properties_table
+from lpe.pipeline.cli.file_format import FORMAT, FileKind
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     AUGMENT,
@@ -71,6 +72,7 @@ def ingest(
     max_pixels: MAX_PIXELS = None,
     max_members: MAX_MEMBERS = None,
     max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
+    file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
@@ -93,6 +95,7 @@ def ingest(
         output,
         ctx.args,
         on_bad_record=on_bad_record,
+        file_format=file_format.value,
         workers=workers,
         as_json=as_json,
     )
@@ -133,6 +136,7 @@ def encrypt(
     max_pixels: MAX_PIXELS = None,
     max_members: MAX_MEMBERS = None,
     max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
+    file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     dry_run: Annotated[
         bool,
@@ -162,7 +166,7 @@ def encrypt(
     if dry_run:
         check_beam_options(ctx.args)
         choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
-        _print_forecast(lpe.forecast(read, choice, augmentation), as_json)
+        _print_forecast(lpe.forecast(read, choice, augmentation, file_format.value), as_json)
         return
     if output is None or keystore is None or key is None:
         missing = "--output" if output is None else "--keystore" if keystore is None else "--key"
@@ -177,6 +181,7 @@ def encrypt(
         output,
         ctx.args,
         on_bad_record=on_bad_record,
+        file_format=file_format.value,
         workers=workers,
         as_json=as_json,
     )
@@ -197,6 +202,7 @@ def decrypt(
     output: HOME,
     keystore: KEYSTORE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
+    file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
@@ -210,6 +216,7 @@ def decrypt(
         output,
         ctx.args,
         on_bad_record=on_bad_record,
+        file_format=file_format.value,
         workers=workers,
         as_json=as_json,
     )

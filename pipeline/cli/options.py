@@ -18,10 +18,11 @@ from lpe.pipeline.cli.completion import (
     complete_model,
     complete_source,
 )
-from lpe.pipeline.cli.console import Report, properties_table, tfds_lines
+from lpe.pipeline.cli.console import Report, properties_table, reading_lines
 from lpe.transforms.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from lpe.pipeline.records import FileFormat
     from lpe.pipeline.sources.base import ImageSize
 
 READING = "Reading images"
@@ -54,7 +55,7 @@ SOURCE = Annotated[
     typer.Option(
         metavar="SOURCE",
         help="Where images come from: cifar10, tfds:NAME, cifar:PATH (official archive or folder), folder:PATH (a "
-        "directory per class, or a .tar.gz of them), dataset:DIR, synthetic:N.",
+        "directory per class, or a .tar.gz of them), parquet:GLOB, dataset:DIR, synthetic:N.",
         autocompletion=complete_source,
     ),
 ]
@@ -90,11 +91,11 @@ GREY = Annotated[
 ]
 IMAGE_KEY = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="With tfds: the feature to take as image.", rich_help_panel=READING),
+    typer.Option(metavar="NAME", help="With tfds, parquet: what to take as image.", rich_help_panel=READING),
 ]
 LABEL_KEY = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="With tfds: the feature to take as label.", rich_help_panel=READING),
+    typer.Option(metavar="NAME", help="With tfds, parquet: what to take as label.", rich_help_panel=READING),
 ]
 VALIDATION = Annotated[
     str | None,
@@ -281,6 +282,7 @@ def run_job(
     beam: Sequence[str],
     *,
     on_bad_record: OnBadRecord = OnBadRecord.fail,
+    file_format: FileFormat = "tfrecord",
     workers: str,
     as_json: bool,
 ) -> None:
@@ -293,6 +295,7 @@ def run_job(
       home: the dataset's home.
       beam: Beam's options, which are checked first.
       on_bad_record: see `BAD_RECORD`.
+      file_format: see `JobSpec`.
       workers: see `WORKERS`.
       as_json: see `JSON`.
     """
@@ -307,6 +310,7 @@ def run_job(
             skip_bad_records=on_bad_record is OnBadRecord.skip,
             progress=update,
             processes=process_count(workers),
+            file_format=file_format,
         )
         try:
             result = job(spec)
@@ -314,7 +318,7 @@ def run_job(
             report.staged(staged.template, home)
             return
     report.result(
-        result.to_json(), properties_table(command, result.properties()), lines=tfds_lines(result.dataset)
+        result.to_json(), properties_table(command, result.properties()), lines=reading_lines(result.dataset)
     )
 
 

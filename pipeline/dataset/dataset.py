@@ -36,7 +36,7 @@ from lpe.pipeline.dataset.metadata import (
     read_features,
 )
 from lpe.pipeline.dataset.retired_mark import read_mark
-from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.storage.documents import Fields, parse_document, read_content
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
@@ -163,8 +163,9 @@ class Dataset:
         if split not in self.splits:
             raise DataError(f"{self.directory}: no split {split!r}; it has {', '.join(self.splits)}")
         count = len(self.splits[split].shard_lengths)
+        kind, template = self.format.file_format, self.file_template
         return [
-            storage.join(self.directory, shard_name(self.name, split, i, count, self.file_template))
+            storage.join(self.directory, shard_name(self.name, split, i, count, template, kind))
             for i in range(count)
         ]
 
@@ -232,10 +233,8 @@ def version_directory(path: str) -> str:
 def _open_version(directory: str) -> Dataset:
     manifest, encrypted = read_manifest(directory)
     info = _read_fields(directory, INFO_FILE, manifest)
-    features = read_features(_read_fields(directory, FEATURES_FILE, manifest), info)
-    kind = info.text("fileFormat") if info.has("fileFormat") else "tfrecord"
-    if kind != "tfrecord":
-        raise DataError(f"{directory}: its files are {kind!a}; read it as {_uri_for_tfds(directory, info)}")
+    kind = _file_format(directory, info, manifest)
+    features = read_features(_read_fields(directory, FEATURES_FILE, manifest), info, kind)
     splits, template = _read_splits(info, lengths_required=manifest is not None)
     dataset = Dataset(
         directory=directory,
@@ -258,6 +257,16 @@ def _open_version(directory: str) -> Dataset:
         _check_shards(dataset, manifest)
         _check_files(directory, manifest, read={INFO_FILE, FEATURES_FILE, features.class_names_file})
     return dataset
+
+
+def _file_format(directory: str, info: Fields, manifest: Manifest | None) -> FileFormat:
+    """The kind of a version's files. TFDS's own Parquet files have other columns than ours: serialised examples."""
+    kind = info.text("fileFormat") if info.has("fileFormat") else "tfrecord"
+    if kind == "parquet" and manifest is not None:
+        return "parquet"
+    if kind != "tfrecord":
+        raise DataError(f"{directory}: its files are {kind!a}; read it as {_uri_for_tfds(directory, info)}")
+    return "tfrecord"
 
 
 def _uri_for_tfds(directory: str, info: Fields) -> str:

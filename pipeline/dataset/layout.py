@@ -2,7 +2,9 @@
 
 A version directory, `<root>/<name>/<version>/`:
 
-    <name>-<split>.tfrecord-SSSSS-of-NNNNN    the shards
+    <name>-<split>.tfrecord-SSSSS-of-NNNNN    the shards, or
+    <name>-<split>-SSSSS-of-NNNNN.parquet     the shards and
+    README.md                                 what Hugging Face's `datasets` needs to find them
     features.json, label.labels.txt           what TFDS needs to decode them
     manifest.json  (plain)  or                source, job, digests of all other files, per shard: examples,
     encryption.json (encrypted)               bytes, checksums; for encrypted data also cipher, key id, MAC
@@ -18,8 +20,12 @@ from __future__ import annotations
 
 import re
 import string
+from typing import TYPE_CHECKING
 
 from lpe.transforms.errors import DataError
+
+if TYPE_CHECKING:
+    from lpe.pipeline.records import FileFormat
 
 INFO_FILE = "dataset_info.json"
 """Name, version and splits, as TFDS reads them; its presence is the commit."""
@@ -35,6 +41,8 @@ IDS_FILE = "ids.parquet"
 """Neutral id -> original name; never beside ciphertext."""
 BAD_RECORDS_FILE = "bad_records.jsonl"
 """The records that were skipped, one JSON object {where, reason} a line."""
+CARD_FILE = "README.md"
+"""Parquet alone: the files of each split, as Hugging Face's `datasets` reads them."""
 RETIRED_FILE = "retired.json"
 """When a newer version replaced this one, and which."""
 WORK_DIRECTORY = "_work"
@@ -42,6 +50,8 @@ WORK_DIRECTORY = "_work"
 
 FILE_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 """TFDS's template of a shard's file name."""
+PARQUET_TEMPLATE = "{DATASET}-{SPLIT}-{SHARD_X_OF_Y}.{FILEFORMAT}"
+"""The template of a Parquet file's name: tools know such files by their ending."""
 
 _TEMPLATE_FIELDS = frozenset(["DATASET", "SPLIT", "FILEFORMAT", "SHARD_INDEX", "NUM_SHARDS", "SHARD_X_OF_Y"])
 
@@ -81,12 +91,24 @@ def is_file_template(template: str) -> bool:
     )
 
 
-def shard_name(name: str, split: str, index: int, count: int, template: str = FILE_TEMPLATE) -> str:
-    """TFDS's name of a shard, e.g. `cifar10-train.tfrecord-00003-of-00008`."""
-    return template.format(
+def file_template(file_format: FileFormat) -> str:
+    """The template by which we name files of a kind."""
+    return PARQUET_TEMPLATE if file_format == "parquet" else FILE_TEMPLATE
+
+
+def shard_name(
+    name: str,
+    split: str,
+    index: int,
+    count: int,
+    template: str | None = None,
+    file_format: FileFormat = "tfrecord",
+) -> str:
+    """The name of a shard, e.g. `cifar10-train.tfrecord-00003-of-00008`, by our template unless another is given."""
+    return (template or file_template(file_format)).format(
         DATASET=name,
         SPLIT=split,
-        FILEFORMAT="tfrecord",
+        FILEFORMAT=file_format,
         SHARD_X_OF_Y=f"{index:05d}-of-{count:05d}",
         SHARD_INDEX=f"{index:05d}",
         NUM_SHARDS=f"{count:05d}",

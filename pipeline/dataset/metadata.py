@@ -9,19 +9,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.card import card
 from lpe.pipeline.dataset.checksummed import to_bytes
 from lpe.pipeline.dataset.layout import (
     BAD_RECORDS_FILE,
+    CARD_FILE,
     ENCRYPTION_FILE,
     FEATURES_FILE,
-    FILE_TEMPLATE,
     IDS_FILE,
     INFO_FILE,
     LABELS_FILE,
     MANIFEST_FILE,
+    file_template,
 )
 from lpe.pipeline.dataset.manifest import MOST_PIXEL_BYTES, REMEDY, ShardInfo, Sign, manifest_bytes
-from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.storage.documents import Fields, is_plain_text
 from lpe.transforms.errors import DataError
 
@@ -74,12 +76,13 @@ class Features:
         return f"{self.label}.labels.txt"
 
 
-def read_features(document: Fields, info: Fields) -> Features:
+def read_features(document: Fields, info: Fields, file_format: FileFormat = "tfrecord") -> Features:
     """The features that TFDS's metadata describe.
 
     Args:
       document: content of features.json.
       info: content of dataset_info.json.
+      file_format: the kind of the dataset's files.
 
     Raises:
       DataError: there are not one image and one label to be chosen, the image is no uint8 of fixed shape, or the
@@ -98,7 +101,8 @@ def read_features(document: Fields, info: Fields) -> Features:
         document.refuse(f"a label cannot be called {ascii(label)[:60]}")
     classes = fields[label].object("classLabel").decimal("numClasses", least=1, most=MOST_CLASSES)
     id_key = "id" if "id" in fields and fields["id"].has("text") else None
-    return Features(_format(fields[image], image, label, id_key), label, classes)
+    fmt = dataclasses.replace(_format(fields[image], image, label, id_key), file_format=file_format)
+    return Features(fmt, label, classes)
 
 
 def _format(field: Fields, image: str, label: str, id_key: str | None) -> RecordFormat:
@@ -204,8 +208,10 @@ def write_metadata(
     written = {
         LABELS_FILE: "".join(f"{name}\n" for name in class_names).encode(),
         FEATURES_FILE: to_bytes(_features_json(fmt, len(class_names))),
-        INFO_FILE: to_bytes(_info_json(name, version, shards, encrypted=encrypted)),
     }
+    if fmt.file_format == "parquet":
+        written[CARD_FILE] = card(name, version, shards, encrypted=encrypted)
+    written[INFO_FILE] = to_bytes(_info_json(name, version, fmt.file_format, shards, encrypted=encrypted))
     files = {file: hashlib.sha256(content).hexdigest() for file, content in written.items()}
     for file in (IDS_FILE, BAD_RECORDS_FILE):
         path = storage.join(directory, file)
@@ -227,15 +233,20 @@ def file_sha256(path: str) -> str:
 
 
 def _info_json(
-    name: str, version: str, shards: Mapping[str, list[ShardInfo]], *, encrypted: bool
+    name: str,
+    version: str,
+    file_format: FileFormat,
+    shards: Mapping[str, list[ShardInfo]],
+    *,
+    encrypted: bool,
 ) -> dict[str, Any]:
     return {
         "description": "Images encrypted by lpe." if encrypted else "Images ingested by lpe.",
-        "fileFormat": "tfrecord",
+        "fileFormat": file_format,
         "name": name,
         "splits": [
             {
-                "filepathTemplate": FILE_TEMPLATE,
+                "filepathTemplate": file_template(file_format),
                 "name": split,
                 "numBytes": str(sum(shard.bytes for shard in part)),
                 "shardLengths": [str(shard.examples) for shard in part],

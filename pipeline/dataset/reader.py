@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol, cast
 
@@ -147,20 +148,32 @@ def file_crc32c(path: str) -> str:
 
 
 class _Summed:
-    """A file whose bytes are summed as they are read: by SHA-256, or else by CRC32C."""
+    """A file whose bytes are summed as they are read, by SHA-256, or else by CRC32C.
+
+    What is read elsewhere than where the sum has come to, as Parquet's end is first, is not summed.
+    """
 
     def __init__(self, file: BinaryIO, *, sha256: bool) -> None:
         self._file = file
+        self._at = self._summed = 0
         self._sha256 = hashlib.sha256() if sha256 else None
         self._crc = 0
 
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(size)
-        if self._sha256 is not None:
-            self._sha256.update(piece)
-        else:
-            self._crc = tfrecord.extend_crc32c(self._crc, piece)
+        in_order = self._at == self._summed
+        self._at += len(piece)
+        if in_order:
+            self._summed = self._at
+            if self._sha256 is not None:
+                self._sha256.update(piece)
+            else:
+                self._crc = tfrecord.extend_crc32c(self._crc, piece)
         return piece
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = self._file.seek(offset, whence)
+        return self._at
 
     @property
     def checksum(self) -> str:

@@ -103,6 +103,11 @@ class NewVersion:
         """The folder of the finished shards' receipts."""
         return storage.join(self.work, "receipts")
 
+    def shard_name(self, split: str, index: int, count: int) -> str:
+        """The file name of a shard."""
+        kind = self.identity.format.file_format
+        return layout.shard_name(self.name, split, index, count, file_format=kind)
+
     def receipt_path(self, split: str, index: int) -> str:
         """Where the receipt of a finished shard is."""
         return storage.join(self.receipts, f"{split}-{index:05d}.json")
@@ -122,7 +127,7 @@ class NewVersion:
           split, index, count: which shard of how many.
           sign: makes the MACs of an encrypted version; None for plain data.
         """
-        file = layout.shard_name(self.name, split, index, count)
+        file = self.shard_name(split, index, count)
         try:
             fields = read_document(self.receipt_path(split, index), "write the shard again")
             receipt = ShardReceipt.from_fields(fields, sign)

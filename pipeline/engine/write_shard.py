@@ -7,16 +7,16 @@ import logging
 
 import numpy as np
 
-from lpe.pipeline import records, storage
+from lpe.pipeline import storage
 from lpe.pipeline.dataset import ShardInfo
-from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.manifest import Sign
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
-from lpe.pipeline.engine.shard_file import ShardFile, check_file, check_records
+from lpe.pipeline.engine.shard_file import ShardFile
+from lpe.pipeline.engine.shard_writer import shard_writer
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.records.bad_records import BadRecord, BadRecordsError, OnBadRecord
 from lpe.pipeline.sources.task import ShardTask
@@ -33,9 +33,8 @@ class WriteShard:
     Attributes:
       restore: makes plain images of what is read.
       conceal: makes what is written of plain images.
-      check: makes plain images of what is written: every record is decoded again, its image compared with
-        what `restore` gave, and the file compared with the records, before the shard counts as finished. None for
-        no such check.
+      check: makes plain images of what is written: every record is decoded again and its image compared with what
+        `restore` gave, and the file is read again, before the shard counts as finished. None for no such check.
       version: where the shard goes.
       skip_bad_records: leave unreadable images out, instead of failing.
       signer: makes the MACs of an encrypted version's receipts; None for plain data.
@@ -116,7 +115,7 @@ class WriteShard:
     ) -> tuple[ShardInfo, bytes, tuple[int, ...]]:
         """Writes the shard, for plain data the map to original names too; the digests of its ids, its class counts."""
         identity = self.version.identity
-        file_name = shard_name(self.version.name, task.split, task.index, task.count)
+        file_name = self.version.shard_name(task.split, task.index, task.count)
         path = storage.join(self.version.data, file_name)
         shard_ids = ShardIds(f"{task.split} shard {task.index}")
         ids: list[str] = []
@@ -124,17 +123,14 @@ class WriteShard:
         class_counts = np.zeros(len(identity.class_names), np.int64)
         with watch.measuring("write"), storage.open_atomic(path) as file:
             output = ShardFile(file)
+            writer = shard_writer(output, path, identity, self._check, watch)
             for batch in watch.measuring_each("read", task.reader.batches(self._on_bad_record(bad))):
                 if self._fails_for(bad):
                     continue  # to read on is enough to name the others
                 with watch.measuring("transform"):
                     plain = self._restore(batch)
                     concealed = self._conceal(plain)
-                runs = list(records.encoded_runs(concealed, identity.format))
-                output.write(runs)
-                if self._check is not None:
-                    with watch.measuring("check"):
-                        check_records(path, runs, identity.format, self._check, plain)
+                writer.write(concealed, plain)
                 shard_ids.add(concealed.ids)
                 class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
                 if batch.origins is not None and not identity.encrypted:
@@ -142,10 +138,11 @@ class WriteShard:
                     origins += batch.origins
             if self._fails_for(bad):
                 raise BadRecordsError(bad)
-        shard = output.info(file_name)
+            writer.finish()
+        shard = output.info(file_name, int(class_counts.sum()))
         if self._check is not None:
             with watch.measuring("check"):
-                check_file(path, shard)
+                writer.check_file(shard)
         if origins:
             from lpe.pipeline.dataset.id_map import id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
 

@@ -9,7 +9,7 @@ from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, new_encr
 from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.jobs.write import read_settings
 from lpe.pipeline.keystore import DatasetKey
-from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.seal import spec as seal
 from lpe.pipeline.sources.imagefile import DECODER
 from lpe.pipeline.sources.plan import Plan, ReadSpec
@@ -65,8 +65,10 @@ def published_class_names(class_names: tuple[str, ...], choice: CipherChoice) ->
     return tuple(str(i) for i in range(len(class_names))) if choice.hide_labels else class_names
 
 
-def stored_format(plan: Plan, choice: CipherChoice) -> tuple[RecordFormat, ImageShape | None]:
-    """How encrypted images are stored; and their shape within the seal, None without one.
+def stored_format(
+    plan: Plan, choice: CipherChoice, file_format: FileFormat
+) -> tuple[RecordFormat, ImageShape | None]:
+    """How encrypted images are stored, in files of a kind; and their shape within the seal, None without one.
 
     Raises:
       CipherError: the images' shape does not go with the cipher.
@@ -76,8 +78,8 @@ def stored_format(plan: Plan, choice: CipherChoice) -> tuple[RecordFormat, Image
         params = ciphers.resolve_params(choice.name, choice.params)
         ciphers.scheme(choice.name).check_shape(plan.image_shape, params)
     if not choice.seal:
-        return plan.output_format(), None
+        return plan.output_format(file_format), None
     if plan.image_shape is None:
         raise UsageError("--seal needs images of one shape; ingest them with --image-size HEIGHTxWIDTH")
     stored = seal.sealed_shape(plan.image_shape)
-    return RecordFormat(stored, "raw", stored[2]), plan.image_shape
+    return RecordFormat(stored, "raw", stored[2], file_format=file_format), plan.image_shape

@@ -18,7 +18,7 @@ from lpe.pipeline import records
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
-from lpe.pipeline.records import RecordFormat, tfrecord
+from lpe.pipeline.records import FileFormat, RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.sources import augmented
@@ -126,13 +126,19 @@ class Forecast:
         }
 
 
-def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | None = None) -> Forecast:
+def forecast(
+    read: ReadSpec,
+    choice: CipherChoice,
+    augmentation: Augmentation | None = None,
+    file_format: FileFormat = "tfrecord",
+) -> Forecast:
     """Plans an encryption and measures its first images; writes nothing.
 
     Args:
       read: the input.
       choice: how it would be encrypted.
       augmentation: copies that would be added before encryption; None for none.
+      file_format: the kind of files that would be written.
 
     Raises:
       DataError: the source is missing, damaged or encrypted already, or its first images cannot be read.
@@ -141,7 +147,7 @@ def forecast(read: ReadSpec, choice: CipherChoice, augmentation: Augmentation | 
     with open_plan(read, digest=False) as opened:
         opened.require_plain("decrypt it first")
         plan = augmented.with_copies(opened, augmentation)
-        fmt, _ = stored_format(plan, choice)
+        fmt, _ = stored_format(plan, choice, file_format)
         sample, size, seconds = _measured(plan, choice, fmt)
         splits: dict[str, SplitForecast] = {}
         plan_bytes = 0

@@ -45,7 +45,7 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
         if old.key_id == primary.id and not changes_cipher(old, change):
             return JobResult(plan.dataset, skipped=True, seconds=0.0)
         true_names = old.class_names(old_key, plan.class_names)
-        fmt, sealed_shape = stored_format(plan, choice)
+        fmt, sealed_shape = stored_format(plan, choice, plan.dataset.format.file_format)
         copies = {} if plan.dataset.augmentation is None else {"augmentation": plan.dataset.augmentation}
         class_names = published_class_names(true_names, choice)
         settings = {

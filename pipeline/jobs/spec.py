@@ -10,6 +10,7 @@ from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.engine import runners
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.engine.progress import Update
+from lpe.pipeline.records import FileFormat
 from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.transforms.errors import UsageError
@@ -33,6 +34,7 @@ class JobSpec:
       progress: called now and then with images done and images in all; None for no progress.
       processes: how many processes work at once on this machine; None for as many as the job pays for, and cores and
         memory allow.
+      file_format: the kind of files that `ingest`, `encrypt` and `decrypt` write; other jobs keep their input's.
 
     Raises:
       UsageError: neither `lpe` nor Beam knows one of the options, or a number of processes goes with them.
@@ -45,6 +47,7 @@ class JobSpec:
     skip_bad_records: bool = False
     progress: Update | None = None
     processes: int | None = None
+    file_format: FileFormat = "tfrecord"
 
     def __post_init__(self) -> None:
         check_processes(self.processes, self.options())
@@ -57,7 +60,7 @@ class JobSpec:
         """The spec with paths as workers reach them. Raises UsageError if the runner's workers cannot."""
         kind, place = split_uri(self.read.source)
         read = self.read
-        if kind in ("cifar", "dataset", "folder"):
+        if kind in ("cifar", "dataset", "folder", "parquet"):
             read = dataclasses.replace(read, source=f"{kind}:{self.path_on_workers(place)}")
         if read.data_key is not None:
             read = dataclasses.replace(read, data_key=self.path_on_workers(read.data_key))

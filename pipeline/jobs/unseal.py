@@ -34,7 +34,12 @@ def unseal(spec: JobSpec, data_key: str) -> JobResult:
         open_seal = seal_opener(plan.dataset, data_key)  # the wrong key is refused before anything is begun
         unsealed = dataclasses.replace(sealed, seal=None, unsealed=True)
         identity = version_identity(
-            spec, plan, {"command": "unseal"}, class_names=plan.class_names, encrypted=True
+            spec,
+            plan,
+            {"command": "unseal"},
+            class_names=plan.class_names,
+            encrypted=True,
+            format=plan.output_format(plan.dataset.format.file_format),
         )
         with new_version(spec.home, identity) as version:
             return write_version(

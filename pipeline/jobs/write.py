@@ -48,7 +48,7 @@ def version_identity(
       origin: what will stand for the first source of the images; None for what stands for it in the input.
       key: the key that images are encrypted under: the published fingerprint is keyed, so that nobody can confirm a
         guess at the input.
-      format: how images are stored; None for how they are read.
+      format: how images are stored; None for how they are read, in the kind of files that the job is to write.
       restartable: see `VersionIdentity`.
     """
     described = {
@@ -57,16 +57,21 @@ def version_identity(
         "class_names": plan.class_names,
         **settings,
     }
+    format = format or plan.output_format(spec.file_format)
+    if format.file_format != "tfrecord":
+        described["file_format"] = format.file_format
     if plan.dataset is not None:
         # The same shards read in another way are other images, which must not meet the same keys.
-        described["read"] = dataclasses.asdict(plan.dataset.format)
+        read = dataclasses.asdict(plan.dataset.format)
+        del read["file_format"]  # the digest of the shards tells that
+        described["read"] = read
     fingerprint = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return VersionIdentity(
         job=fingerprint if key is None else key.public_fingerprint(fingerprint),
         origin=origin or plan.origin,
         encrypted=encrypted,
         class_names=class_names,
-        format=format or plan.output_format(),
+        format=format,
         restartable=restartable,
     )
 

@@ -1,5 +1,5 @@
-"""Examples as bytes: batches of images to and from TFRecord files."""
+"""Examples as bytes: batches of images to and from TFRecord and Parquet files."""
 
-from lpe.pipeline.records.batches import RecordFormat, decode, encode, encoded_runs
+from lpe.pipeline.records.batches import FileFormat, RecordFormat, decode, encode, encoded_runs
 
-__all__ = ["RecordFormat", "decode", "encode", "encoded_runs"]
+__all__ = ["FileFormat", "RecordFormat", "decode", "encode", "encoded_runs"]

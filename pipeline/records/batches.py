@@ -1,4 +1,4 @@
-"""Batches of images as tf.train.Example records in TFRecord files, written and read.
+"""Batches of images as a shard's file, written and read: here tf.train.Example records in TFRecord files.
 
 The records of a shard of fixed-shape images mostly have one length and differ only in their values, so a run of
 them is one 2-D array whose columns are the fields. What does not fit that pattern (encoded images, other features,
@@ -16,28 +16,27 @@ from collections.abc import Iterator
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from lpe.pipeline.records import example_proto, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
+from lpe.pipeline.records.encoded_images import MOST_PIXELS, from_encoded, to_png
+from lpe.pipeline.records.pending import Pending, numbered
 from lpe.pipeline.records.plain_layout import plain_layout, varints
 from lpe.transforms.batch import ImageBatch
-from lpe.transforms.errors import DataError, one_line
+from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
 
-MOST_PIXELS = 1 << 26
-"""Pixels that an encoded image may have; a small file can claim any number."""
 MOST_IMAGE_BYTES = 3 * MOST_PIXELS
 """Bytes that an image may have, decoded."""
 _BESIDE_IMAGE = 16 << 20  # bytes of a record that are not its image
-_BATCH_BYTES = 64 << 20
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # those of TFDS; others would be a larger surface for attacks
-_MOST_SCANS = 200  # of a progressive JPEG, each of which goes over the whole image; encoders make about ten
+
+FileFormat = Literal["tfrecord", "parquet"]
+"""The kind of a dataset's files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordFormat:
-    """The layout of an example in a record.
+    """The layout of an example in a record, and the kind of file that records are in.
 
     Attributes:
       image_shape: (H, W, C) of every image, or None where shapes differ (then `encoding` is "png").
@@ -48,6 +47,7 @@ class RecordFormat:
       label_key: name of the label's feature, an int64.
       id_key: name of the id's feature, UTF-8 text; None where records have no id: they are then numbered,
         `PREFIX-NNNNNNN`.
+      file_format: the kind of file.
 
     Raises:
       ValueError: `raw` without an image shape.
@@ -60,6 +60,7 @@ class RecordFormat:
     image_key: str = "image"
     label_key: str = "label"
     id_key: str | None = "id"
+    file_format: FileFormat = "tfrecord"
 
     def __post_init__(self) -> None:
         if self.encoding == "raw" and self.image_shape is None:
@@ -81,8 +82,22 @@ class RecordFormat:
 # ---------------------------------------------------------------- writing
 
 
-def encode(batch: ImageBatch, fmt: RecordFormat) -> bytes:
-    """The batch as framed records; see `encoded_runs`."""
+def encode(batch: ImageBatch, fmt: RecordFormat, class_names: tuple[str, ...] = ()) -> bytes:
+    """The batch as a file.
+
+    Args:
+      batch: images uint8 [N, H, W, C]; of `fmt`'s shape where that is fixed.
+      fmt: how an example is laid out.
+      class_names: class i is called class_names[i]; a Parquet file says so.
+    """
+    if fmt.file_format == "parquet":
+        from lpe.pipeline.records import parquet_shard  # noqa: PLC0415  (pyarrow is slow to import)
+
+        file = io.BytesIO()
+        writer = parquet_shard.Writer(file, fmt, class_names)
+        writer.write(batch)
+        writer.close()
+        return file.getvalue()
     return b"".join(rows.data for rows in encoded_runs(batch, fmt))
 
 
@@ -104,13 +119,8 @@ def encoded_runs(batch: ImageBatch, fmt: RecordFormat) -> Iterator[np.ndarray]:
     ids = [image_id.encode() for image_id in batch.ids]
     labels = [_varint(int(label)) for label in batch.labels]
     if fmt.encoding == "png":
-        if math.prod(batch.images.shape[1:3]) > MOST_PIXELS:
-            raise DataError(
-                f"an image of {batch.images.shape[1]}x{batch.images.shape[2]} pixels; at most {MOST_PIXELS} can be "
-                "stored: make it smaller"
-            )
         for image_id, label, image in zip(ids, labels, batch.images, strict=True):
-            yield _encode_run([image_id], [label], np.frombuffer(_to_png(image), np.uint8)[None], fmt)
+            yield _encode_run([image_id], [label], np.frombuffer(to_png(image), np.uint8)[None], fmt)
         return
     flat = batch.images.reshape(len(batch), math.prod(batch.images.shape[1:]))
     lengths = [(len(i), len(label)) for i, label in zip(ids, labels, strict=True)]
@@ -176,24 +186,19 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _to_png(image: np.ndarray) -> bytes:
-    out = io.BytesIO()
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
-    # Cipher noise does not compress: the lowest effort loses nothing.
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "png", compress_level=1)
-    return out.getvalue()
-
-
 # ---------------------------------------------------------------- reading
 
 
 def decode(
     file: BinaryIO, fmt: RecordFormat, *, where: str, on_bad_record: OnBadRecord, batch_size: int = 1024
 ) -> Iterator[ImageBatch]:
-    """Reads all examples of a TFRecord file, in order; memory is bounded by a few MB, one batch and one record.
+    """Reads all examples of a shard's file, in order; memory is bounded by a few MB, one batch and one record.
+
+    All that is decoded was read from the file in order, from its start to its end, so that whoever sums what is read
+    in order knows what was decoded. Of Parquet, what its end says is looked up first.
 
     Args:
-      file: the open file, at its start; a gzip-compressed one is recognised.
+      file: the open file, at its start, of Parquet one that seeks; a gzip-compressed TFRecord file is recognised.
       fmt: how an example is laid out.
       where: the file's name, for errors; its last component is the prefix of ids where records have none.
       on_bad_record: called for a record whose data is damaged or is not such an example.
@@ -203,16 +208,21 @@ def decode(
       Batches of one image shape: images uint8 [N, H, W, C], labels int64 [N].
 
     Raises:
-      DataError: the framing is damaged, so that no later record can be found.
+      DataError: the file is damaged, so that no later record can be found.
     """
-    pending: list[tuple[int, str | None, np.ndarray, int]] = []
+    if fmt.file_format == "parquet":
+        from lpe.pipeline.records import parquet_shard  # noqa: PLC0415  (pyarrow is slow to import)
+
+        yield from parquet_shard.decode(
+            file, fmt, where=where, on_bad_record=on_bad_record, batch_size=batch_size
+        )
+        return
+    pending = Pending(where, batch_size)
     index = 0
     for rows, sound in tfrecord.frames(file, where, fmt.most_bytes):
         fields = _uniform_fields(rows, fmt) if sound.all() else None
         if fields is not None:
-            if pending:
-                yield _to_batch(pending, where)
-                pending = []
+            yield from pending.rest()
             for at in range(0, len(rows), batch_size):
                 part = slice(at, at + batch_size)
                 ids = fields.ids[part] if fields.ids else numbered(where, index + at, len(rows[part]))
@@ -227,26 +237,9 @@ def decode(
             except DataError as error:
                 on_bad_record(BadRecord(f"{where}: record {index}", str(error)))
             else:
-                room = min(batch_size, max(1, _BATCH_BYTES // parsed[1].nbytes))
-                if pending and (len(pending) >= room or pending[0][2].shape != parsed[1].shape):
-                    yield _to_batch(pending, where)
-                    pending = []
-                pending.append((index, *parsed))
+                yield from pending.add(index, *parsed)
             index += 1
-    if pending:
-        yield _to_batch(pending, where)
-
-
-def numbered(where: str, first: int, count: int) -> list[str]:
-    """The ids of `count` records of a file that have none, from the number `first` on."""
-    prefix = where.rsplit("/", 1)[-1]
-    return [f"{prefix}-{i:07d}" for i in range(first, first + count)]
-
-
-def _to_batch(pending: list[tuple[int, str | None, np.ndarray, int]], where: str) -> ImageBatch:
-    ids = [numbered(where, index, 1)[0] if given is None else given for index, given, _, _ in pending]
-    images = np.stack([image for _, _, image, _ in pending])
-    return ImageBatch(ids, images, np.array([label for *_, label in pending], np.int64))
+    yield from pending.rest()
 
 
 # ---------------------------------------------------------------- one run of alike records
@@ -312,7 +305,7 @@ def _parse_example(data: bytes, fmt: RecordFormat) -> tuple[str | None, np.ndarr
         if shape is None or len(payload) != math.prod(shape):
             raise DataError(f"its image has {len(payload)} bytes, not those of shape {shape}")
         return image_id, np.frombuffer(payload, np.uint8).reshape(shape), labels[0]
-    return image_id, _from_encoded(payload, fmt), labels[0]
+    return image_id, from_encoded(payload, fmt.channels, fmt.image_shape), labels[0]
 
 
 def _single_bytes(features: example_proto.Features, key: str) -> bytes:
@@ -320,32 +313,3 @@ def _single_bytes(features: example_proto.Features, key: str) -> bytes:
     if not (isinstance(values, list) and len(values) == 1 and isinstance(values[0], bytes)):
         raise DataError(f"it has no single bytes value {key!r}")
     return values[0]
-
-
-def _from_encoded(payload: bytes, fmt: RecordFormat) -> np.ndarray:
-    """An encoded image's pixels, uint8 [H, W, C]; its size is known, and checked, before anything is decoded."""
-    try:
-        with Image.open(io.BytesIO(payload), formats=_FORMATS) as image:
-            _check_encoded(image, payload, fmt)
-            pixels = np.asarray(image.convert("L" if fmt.channels == 1 else "RGB"))
-    except DataError:
-        raise
-    except Image.DecompressionBombError:
-        raise DataError(f"its image has more than {MOST_PIXELS} pixels") from None
-    except UnidentifiedImageError:
-        raise DataError("its image is no PNG, JPEG, BMP or GIF") from None
-    except Exception as error:  # Pillow raises a dozen kinds for damaged images
-        raise DataError(f"its image cannot be decoded ({one_line(error)})") from error
-    return pixels.reshape(*pixels.shape[:2], fmt.channels)
-
-
-def _check_encoded(image: Image.Image, payload: bytes, fmt: RecordFormat) -> None:
-    shape = (image.height, image.width, fmt.channels)
-    if fmt.image_shape is not None and shape != fmt.image_shape:
-        raise DataError(f"its image has shape {shape}, not {fmt.image_shape}")
-    if image.width * image.height > MOST_PIXELS:
-        raise DataError(f"its image has {image.width}x{image.height} pixels, more than {MOST_PIXELS}")
-    if image.mode.startswith(("I", "F")):
-        raise DataError(f"its image has more than 8 bits a value (mode {image.mode})")
-    if payload.count(b"\xff\xda") > _MOST_SCANS and image.format == "JPEG":
-        raise DataError(f"its image is a JPEG of more than {_MOST_SCANS} scans")

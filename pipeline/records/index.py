@@ -8,7 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lpe.pipeline.records import tfrecord
-from lpe.pipeline.records.batches import RecordFormat, numbered, to_text
+from lpe.pipeline.records.batches import RecordFormat, to_text
+from lpe.pipeline.records.pending import numbered
 from lpe.pipeline.records.plain_layout import PlainLayout, plain_layout, varints
 from lpe.transforms.errors import DataError
 

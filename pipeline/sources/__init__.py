@@ -22,12 +22,13 @@ KINDS = {
     "tfds:NAME[/CONFIG][:VERSION]": "any TFDS dataset with an image and a label",
     "cifar:PATH": "the official CIFAR-10/100 archive, binary or python, .tar.gz or folder",
     "folder:PATH": "images in a directory per class, with or without split directories; also a .tar[.gz]",
+    "parquet:GLOB": "Parquet files with images and labels, such as Hugging Face's",
     "dataset:DIR": "a dataset of lpe's or any TFDS directory",
     "synthetic:N": "N generated training images of ten classes",
 }
 """The form of a URI -> what it names."""
 
-KEYED = ("tfds",)
+KEYED = ("parquet", "tfds")
 """The kinds whose examples have features by name, so that the image and the label can be chosen among them."""
 
 _WITH_PLACE = {form.partition(":")[0] for form in KINDS if ":" in form}
@@ -84,6 +85,10 @@ def open_source(uri: str, options: ReadOptions) -> Source:
         return CifarSource(place, options.limits)
     if kind == "folder":
         return FolderSource(place, options)
+    if kind == "parquet":
+        from lpe.pipeline.sources.parquet import ParquetSource  # noqa: PLC0415  (pyarrow is slow to import)
+
+        return ParquetSource(place, options)
     if kind == "tfds":
         return TfdsSource(place, options)
     raise DataError(f"{uri}: this job needs raw images, not a dataset")

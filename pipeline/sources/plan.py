@@ -7,10 +7,11 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import ShardReader
-from lpe.pipeline.records import RecordFormat
+from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.seal.opening import SealOpener, seal_opener
 from lpe.pipeline.sources import KEYED, open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
@@ -89,9 +90,14 @@ class Plan:
         """Bytes of all images; 0 where shapes differ."""
         return self.examples * math.prod(self.image_shape) if self.image_shape is not None else 0
 
-    def output_format(self) -> RecordFormat:
-        """The format to store its images in: raw bytes where all have one shape, PNG otherwise."""
-        return RecordFormat(self.image_shape, "png" if self.image_shape is None else "raw", self.channels)
+    def output_format(self, file_format: FileFormat) -> RecordFormat:
+        """The format to store its images in: raw bytes where all have one shape, PNG otherwise.
+
+        Args:
+          file_format: the kind of file.
+        """
+        encoding: Literal["png", "raw"] = "png" if self.image_shape is None else "raw"
+        return RecordFormat(self.image_shape, encoding, self.channels, file_format=file_format)
 
     def require_plain(self, remedy: str) -> None:
         """Refuses ciphertext.

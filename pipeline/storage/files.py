@@ -61,7 +61,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def open_read(path: str) -> BinaryIO:
-    """Opens `path` for sequential reading. Raises FileNotFoundError, or OSError for what is no regular file."""
+    """Opens `path` for reading, mostly in order. Raises FileNotFoundError, or OSError for what is no regular file."""
     if not is_remote(path):
         return cast(BinaryIO, io.BufferedReader(_NamedFile(path)))
     return objects.read(path)

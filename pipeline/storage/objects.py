@@ -79,7 +79,7 @@ def state(path: str) -> tuple[int, str]:
 
 
 def read(path: str) -> BinaryIO:
-    """Opens an object for sequential reading. Raises FileNotFoundError."""
+    """Opens an object for reading, mostly in order. Raises FileNotFoundError."""
     return _Reader(path)  # type: ignore[return-value]
 
 
@@ -119,6 +119,8 @@ def delete(paths: list[str]) -> None:
 class _Reader:
     """Reads an object on from where a broken connection left off."""
 
+    closed = False
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._at = 0
@@ -139,12 +141,31 @@ class _Reader:
         self._at += len(data)
         return data
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return retrying(self._path, lambda: self._seek(offset, whence))
+
+    def tell(self) -> int:
+        return self._at
+
+    def _seek(self, offset: int, whence: int) -> int:
+        try:
+            if self._file is None:
+                self._file = _files(self._path).open(self._path)
+                self._file.seek(self._at)
+            self._file.seek(offset, whence)
+            self._at = self._file.tell()
+        except BaseException:
+            self._file = None
+            raise
+        return self._at
+
     def readinto(self, buffer: memoryview) -> int:
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
+        self.closed = True
         if self._file is not None:
             self._file.close()
 

@@ -30,7 +30,7 @@ from tests.fuzz.budget import INPUTS
 from tests.tamper.owner import KEYSET, Owner, make_owner, refusal, write_images
 
 FLIPS = int(os.environ.get("LPE_FLIPS", str(INPUTS // 20)))
-KINDS = ("plain", "png", "enc", "hidden", "sealed", "unsealed", "retired")
+KINDS = ("plain", "png", "parquet", "enc", "hidden", "sealed", "unsealed", "retired")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kept]:
     sizes = write_images(root / "images" / "sizes", train=4, test=3)
     write_images(root / "images" / "sizes", train=1, test=1, seed=2, size=5)
     owner.ingest(sizes, "png", options=lpe.ReadOptions(image_size="any"))
+    spec = lpe.JobSpec(lpe.ReadSpec(plain), str(owner.home("parquet")), file_format="parquet")
+    lpe.encrypt(spec, lpe.CipherChoice("cpbe-100"), owner.key)
     owner.encrypt(plain, "retired")
     lpe.KeyStore(owner.keystore).rotate(KEYSET)
     owner.reencrypt("retired")

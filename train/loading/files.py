@@ -147,6 +147,7 @@ def check_lengths(files: ShardFiles, split: str, without: frozenset[int] = froze
     dataset = files.dataset
     stored = dataset.format.image_shape
     least = math.prod(stored) if dataset.format.encoding == "raw" and stored is not None else 1
+    framing = tfrecord.HEADER + tfrecord.FOOTER if dataset.format.file_format == "tfrecord" else 0
     paths, recorded = dataset.shard_paths(split), dataset.shards(split)
     for shard, (path, examples) in enumerate(zip(paths, dataset.splits[split].shard_lengths, strict=True)):
         if shard in without:
@@ -157,7 +158,7 @@ def check_lengths(files: ShardFiles, split: str, without: frozenset[int] = froze
             size, zipped = recorded[shard].bytes, True
         else:
             continue
-        if examples * (least + tfrecord.HEADER + tfrecord.FOOTER) > size * (_MOST_EXPANSION if zipped else 1):
+        if examples * (least + framing) > size * (_MOST_EXPANSION if zipped else 1):
             raise DataError(
                 f"{path}: its {size} bytes cannot hold the {examples} records that were written; restore it or write "
                 "the dataset again"

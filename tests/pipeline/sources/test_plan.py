@@ -108,10 +108,11 @@ def test_ciphertext_is_refused_where_plain_images_are_needed(tmp_path):
 
 def test_images_are_stored_raw_unless_shapes_differ(tmp_path):
     with open_plan(ReadSpec("synthetic:20")) as plan:
-        assert plan.output_format() == RecordFormat((32, 32, 3), "raw", 3)
+        assert plan.output_format("tfrecord") == RecordFormat((32, 32, 3), "raw", 3)
     write(tmp_path, {"cat/1.png": encoded(pixels(1))})
     with open_plan(ReadSpec(f"folder:{tmp_path}", ReadOptions("any", grey=True))) as plan:
-        assert plan.output_format() == RecordFormat(None, "png", 1)
+        fmt = RecordFormat(None, "png", 1, file_format="parquet")
+        assert plan.output_format("parquet") == fmt
 
 
 def test_tasks_travel_without_the_plan():
@@ -133,7 +134,7 @@ def test_a_uri_is_a_kind_and_a_place(uri, parts):
     assert split_uri(uri) == parts
 
 
-@pytest.mark.parametrize("uri", ["", "cifar100", "folder:", "parquet:x", ":x", "synthetic"])
+@pytest.mark.parametrize("uri", ["", "cifar100", "folder:", "parquets:x", ":x", "synthetic"])
 def test_a_uri_of_no_kind_names_those_that_there_are(uri):
     with pytest.raises(DataError, match=r"unknown source .*; sources are cifar10, .*synthetic:N"):
         split_uri(uri)

@@ -176,7 +176,7 @@ def test_keys_decide_what_is_written_and_are_of_no_use_elsewhere(lpe, root, tmp_
     refused = lpe(
         "ingest", "--source", "synthetic:9", "--label-key", "kind", "--output", tmp_path / "d" / "x"
     )
-    assert (refused.code, "go with tfds:" in refused.err) == (2, True)
+    assert (refused.code, "go with parquet:, tfds:" in refused.err) == (2, True)
 
 
 CLASS = tfds.features.ClassLabel(num_classes=2)

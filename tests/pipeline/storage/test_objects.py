@@ -155,6 +155,25 @@ def test_images_in_an_object_store_are_read_as_local_ones(lpe, service, tmp_path
     assert files(tmp_path / "far") == files(tmp_path / "near")
 
 
+@pytest.mark.slow
+def test_parquet_in_an_object_store(lpe, service, tmp_path):
+    root, faults = service
+    words = ("ingest", "--source", "synthetic:100", "--format", "parquet", "--output")
+    for place in (root, tmp_path / "local"):
+        assert lpe(*words, f"{place}/shapes").code == 0
+        source = f"parquet:{place}/shapes/1.0.0/shapes-*-of-*.parquet"
+        faults.choose = at_random(0.03, seed=5)
+        read = tmp_path / ("far" if place == root else "near")
+        assert lpe("ingest", "--source", source, "--output", read / "shapes").code == 0
+    assert files(tmp_path / "far") == files(tmp_path / "near")
+    faults.choose = at_random(0.1, seed=4)
+    assert lpe("verify", f"{root}/shapes").code == 0
+    assert files(download(f"{root}/shapes", tmp_path / "got")) == files(tmp_path / "local" / "shapes")
+    refused(
+        lpe("ingest", "--source", f"parquet:{root}/no*.parquet", "--output", tmp_path / "x"), "no such file"
+    )
+
+
 def test_images_that_are_not_in_the_object_store_are_one_line(lpe, s3_root, tmp_path):
     home = tmp_path / "far" / "shapes"
     for far in (f"folder:{s3_root}/none", f"folder:{s3_root}/none.tar", f"cifar:{s3_root}/none.tar.gz"):
