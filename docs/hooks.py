@@ -6,6 +6,7 @@ lead out of docs/ go to the page of what they name, if it has one, and become pl
 
 from __future__ import annotations
 
+import ast
 import inspect
 import posixpath
 import re
@@ -151,7 +152,8 @@ def api_reference() -> str:
     lines = [
         "# Python",
         "",
-        "Everything here is an attribute of `lpe`, loaded when it is first used: `import lpe` costs nothing.",
+        "Everything up to the modules of their own at the end is an attribute of `lpe`, loaded when it is first used:",
+        "`import lpe` costs nothing.",
         "",
     ]
     for title, names in groups.items():
@@ -159,7 +161,20 @@ def api_reference() -> str:
         for name in names:
             module = lpe._MODULES[name]
             lines += [f"::: {module}.{name}", ""]
+    for door, names in doors().items():
+        lines += [f"## {door}", ""]
+        for place in names:
+            lines += [f"::: {place}", ""]
     return "\n".join(lines)
+
+
+def doors() -> dict[str, list[str]]:
+    """The public modules beside `lpe` itself, and where what they offer is defined; none is imported."""
+    found = {}
+    for path in sorted((ROOT / "lpe").glob("[a-z]*.py")):
+        imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        found[f"lpe.{path.stem}"] = [f"{node.module}.{name.name}" for node in imports for name in node.names]
+    return found
 
 
 def _kind(value: object) -> str:

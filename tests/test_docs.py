@@ -132,6 +132,8 @@ def test_every_public_name_is_in_the_site(site):
     page = (site / "reference" / "api.html").read_text()
     for name in set(lpe.__all__) - {"__version__"}:
         assert re.search(rf'id="lpe\.[\w.]*\b{name}"', page), name
+    for name in ("loading.shards.Shards", "torch_datasets.ShardsIterable", "jax_batches.DeviceBatches"):
+        assert re.search(rf'id="lpe\.train\.[\w.]*{re.escape(name)}"', page), name
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -82,6 +83,34 @@ def test_type_checkers_see_the_same_names_in_the_same_modules():
 def test_no_other_name_is_there():
     with pytest.raises(AttributeError, match="no attribute 'encrpyt'"):
         _ = lpe.encrpyt
+
+
+@pytest.mark.parametrize(
+    ("door", "names"),
+    [("data", ["Shards"]), ("jax", ["DeviceBatches"]), ("torch", ["ShardsDataset", "ShardsIterable"])],
+)
+def test_a_framework_has_a_door_of_its_own(door, names):
+    """Only what stands behind it is imported, which needs the framework."""
+    tree = ast.parse((ROOT / "lpe" / f"{door}.py").read_text())
+    imported = [name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names]
+    assert imported == names
+    module = f"lpe.{door}"
+    if door == "data" or importlib.util.find_spec(door) is not None:
+        assert importlib.import_module(module).__all__ == names
+
+
+@pytest.mark.parametrize("door", ["jax", "torch"])
+def test_without_its_framework_a_door_names_the_extra(door, tmp_path):
+    code = f"""
+import sys
+sys.modules["{door}"] = None
+try:
+    import lpe.{door}
+except Exception as error:
+    print(error)
+"""
+    message = rf"this needs {door} .* extra {door}: pip install .*\[{door}\]'\n"
+    assert re.fullmatch(message, python(code, tmp_path))
 
 
 def test_the_version_is_the_distribution_s():

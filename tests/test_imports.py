@@ -189,6 +189,7 @@ def test_files_are_small(path):
         ("import lpe.transforms.ciphers", HEAVY),
         ("import lpe.pipeline.cli.app", HEAVY - {"typer", "rich"}),
         ("import lpe.pipeline.jobs.encrypt", {"tensorflow", "keras", "tensorflow_datasets", "typer"}),
+        ("import lpe.data", HEAVY - {"PIL"}),
         ("import lpe.train.runs", {"tensorflow", "keras", "apache_beam", "tink"}),
         ("import lpe.train.loop, lpe.train.evaluate, lpe.train.predict", {"apache_beam", "tink"}),
     ],

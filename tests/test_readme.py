@@ -122,12 +122,13 @@ def test_the_python_of_transforms_runs(tmp_path, monkeypatch, capfd):
 
 
 def test_no_other_document_shows_python():
-    """What shows Python has a test that runs it, above or in `test_docs.py`."""
+    """What shows Python has a test that runs it, above, in `test_docs.py` or in `train/test_examples.py`."""
     assert [relative(path) for path in DOCUMENTS if blocks(path, "python")] == [
         "README.md",
         "docs/researcher.md",
         "docs/trainer.md",
         "transforms/README.md",
+        "train/README.md",
     ]
 
 

@@ -3,7 +3,7 @@
 Images/s of a training loop that is fed by `lpe.data.Shards`, divided by those of the same loop on plain arrays in
 memory, shuffled and cut into batches by hand, for a network of a millisecond or two a batch of 128. PyTorch: by
 DataLoaders of no and of two workers, and by `ShardsDataset`, where the loader shuffles; arrays are given to the same
-loaders as well. Neighbours in time are compared, in turn, by medians.
+loaders as well. Neighbours in time are compared: each ratio is the median of those of all rounds.
 """
 
 from __future__ import annotations
@@ -45,20 +45,23 @@ def main() -> None:
         for name, memory_bytes in (("whole split shuffled", 1 << 40), ("streamed", images.nbytes // 2)):
             for framework in options.frameworks:
                 step, feeds = FRAMEWORKS[framework](images, labels, lambda size=memory_bytes: shards(size))
-                speeds = measured(step, feeds, options.images, options.repeats)
-                arrays = speeds["arrays"]
+                times = measured(step, feeds, options.repeats)
+                arrays = options.images / statistics.median(times["arrays"])
                 print(
                     f"{framework}, {name}: arrays {arrays:,.0f} images/s ({BATCH / arrays * 1000:.2f} ms a batch)"
                 )
-                for feed, speed in speeds.items():
+                for feed, found in times.items():
                     if feed != "arrays":
-                        print(f"    {feed}: {speed:,.0f}, ratio {speed / arrays:.2f}", flush=True)
+                        pairs = zip(times["arrays"], found, strict=True)
+                        ratio = statistics.median(plain / other for plain, other in pairs)
+                        speed = options.images / statistics.median(found)
+                        print(f"    {feed}: {speed:,.0f}, ratio {ratio:.2f}", flush=True)
 
 
 def measured(
-    step: Callable[[Any, Any], None], feeds: dict[str, Batches], count: int, repeats: int
-) -> dict[str, float]:
-    """Images/s of each feed."""
+    step: Callable[[Any, Any], None], feeds: dict[str, Batches], repeats: int
+) -> dict[str, list[float]]:
+    """Seconds of an epoch of each feed, round by round."""
     times: dict[str, list[float]] = {name: [] for name in feeds}
     for repeat in range(repeats + 1):
         for name, feed in feeds.items():
@@ -67,7 +70,7 @@ def measured(
                 step(images, labels)
             if repeat:  # the first warms up
                 times[name].append(time.perf_counter() - started)
-    return {name: count / statistics.median(found) for name, found in times.items()}
+    return times
 
 
 def cut(images: Any, labels: Any) -> Iterator[tuple[Any, Any]]:

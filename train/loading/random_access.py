@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import mmap
 import os
+import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -123,6 +124,9 @@ class SplitReader:
                 opening = process.thread.submit(self._open, process, number)
                 process.shards[number] = opening
             process.shards.move_to_end(number)
+            while len(process.shards) > process.most_files:
+                oldest, _ = process.shards.popitem(last=False)
+                process.mapped.pop(oldest, None)
             return opening
 
     def _open(self, process: _Process, number: int) -> OpenedShard:
@@ -149,9 +153,12 @@ class _Process:
         self.lock = threading.Lock()  # of `shards`
         self.thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="lpe-shards")
         self.shards: OrderedDict[int, _Opening] = OrderedDict()
-        self.mapped: dict[int, OpenedShard] = {}  # of them, those that stay open
+        self.mapped: dict[int, OpenedShard] = {}  # of them, those that take no memory of this process
+        # A mapped file stays open; half of what the process may have open is left to others.
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.most_files = max(1, limit // 2) if limit != resource.RLIM_INFINITY else shards
         # Forked processes share it, so that of the workers of each epoch only the first compare a shard's checksum.
-        self.checked = parent.checked if parent is not None else mmap.mmap(-1, max(1, shards))
+        self.checked: mmap.mmap = parent.checked if parent is not None else mmap.mmap(-1, max(1, shards))
         if parent is not None:
             for number, opening in parent.shards.items():
                 if opening.done() and opening.exception() is None:

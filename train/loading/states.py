@@ -43,7 +43,7 @@ def to_dict(place: Place, identity: Mapping[str, Any]) -> dict[str, Any]:
     return {**dataclasses.asdict(place), "of": dict(identity)}
 
 
-def from_dict(state: Mapping[str, Any], identity: Mapping[str, Any]) -> Place:
+def from_dict(state: Any, identity: Mapping[str, Any]) -> Place:
     """The place in a state, which must belong to the same shards.
 
     Raises:

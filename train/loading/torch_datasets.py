@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lpe.train.loading.shards import Shards
 from lpe.transforms.extras import require
 
 torch = require("torch", "torch")
-data = require("torch.utils.data", "torch")
+if TYPE_CHECKING:
+    from torch.utils import data
+else:
+    data = require("torch.utils.data", "torch")
 collate = require("torch.utils.data._utils.collate", "torch")  # where its documentation has one add types
 
 
@@ -116,7 +119,7 @@ def _collate(samples: Sequence[Any], *, collate_fn_map: Any = None) -> Any:
     """Gives a batch of `_Samples` as it is; a list that somebody made of them is put together."""
     if isinstance(samples, _Samples):
         return samples.batch
-    return tuple(collate.default_collate(column) for column in zip(*samples, strict=True))
+    return tuple(collate.default_collate(list(column)) for column in zip(*samples, strict=True))
 
 
 collate.default_collate_fn_map[_Sample] = _collate

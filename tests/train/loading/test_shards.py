@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import multiprocessing
+import resource
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,11 @@ class Part:
         if stop < self.steps or workers > 1:
             before += ids(others)
         assert before == self.expected
+
+
+def files():
+    """How many files this process has open."""
+    return len([*Path("/dev/fd").iterdir()])
 
 
 def at_epoch(shards, epoch):
@@ -252,6 +258,17 @@ def test_a_shard_that_was_restored_is_read(tmp_path):
         shards[3]
     path.write_bytes(sound)
     assert (shards[3][0] == batch("train", 3, 1).images[0]).all()
+
+
+def test_there_may_be_more_shards_than_files_that_a_process_may_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (8, 8))
+    shards = Shards(
+        make(tmp_path / "shapes", {"train": (2,) * 20}).directory, batch_size=7, shuffle=True, ids=True
+    )
+    before = files()
+    assert sorted(ids(shards)) == sorted(ids(shards)) == names(40)
+    assert shards[39][2] == names(40)[39]
+    assert files() <= before + 5
 
 
 def test_the_version_is_never_a_plain_one_by_mistake(tmp_path):
