@@ -324,7 +324,8 @@ def _claim(directory: Path, settings: dict[str, Any], beside: dict[str, Any]) ->
         storage.write_atomic(str(file), (json.dumps(settings | beside, indent=2) + "\n").encode())
         return False
     if recorded != settings:
-        differing = [key for key in settings | recorded if recorded.get(key) != settings.get(key)]
+        known = {*settings, "bad_shards", "memory_bytes"}
+        differing = [key for key in known if recorded.get(key) != settings.get(key)] or ["kind of settings"]
         raise DataError(
             f"{directory}: holds a run trained with other settings ({', '.join(sorted(differing))}); choose another "
             "--output, or delete the directory"

@@ -1,8 +1,8 @@
 """Does a bucket slow training down? Run by hand: python -m tests.benchmarks.bucket [--images N]
 
 A dataset three times as large as its cache, from the S3 emulator on this machine, against the same files on disk:
-images/s of epochs after the first, of the input alone and of training the network `cnn`, in turn (ABAB); and how much
-of each epoch was downloaded. The emulator takes part of the same cores.
+images/s of epochs after the first, in turn (ABAB), of the input alone, of a consumer that waits, and of training the
+network `cnn`; and how much of each epoch was downloaded. The emulator takes part of the same cores.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ BATCH = 128
 SHAPE = (32, 32, 3)
 SHARDS = 24
 TARGET = 0.9
+PACE = 5_000
 
 
 def main() -> None:
@@ -56,6 +57,7 @@ def main() -> None:
             "disk": _input(home, None, room),
         }
         _compare("input alone", sides, _alone, options)
+        _compare(f"a device that takes {PACE:,} images/s", sides, _paced, options)
         _compare("cnn", sides, _trained(), options)
 
 
@@ -77,6 +79,13 @@ def _input(data: str, cache: str | None, room: int) -> Examples:
 def _alone(examples: Examples, epoch: int) -> None:
     for number in range(examples.steps):
         examples.batch(epoch, number)
+
+
+def _paced(examples: Examples, epoch: int) -> None:
+    """Takes batches as fast as a network on a device of its own would, without a core of this machine."""
+    for number in range(examples.steps):
+        examples.batch(epoch, number)
+        time.sleep(BATCH / PACE)
 
 
 def _trained() -> Callable[[Examples, int], None]:
