@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lpe.train.data import EpochClock, Examples
 from lpe.train.keras_types import PyDataset
+from lpe.train.loading.examples import Examples
+from lpe.train.loading.inputs import EpochClock
 from lpe.transforms.errors import LpeError
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
-from lpe.train.data import EpochClock, Examples
 from lpe.train.keras_types import Callback, Logs
+from lpe.train.loading.examples import Examples
+from lpe.train.loading.inputs import EpochClock
 from lpe.train.progress import Progress, Status
 from lpe.train.run_state import RunState
 from lpe.transforms.errors import LpeError

@@ -8,7 +8,7 @@ import keras
 
 from lpe.train import backend, callbacks, optimizing
 from lpe.train.batches import Batches
-from lpe.train.data import EpochClock, TrainingInput
+from lpe.train.loading.inputs import EpochClock, TrainingInput
 from lpe.train.progress import Progress, Status
 from lpe.train.recipes import Recipe
 from lpe.train.run_state import RunState

@@ -8,7 +8,8 @@ from typing import Any
 
 from lpe.pipeline.dataset import Dataset
 from lpe.train import backend
-from lpe.train.data import EpochClock, evaluation_input
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import EpochClock, evaluation_input
 from lpe.train.runs import Run
 from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError
@@ -71,6 +72,7 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
     check_fits(run, dataset)
     if split in dataset.splits and not dataset.splits[split].examples:
         raise DataError(f"{dataset.directory}: split {split!r} is empty")
+    files = ShardFiles(dataset)
     with backend.one_device():
         from lpe.train.batches import Batches  # noqa: PLC0415  (imports Keras)
 
@@ -81,7 +83,7 @@ def evaluate(run: Run, dataset_path: str, split: str = "test", batch_size: int =
             loss=keras.losses.SparseCategoricalCrossentropy(),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-        batches = Batches(evaluation_input(dataset, split, batch_size), EpochClock())
+        batches = Batches(evaluation_input(files, split, batch_size), EpochClock())
         with batches.failing_clearly():
             metrics = model.evaluate(batches, verbose=0, return_dict=True)
     return Evaluation(

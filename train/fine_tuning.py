@@ -6,18 +6,17 @@ import hashlib
 from pathlib import Path
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset import Dataset
+from lpe.train.loading.files import ShardFiles
 from lpe.train.runs import Run
-from lpe.train.shards import image_shape
 from lpe.transforms.errors import DataError
 
 
-def check_origin(origin: Run, dataset: Dataset, *, model: str, front_end: str) -> None:
+def check_origin(origin: Run, files: ShardFiles, *, model: str, front_end: str) -> None:
     """Checks that the network of a finished run can be trained on with a dataset.
 
     Args:
       origin: the finished run.
-      dataset: what the new run is trained on.
+      files: of the dataset that the new run is trained on.
       model: the new run's network.
       front_end: the new run's front end, `auto` resolved.
 
@@ -35,7 +34,7 @@ def check_origin(origin: Run, dataset: Dataset, *, model: str, front_end: str) -
             f"{origin.spec['front_end']}"
         )
     remedy = "train without --init-from, or from a run on such images"
-    shape = image_shape(dataset)
+    dataset, shape = files.dataset, files.image_shape
     if origin.image_shape != shape:
         raise DataError(
             f"{where}: it takes images of shape {origin.image_shape}, those of {dataset.directory} have "

@@ -26,14 +26,14 @@ from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
-from lpe.train.data import training_input
 from lpe.train.fine_tuning import check_origin, origin_record
 from lpe.train.front_ends import tables
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import sample, training_input
 from lpe.train.progress import Progress, Status
 from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
-from lpe.train.shards import image_shape, sample
 from lpe.train.versions import DataUsed, open_version
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.tables import properties_html
@@ -185,14 +185,15 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
         Keras is not installed.
       LpeError: the loss diverged.
     """
-    dataset = open_version(spec.data)
+    files = ShardFiles(open_version(spec.data))
+    dataset = files.dataset
     spec = dataclasses.replace(spec, front_end=front_ends.resolve(spec.front_end, dataset.encryption))
     origin = None if spec.init_from is None else load_run(spec.init_from)
     if origin is not None:
-        check_origin(origin, dataset, model=spec.model, front_end=spec.front_end)
+        check_origin(origin, files, model=spec.model, front_end=spec.front_end)
     settings = _settings(spec, dataset, origin)
     inputs = training_input(
-        dataset,
+        files,
         batch_size=spec.recipe.batch_size,
         seed=spec.seed,
         validation_fraction=spec.validation_fraction,
@@ -209,13 +210,13 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
 
     with _temporary_files(directory):
         status("making the network")
-        model = _fresh_model(spec, dataset, origin)
+        model = _fresh_model(spec, files, origin)
         state = RunState(directory)
         finished = state.recover()
         if not finished and spec.front_end != front_ends.NONE:
             status("fitting the front end to ciphertexts")
-            count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(image_shape(dataset))))
-            front_ends.adapt(model, sample(dataset, inputs.split, inputs.selection, count))
+            count = min(tables.MOST_IMAGES, max(1, tables.MOST_VALUES // math.prod(files.image_shape)))
+            front_ends.adapt(model, sample(files, inputs.split, inputs.selection, count))
         epochs.train(
             model,
             inputs,
@@ -229,7 +230,7 @@ def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unh
         )
         best = state.weights_path(best_epoch(state.history))
         epochs.save_best(model, best, directory / MODEL_FILE, averaged=spec.recipe.ema is not None)
-        return TrainResult.of(_commit(state, spec, dataset, settings), skipped=False)
+        return TrainResult.of(_commit(state, spec, files, settings), skipped=False)
 
 
 @contextlib.contextmanager
@@ -280,29 +281,31 @@ def _claim(directory: Path, settings: dict[str, Any]) -> bool:
     return (directory / RUN_FILE).exists()
 
 
-def _fresh_model(spec: TrainSpec, dataset: Dataset, origin: Run | None) -> keras.Model:
+def _fresh_model(spec: TrainSpec, files: ShardFiles, origin: Run | None) -> keras.Model:
     """The network before its first epoch: drawn from the seed, or with the weights of the run it starts from."""
+    dataset = files.dataset
     model = models.build(
-        spec.model, image_shape(dataset), len(dataset.class_names), spec.front_end, dataset.encryption
+        spec.model, files.image_shape, len(dataset.class_names), spec.front_end, dataset.encryption
     )
     if origin is not None:
         origin.load_weights(model)
     return model
 
 
-def _commit(state: RunState, spec: TrainSpec, dataset: Dataset, settings: dict[str, Any]) -> Run:
+def _commit(state: RunState, spec: TrainSpec, files: ShardFiles, settings: dict[str, Any]) -> Run:
     """Writes what is left of a run whose model is saved, run.json last."""
     directory = Path(spec.output)
     best = best_epoch(state.history)
     storage.write_atomic(str(directory / CURVES_FILE), curves.draw(state.history, best))
     line = state.history[best - 1]
+    dataset = files.dataset
     run = Run(
         directory=spec.output,
         model=spec.model,
         spec=settings,
         dataset={"name": dataset.name, "version": dataset.version},
         class_names=dataset.class_names,
-        image_shape=image_shape(dataset),
+        image_shape=files.image_shape,
         encryption=dataset.encryption,
         accuracy={"train": line["accuracy"], "validation": line["val_accuracy"]},
         best_epoch=best,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol, cast
 
 from lpe.pipeline import records, storage
@@ -17,6 +17,17 @@ from lpe.transforms.errors import DataError
 BATCH_SIZE = 1024
 """The most images in a batch."""
 _PIECE = 1 << 22
+
+OpenShard = Callable[[str, ShardInfo | None], BinaryIO]
+"""Opens a shard's file, at its start, by its path and what was recorded of it. Raises DataError."""
+
+
+def open_shard(path: str, recorded: ShardInfo | None) -> BinaryIO:
+    """Opens a shard's file where it lies, whatever was recorded of it; an `OpenShard`."""
+    try:
+        return storage.open_read(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: this shard is missing; restore it or write the dataset again") from None
 
 
 class Reader(Protocol):
@@ -52,6 +63,7 @@ class ShardReader:
       classes: number of classes; labels must be below it.
       recorded: its size and checksum, where known.
       authenticated: what is recorded is covered by a MAC: no damaged record can be left out.
+      open_shard: opens the file.
     """
 
     path: str
@@ -60,6 +72,7 @@ class ShardReader:
     classes: int
     recorded: ShardInfo | None = None
     authenticated: bool = False
+    open_shard: OpenShard = open_shard
 
     def expected(self) -> int:
         """See `Reader`."""
@@ -74,7 +87,7 @@ class ShardReader:
             bad += 1
             on_bad_record(record)
 
-        with self._open() as file:
+        with self.open_shard(self.path, self.recorded) as file:
             summed = self._summed(file)
             batches = records.decode(
                 cast(BinaryIO, summed),
@@ -102,7 +115,7 @@ class ShardReader:
     def check(self) -> None:
         """Compares the file with what was recorded of it, for who does not read all batches. Raises DataError."""
         if self.recorded is not None:
-            with self._open() as file:
+            with self.open_shard(self.path, self.recorded) as file:
                 summed = self._summed(file)
                 while summed.read(_PIECE):
                     pass
@@ -112,14 +125,6 @@ class ShardReader:
         return DataError(
             f"{self.path}: {found} records, {self.examples} were written; restore it or write the dataset again"
         )
-
-    def _open(self) -> BinaryIO:
-        try:
-            return storage.open_read(self.path)
-        except FileNotFoundError:
-            raise DataError(
-                f"{self.path}: this shard is missing; restore it or write the dataset again"
-            ) from None
 
     def _summed(self, file: BinaryIO) -> _Summed:
         return _Summed(file, sha256=self.recorded is not None and self.recorded.sha256 is not None)

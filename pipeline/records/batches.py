@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lpe.pipeline.records import example_proto, tfrecord
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
+from lpe.pipeline.records.plain_layout import plain_layout, varints
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, one_line
 from lpe.transforms.image_shape import ImageShape
@@ -214,7 +215,7 @@ def decode(
                 pending = []
             for at in range(0, len(rows), batch_size):
                 part = slice(at, at + batch_size)
-                ids = fields.ids[part] if fields.ids else _numbered(where, index + at, len(rows[part]))
+                ids = fields.ids[part] if fields.ids else numbered(where, index + at, len(rows[part]))
                 yield ImageBatch(ids, fields.images[part], fields.labels[part])
             index += len(rows)
             continue
@@ -236,13 +237,14 @@ def decode(
         yield _to_batch(pending, where)
 
 
-def _numbered(where: str, first: int, count: int) -> list[str]:
+def numbered(where: str, first: int, count: int) -> list[str]:
+    """The ids of `count` records of a file that have none, from the number `first` on."""
     prefix = where.rsplit("/", 1)[-1]
     return [f"{prefix}-{i:07d}" for i in range(first, first + count)]
 
 
 def _to_batch(pending: list[tuple[int, str | None, np.ndarray, int]], where: str) -> ImageBatch:
-    ids = [_numbered(where, index, 1)[0] if given is None else given for index, given, _, _ in pending]
+    ids = [numbered(where, index, 1)[0] if given is None else given for index, given, _, _ in pending]
     images = np.stack([image for _, _, image, _ in pending])
     return ImageBatch(ids, images, np.array([label for *_, label in pending], np.int64))
 
@@ -264,41 +266,22 @@ def _uniform_fields(rows: np.ndarray, fmt: RecordFormat) -> _Fields | None:
     if fmt.encoding != "raw" or fmt.image_shape is None:
         return None
     data = rows[:, tfrecord.HEADER : -tfrecord.FOOTER]
-    spans = example_proto.value_spans(data[0].tobytes())
-    if spans is None:
+    layout = plain_layout(data[0].tobytes(), fmt)
+    if layout is None or not all((data[:, a:b] == data[0, a:b]).all() for a, b in layout.constant()):
         return None
-    wanted = {fmt.image_key: "bytes", fmt.label_key: "int64"}
-    if fmt.id_key is not None:
-        wanted[fmt.id_key] = "bytes"
-    if any(key not in spans or spans[key].kind != kind for key, kind in wanted.items()):
+    labels = varints(data[:, layout.label.start : layout.label.stop])
+    if labels is None:
         return None
-    image, label = spans[fmt.image_key], spans[fmt.label_key]
-    if image.stop - image.start != math.prod(fmt.image_shape):
-        return None
-    # Everything between the values (tags, lengths, keys, other features) must be the same in all
-    # records: then the first one's layout is the layout of all.
-    edges = sorted((spans[key].start, spans[key].stop) for key in wanted)
-    gaps = zip(
-        [0] + [stop for _, stop in edges], [start for start, _ in edges] + [data.shape[1]], strict=True
-    )
-    if not all((data[:, a:b] == data[0, a:b]).all() for a, b in gaps):
-        return None
-    digits = data[:, label.start : label.stop]
-    if (digits[:, :-1] < 0x80).any() or (digits[:, -1] >= 0x80).any():
-        return None
-    labels = np.zeros(len(rows), np.uint64)
-    for place in range(digits.shape[1]):
-        labels |= (digits[:, place].astype(np.uint64) & np.uint64(0x7F)) << np.uint64(7 * place)
     ids = None
-    if fmt.id_key is not None:
-        ids = _to_text(data[:, spans[fmt.id_key].start : spans[fmt.id_key].stop])
+    if layout.id is not None:
+        ids = to_text(data[:, layout.id.start : layout.id.stop])
         if ids is None:
             return None
-    images = data[:, image.start : image.stop].reshape(len(rows), *fmt.image_shape)
-    return _Fields(ids, images, labels.view(np.int64))
+    images = data[:, layout.image.start : layout.image.stop].reshape(len(rows), *fmt.image_shape)
+    return _Fields(ids, images, labels)
 
 
-def _to_text(columns: np.ndarray) -> list[str] | None:
+def to_text(columns: np.ndarray) -> list[str] | None:
     """Rows of ASCII (uint8 [N, S]) as strings; None for what NumPy's fixed strings cannot carry."""
     if not columns.size or (columns == 0).any() or (columns >= 0x80).any():
         return None

@@ -97,14 +97,14 @@ def frames(
                 raise DataError(f"{where}: record {index} is cut off; {_REPLACE}")
         count = (len(buffer) - offset) // stride
         rows = np.frombuffer(buffer, np.uint8, count * stride, offset).reshape(count, stride)
-        rows = rows[: _alike(rows)]
+        rows = rows[: alike(rows)]
         stored = np.ascontiguousarray(rows[:, -4:]).view("<u4")[:, 0]
         yield rows, checksums(rows) == stored
         offset += rows.size
         index += len(rows)
 
 
-def _alike(rows: np.ndarray) -> int:
+def alike(rows: np.ndarray) -> int:
     """How many rows from the first on have its header."""
     # Where lengths vary, runs are short: looking further and further ahead costs no more than the run is long.
     checked, ahead = 0, _PROBE

@@ -17,7 +17,9 @@ import numpy as np
 
 from lpe.pipeline.dataset import open_dataset
 from lpe.train import backend
-from lpe.train.data import EpochClock, Examples, training_input
+from lpe.train.loading.examples import Examples
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import EpochClock, training_input
 from tests.train.datasets import write_dataset
 
 BATCH = 128
@@ -39,9 +41,13 @@ def main() -> None:
         splits = {"train": (images, labels), "validation": (images[:100], labels[:100])}
         dataset = open_dataset(write_dataset(f"{place}/toy", splits, shards=8))
 
-        def source(cache_bytes: int) -> Examples:
+        def source(memory_bytes: int) -> Examples:
             return training_input(
-                dataset, batch_size=BATCH, seed=0, validation_fraction=0.1, cache_bytes=cache_bytes
+                ShardFiles(dataset),
+                batch_size=BATCH,
+                seed=0,
+                validation_fraction=0.1,
+                memory_bytes=memory_bytes,
             ).train
 
         model = keras.Sequential(
@@ -57,8 +63,8 @@ def main() -> None:
         def arrays() -> None:
             model.fit(images, labels, batch_size=BATCH, verbose=0)
 
-        for name, cache_bytes in (("held in memory", 1 << 40), ("streamed", images.nbytes // 2)):
-            examples, clock = source(cache_bytes), EpochClock()
+        for name, memory_bytes in (("held in memory", 1 << 40), ("streamed", images.nbytes // 2)):
+            examples, clock = source(memory_bytes), EpochClock()
 
             def alone(examples: Examples = examples) -> None:
                 for number in range(examples.steps):

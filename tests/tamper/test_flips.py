@@ -23,7 +23,8 @@ from lpe.pipeline.engine.check_shard import CheckShard, check_all
 from lpe.pipeline.keystore import load_data_key
 from lpe.pipeline.records.bad_records import fail
 from lpe.pipeline.sources.plan import open_plan, plan_dataset
-from lpe.train.shards import Selection, read_shards
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.random_access import SplitReader
 from lpe.transforms.errors import LpeError
 from tests.fuzz.budget import INPUTS
 from tests.tamper.owner import KEYSET, Owner, make_owner, refusal, write_images
@@ -109,8 +110,9 @@ def trained(kept: Kept) -> None:
             for batch in task.reader.batches(fail("")):
                 opened(batch)
     else:
-        for split, info in data.splits.items():
-            read_shards(data, split, range(len(info.shard_lengths)), Selection(info.shard_lengths))
+        for split in data.splits:
+            reader = SplitReader(ShardFiles(data), split, 0)
+            reader.take(np.arange(len(reader)))
 
 
 READING = (verified, verified_without_key, decrypted, trained)

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lpe
 from lpe.pipeline.dataset import committed_versions, open_dataset
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.random_access import SplitReader
 from lpe.train.runs import Run
-from lpe.train.shards import Selection, read_shards
 from tests.tamper import editing
 from tests.tamper.owner import KEYSET, Owner, in_turn, refusal, snapshot
 
@@ -268,9 +270,8 @@ def test_a_link_to_another_file_is_refused(owner, kind, target):
         with refusal():
             reading[name]()
     with refusal():  # as training does
-        data = open_dataset(str(hostile))
-        lengths = data.splits["train"].shard_lengths
-        read_shards(data, "train", range(len(lengths)), Selection(lengths))
+        reader = SplitReader(ShardFiles(open_dataset(str(hostile))), "train", 0)
+        reader.take(np.arange(len(reader)))
     assert committed_versions(str(owner.root / "out" / "data" / "shapes")) == []
 
 

@@ -5,13 +5,14 @@ import pytest
 
 from lpe.pipeline.dataset import open_dataset
 from lpe.train.batches import Batches
-from lpe.train.data import EpochClock, evaluation_input
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import EpochClock, evaluation_input
 from lpe.transforms.errors import DataError
 from tests.train.datasets import write_dataset
 
 
 def test_a_batch_that_devices_cannot_share_is_filled_with_images_of_no_weight(toy):
-    examples = evaluation_input(open_dataset(toy), "test", 25)
+    examples = evaluation_input(ShardFiles(open_dataset(toy)), "test", 25)
     one, four = Batches(examples, EpochClock()), Batches(examples, EpochClock(), devices=4)
     assert len(one) == len(four) == 3
     for number in range(3):
@@ -44,7 +45,7 @@ def test_the_clock_chooses_the_epoch(toy):
 def test_the_error_of_a_shard_comes_out_of_the_backends_own(tmp_path):
     home = write_dataset(tmp_path / "toy")
     dataset = open_dataset(home)
-    batches = Batches(evaluation_input(dataset, "test", 25), EpochClock())
+    batches = Batches(evaluation_input(ShardFiles(dataset), "test", 25), EpochClock())
     (tmp_path / "toy/1.0.0/toy-test.tfrecord-00000-of-00003").write_bytes(b"")
 
     def backend():

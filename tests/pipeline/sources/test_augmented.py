@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lpe.pipeline.dataset import open_dataset
-from lpe.train.data import training_input
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import training_input
 from tests.pipeline.running import contents, encrypt, refused
 
 WORDS = ("--augment", "flip,crop", "--copies", 2)
@@ -79,7 +80,7 @@ def test_training_walks_one_copy_an_epoch_and_holds_out_all_copies(lpe, keystore
     assert encrypt(lpe, keystore, f"dataset:{plain}", home, *WORDS, "--scope", "image").code == 0
     data = open_dataset(str(home))
     by_image = {image: name for name, (image, _) in contents(home).items()}
-    source = training_input(data, batch_size=9, seed=0, validation_fraction=0.1)
+    source = training_input(ShardFiles(data), batch_size=9, seed=0, validation_fraction=0.1)
 
     def ids(examples, epoch):
         batches = [examples.batch(epoch, i)[0] for i in range(examples.steps)]

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from lpe.pipeline.dataset import open_dataset
-from lpe.train.data import evaluation_input, training_input
 from lpe.train.evaluate import evaluate
+from lpe.train.loading.files import ShardFiles
+from lpe.train.loading.inputs import evaluation_input, sample, training_input
+from lpe.train.loading.order import windows
+from lpe.train.loading.selection import Selection
 from lpe.train.loop import TrainSpec, fit
 from lpe.train.runs import load_run
-from lpe.train.shards import Selection, sample, windows
 from lpe.transforms.errors import DataError
 from tests.fuzz.trial import limits
 from tests.train.datasets import ENCRYPTION, toy_images, write_dataset
@@ -62,19 +64,18 @@ def test_a_selection_and_its_complement_are_the_split(limit):
 
 
 def test_windows_hold_no_more_than_the_limit():
-    sizes, order = np.array([5, 1, 2, 9, 3]), np.array([1, 2, 0, 3, 4])
-    assert windows(sizes, order, 8) == [[1, 2, 0], [3], [4]]
-    assert windows(sizes, order, 0) == [[1], [2], [0], [3], [4]]
+    assert windows([1, 2, 5, 9, 3], 8) == [[0, 1, 2], [3], [4]]
+    assert windows([1, 2, 5, 9, 3], 0) == [[0], [1], [2], [3], [4]]
 
 
 def test_a_sample_is_spread_over_the_shards(tmp_path):
     images, labels = toy_images(60, 0)
     images[:, 0, 0, 0] = np.arange(60)  # tells images apart
     dataset = open_dataset(write_dataset(tmp_path / "toy", {"train": (images, labels)}))
-    chosen = sample(dataset, "train", Selection((20, 20, 20)), 6)[:, 0, 0, 0]
+    chosen = sample(ShardFiles(dataset), "train", Selection((20, 20, 20)), 6)[:, 0, 0, 0]
     assert len(chosen) == 6
     assert set(chosen // 20) == {0, 1, 2}
-    assert len(sample(dataset, "train", Selection((20, 20, 20)), 100)) == 60
+    assert len(sample(ShardFiles(dataset), "train", Selection((20, 20, 20)), 100)) == 60
 
 
 def lying(home, split="train", factor=10**9):
@@ -91,9 +92,9 @@ def test_claims_that_the_files_cannot_hold_are_refused_before_memory_is_asked_fo
         limits(),
         pytest.raises(DataError, match=r"00000-of-00003: its \d+ bytes cannot hold the 67000000000 records"),
     ):
-        training_input(dataset, batch_size=16, seed=0, validation_fraction=0.1)
+        training_input(ShardFiles(dataset), batch_size=16, seed=0, validation_fraction=0.1)
     with limits(), pytest.raises(DataError, match="cannot hold"):
-        evaluation_input(lying(toy, "test"), "test", 16)
+        evaluation_input(ShardFiles(lying(toy, "test")), "test", 16)
 
 
 def test_a_shard_with_more_records_than_it_says_is_refused(toy):
@@ -101,7 +102,7 @@ def test_a_shard_with_more_records_than_it_says_is_refused(toy):
     few = dataclasses.replace(dataset.splits["test"], shard_lengths=(3, 3, 3))
     dataset = dataclasses.replace(dataset, splits={**dataset.splits, "test": few})
     with pytest.raises(DataError, match=r"toy-test.*00000-of-00003: .*records.* written"):
-        evaluation_input(dataset, "test", 4).batch(0, 0)
+        evaluation_input(ShardFiles(dataset), "test", 4).batch(0, 0)
 
 
 def test_zipped_shards_may_hold_more_than_they_have_bytes(tmp_path):
@@ -111,7 +112,9 @@ def test_zipped_shards_may_hold_more_than_they_have_bytes(tmp_path):
         shard.write_bytes(gzip.compress(shard.read_bytes()))
     for manifest in directory.glob("manifest.json"):  # as TFDS leaves it
         manifest.unlink()
-    inputs = training_input(open_dataset(str(directory)), batch_size=10, seed=0, validation_fraction=0.1)
+    inputs = training_input(
+        ShardFiles(open_dataset(str(directory))), batch_size=10, seed=0, validation_fraction=0.1
+    )
     assert inputs.train.batch(0, 0)[0].shape == (10, 16, 16, 3)
 
 
@@ -120,4 +123,4 @@ def test_copies_of_other_lengths_are_refused(tmp_path):
     augmentation = {"augmentation": {"split": "train", "copies": 1, "kinds": ["flip"], "seed": 0}}
     home = write_dataset(tmp_path / "toy", splits, encryption={**ENCRYPTION, **augmentation})
     with pytest.raises(DataError, match="train_augmented_1 has shards of other lengths"):
-        training_input(open_dataset(home), batch_size=16, seed=0, validation_fraction=0.1)
+        training_input(ShardFiles(open_dataset(home)), batch_size=16, seed=0, validation_fraction=0.1)
