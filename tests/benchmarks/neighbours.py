@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.harness import Bench
+import lpe
 
 BATCH = 128
 WORKERS = 2
@@ -48,7 +48,8 @@ def main() -> None:
             command = (sys.executable, "-m", __spec__.name, "--side", side, "--data", str(places[side]))
             out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
             found[side].append(json.loads(out.splitlines()[-1]))
-        rows = {side: _median(runs) | {"bytes": _bytes(places[side])} for side, runs in found.items()}
+        sizes = {side: _bytes(place) for side, place in places.items()}
+    rows = {side: _median(runs) | {"bytes": sizes[side]} for side, runs in found.items()}
     for side, row in rows.items():
         print(
             f"{side:8} {row['speed']:10,.0f} images/s   {row['start']:5.2f} s to the first batch   "
@@ -69,9 +70,12 @@ def _make(work: Path, images: int) -> dict[str, Path]:
 
     from lpe.data import Shards
 
-    bench = Bench(work, images, 1)
-    bench.encrypt(bench.small, work)
-    ours = work / "data" / "1.0.0"
+    lpe.KeyStore(f"{work}/keys").create("bench")
+    plain = lpe.ingest(lpe.JobSpec(lpe.ReadSpec(f"synthetic:{images}"), f"{work}/plain"))
+    source = lpe.ReadSpec(f"dataset:{plain.dataset.directory}")
+    key = lpe.KeyRef(f"{work}/keys", "bench")
+    lpe.encrypt(lpe.JobSpec(source, f"{work}/encrypted"), lpe.CipherChoice("lpe-100"), key)
+    ours = work / "encrypted" / "1.0.0"
     folder, chunks = work / "png", work / "litdata"
     pixels, labels = [], []
     for batch_pixels, batch_labels in Shards(str(ours), "train", batch_size=1024, shuffle=False):
@@ -84,7 +88,12 @@ def _make(work: Path, images: int) -> dict[str, Path]:
         Image.fromarray(image).save(folder / str(label) / f"{number:07d}.png", compress_level=1)
     examples = list(zip(np.concatenate(pixels), np.concatenate(labels).tolist(), strict=True))
     litdata.optimize(
-        fn=_as_it_is, inputs=examples, output_dir=str(chunks), chunk_bytes="64MB", num_workers=1, verbose=False
+        fn=_as_it_is,
+        inputs=examples,
+        output_dir=str(chunks),
+        chunk_bytes="64MB",
+        num_workers=1,
+        verbose=False,
     )
     return {"lpe": ours, "png": folder, "litdata": chunks}
 
@@ -98,9 +107,11 @@ def _as_it_is(example: tuple[np.ndarray, int]) -> dict[str, Any]:
 def _lpe(data: str) -> Iterable[Any]:
     from torch.utils.data import DataLoader
 
+    from lpe.data import Shards
     from lpe.torch import ShardsIterable
 
-    return DataLoader(ShardsIterable(data, "train", batch_size=BATCH), batch_size=None, num_workers=WORKERS)
+    shards = Shards(data, batch_size=BATCH, shuffle=True)
+    return DataLoader(ShardsIterable(shards), batch_size=None, num_workers=WORKERS)
 
 
 def _png(data: str) -> Iterable[Any]:
@@ -155,7 +166,9 @@ def _median(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _bytes(place: Path) -> int:
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    return sum(
+        path.stat().st_size for path in place.rglob("*") if path.is_file() and "-test." not in path.name
+    )
 
 
 if __name__ == "__main__":
