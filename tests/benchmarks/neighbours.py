@@ -1,11 +1,14 @@
 """Loaders side by side on the same encrypted images, in PyTorch: `lpe.torch`, a folder of PNG files, litData.
 
-Run by hand in an environment with `lpe[torch]`, torchvision and litdata: python -m tests.benchmarks.neighbours [--images N]
+Run by hand in an environment with `lpe[torch]`, torchvision and litdata:
+python -m tests.benchmarks.neighbours [--images N]
 
 Each loader feeds the same loop, a network of a millisecond a batch of 128, from two worker processes. Printed are
 images/s from the second epoch on, the seconds from a process's start to its first batch, and the bytes on disk; then
 each of these of `lpe`, divided by the best of the others.
 """
+
+# ruff: noqa: PLC0415  (each side pays for its own imports)
 
 from __future__ import annotations
 
