@@ -11,6 +11,7 @@ from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.file_format import FORMAT, FileKind
+from lpe.pipeline.cli.job import check_beam_options, process_count, run_job
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     AUGMENT,
@@ -41,15 +42,12 @@ from lpe.pipeline.cli.options import (
     KeyScope,
     OnBadRecord,
     augmentation_of,
-    check_beam_options,
     cipher_names,
     cipher_params,
     dataset_name,
     dataset_path,
-    process_count,
     read_limits,
     read_spec,
-    run_job,
 )
 from lpe.transforms.errors import UsageError
 

@@ -12,6 +12,7 @@ from lpe.pipeline import clock
 from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_cipher
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
+from lpe.pipeline.cli.job import check_beam_options, process_count
 from lpe.pipeline.cli.options import (
     ENCRYPTION,
     EXECUTION,
@@ -20,11 +21,9 @@ from lpe.pipeline.cli.options import (
     PARAM,
     WORKERS,
     KeyScope,
-    check_beam_options,
     cipher_params,
     dataset_name,
     dataset_path,
-    process_count,
 )
 from lpe.transforms.errors import LpeError, UsageError
 from lpe.transforms.tables import megabytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lpe
-from lpe.pipeline.cli import options
+from lpe.pipeline.cli import job, options
 from lpe.pipeline.cli.recipe import chosen_recipe
 
 
@@ -81,9 +81,9 @@ def test_a_dataset_of_this_machine_is_looked_for():
 
 
 def test_beam_knows_its_options():
-    options.check_beam_options(["--runner=DirectRunner"])
+    job.check_beam_options(["--runner=DirectRunner"])
     with pytest.raises(lpe.UsageError, match="did you mean --runner"):
-        options.check_beam_options(["--runer=DirectRunner"])
+        job.check_beam_options(["--runer=DirectRunner"])
 
 
 def test_a_recipe_takes_the_changes_that_are_given():
