@@ -11,7 +11,7 @@ from typing import Any
 
 MOST_ITEMS = 4096
 """Items of any list: row groups; columns, each perhaps within another one. Arrow's stack holds twice that."""
-_DEEPEST = 16  # structs within one another; there are about six
+_DEEPEST = 24  # structs and lists within one another; there are about ten
 _PLAIN = {0, 3}  # encodings: values as they are, and the levels beside them
 _MOST_INTEGER = (1 << 63) - 1
 
@@ -94,8 +94,6 @@ class _Compact:
 
     def struct(self, depth: int) -> dict[int, Any]:
         """The fields of the struct here, by number."""
-        if depth > _DEEPEST:
-            raise ValueError("its description is nested too deeply")
         fields: dict[int, Any] = {}
         number = 0
         while head := self._byte():
@@ -105,6 +103,8 @@ class _Compact:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise ValueError("its description is nested too deeply")
         if kind in (1, 2):  # in a list, where a truth value takes a byte
             return self._byte() == 1
         if kind == 3:
@@ -120,7 +120,7 @@ class _Compact:
             count = head >> 4 if head >> 4 != 15 else self._varint()
             if count > MOST_ITEMS:
                 raise ValueError(f"its description has a list of {count} items, more than {MOST_ITEMS}")
-            return [self._value(head & 15, depth) for _ in range(count)]
+            return [self._value(head & 15, depth + 1) for _ in range(count)]
         if kind == 12:
             return self.struct(depth + 1)
         raise ValueError(f"its description has a value of kind {kind}")

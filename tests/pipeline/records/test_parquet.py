@@ -161,6 +161,13 @@ def test_deep_schemas_are_refused(depth):
         read(nested(depth), PARQUET)
 
 
+@pytest.mark.parametrize("description", [b"\x19" * 100_000, b"\x1c" * 100_000])
+def test_deep_descriptions_are_refused(description):
+    file = b"PAR1" + description + len(description).to_bytes(4, "little") + b"PAR1"
+    with pytest.raises(DataError, match="nested too deeply"):
+        read(file, PARQUET)
+
+
 def test_an_image_that_cannot_be_read_is_a_bad_record():
     data = pa.array(
         [{"bytes": b"no image", "path": None}, {"bytes": None}], schema_of(PNG).field("image").type
