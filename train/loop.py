@@ -122,8 +122,8 @@ class TrainResult:
       epochs: how many there were.
       accuracy: `train` and `validation` of the best epoch, 0..1.
       seconds: training time of all epochs, interruptions left out.
-      bad_shards: the files that were left out because they are missing or damaged.
       skipped: whether the run was finished before, so that nothing was trained.
+      bad_shards: the files that were left out because they are missing or damaged.
     """
 
     run: str
@@ -133,8 +133,8 @@ class TrainResult:
     epochs: int
     accuracy: Mapping[str, float]
     seconds: float
-    bad_shards: tuple[str, ...]
     skipped: bool
+    bad_shards: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run, *, skipped: bool) -> TrainResult:
@@ -147,8 +147,8 @@ class TrainResult:
             epochs=run.epochs,
             accuracy=run.accuracy,
             seconds=run.seconds,
-            bad_shards=tuple(run.spec.get("bad_shards", ())),
             skipped=skipped,
+            bad_shards=tuple(run.spec.get("bad_shards", ())),
         )
 
     def properties(self) -> dict[str, str]:
