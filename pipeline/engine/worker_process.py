@@ -6,6 +6,7 @@ job needs no `if __name__ == "__main__":`.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -93,18 +94,19 @@ def serve(descriptor: int) -> None:
       descriptor: the connection to the process that started it.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    connection = Connection(descriptor)
-    worker = Worker(connection.recv())
-    connection.send((None, None))
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        try:
-            connection.send((worker.run(task), None))
-        except Exception as error:
-            connection.send((None, _picklable(error)))
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has ended
+        connection = Connection(descriptor)
+        worker = Worker(connection.recv())
+        connection.send((None, None))
+        while True:
+            connection.send(_answer(worker, connection.recv()))
+
+
+def _answer(worker: Worker, task: ShardTask) -> tuple[ShardReceipt | None, Exception | None]:
+    try:
+        return worker.run(task), None
+    except Exception as error:
+        return None, _picklable(error)
 
 
 def _end_with_parent() -> None:

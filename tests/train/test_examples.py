@@ -21,9 +21,9 @@ NEEDS = {"grain": ("jax",)}
 
 
 def test_there_is_one_of_each():
-    first = [block.split()[1] for block in blocks(ROOT / "train" / "README.md", "python")]
-    assert first == [*FRAMEWORKS]
-    for block in blocks(ROOT / "train" / "README.md", "python"):
+    shown = [block for block in blocks(ROOT / "train" / "README.md", "python") if "lpe.data" in block]
+    assert [block.split()[1] for block in shown] == [*FRAMEWORKS]
+    for block in shown:
         assert len([line for line in block.splitlines() if line.strip()]) <= 18
 
 

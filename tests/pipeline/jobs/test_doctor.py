@@ -117,7 +117,7 @@ def test_the_report_of_the_api_shows_itself(tmp_path):
 
 def test_the_extras_are_those_of_the_distribution():
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    assert {*EXTRAS, "dev"} == set(project["optional-dependencies"])
+    assert {*EXTRAS, "dev", "dev-torch"} == set(project["optional-dependencies"])
 
 
 # The installation.
