@@ -81,7 +81,12 @@ def state(bucket: str, name: str) -> tuple[int, str]:
 def write(bucket: str, name: str, content: BinaryIO, size: int) -> None:
     """Writes an object from a file of `size` bytes, in parts if it is large."""
     blob = _shared_client().bucket(bucket).blob(name, chunk_size=_PART)
-    blob.upload_from_file(content, size=size, **_PATIENTLY)
+    try:
+        blob.upload_from_file(content, size=size, **_PATIENTLY)
+    except (
+        exceptions.NotFound
+    ) as error:  # not the bucket, which was asked for: an upload in parts, to be begun anew
+        raise exceptions.ServiceUnavailable("the service has lost the upload") from error
 
 
 def copy(source: tuple[str, str], target: tuple[str, str]) -> None:
