@@ -1,4 +1,4 @@
-"""Google Cloud Storage: Beam's access to it, and Google's own client for what Beam's cannot do.
+"""Google Cloud Storage, through Google's own client.
 
 Needs the extra `gcp`, and is loaded by `objects` when a path begins with gs://. Functions ask once; `objects.retrying`
 asks again.
@@ -9,22 +9,18 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import google.auth.exceptions
-from apache_beam.io.gcp.gcsio import GcsIO
-from apache_beam.options.pipeline_options import PipelineOptions
 from google.api_core import exceptions
 from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from lpe.transforms.errors import DataError
 
 _ONCE: dict[str, Any] = {"timeout": 20, "retry": None}
-
-
-def files() -> Any:
-    """Beam's access to the service, for one thread."""
-    return GcsIO(pipeline_options=PipelineOptions([]))
+_PATIENTLY: dict[str, Any] = {"timeout": 60, "retry": DEFAULT_RETRY.with_timeout(60)}
+_PART = 1 << 23  # of a large upload, held in memory
 
 
 def client() -> Any:
@@ -45,10 +41,26 @@ def ask(bucket: str) -> None:
         ) from error
 
 
-def read_range(bucket: str, name: str, offset: int, size: int) -> bytes:
-    """Up to `size` bytes of an object from `offset` on; `size` is not 0."""
+def list_page(bucket: str, prefix: str, token: str | None) -> tuple[list[tuple[str, int]], str | None]:
+    """The names and sizes of some objects whose names begin with `prefix`, and the token of the next page, if any."""
+    found = _shared_client().list_blobs(
+        bucket, prefix=prefix, page_token=token, fields="items(name,size),nextPageToken", **_ONCE
+    )
+    page = next(found.pages, ())
+    return [(blob.name, blob.size) for blob in page], found.next_page_token
+
+
+def read_range(bucket: str, name: str, offset: int, size: int, tag: str | None = None) -> bytes:
+    """Up to `size` bytes of an object from `offset` on, in the state `tag` if given; `size` is not 0."""
     blob = _shared_client().bucket(bucket).blob(name)
-    return bytes(blob.download_as_bytes(start=offset, end=offset + size - 1, **_ONCE))
+    data = blob.download_as_bytes(
+        start=offset,
+        end=offset + size - 1,
+        raw_download=True,
+        if_generation_match=None if tag is None else int(tag),
+        **_ONCE,
+    )
+    return bytes(data)
 
 
 def modified(bucket: str, name: str) -> datetime.datetime:
@@ -64,6 +76,28 @@ def state(bucket: str, name: str) -> tuple[int, str]:
     blob = _shared_client().bucket(bucket).blob(name)
     blob.reload(**_ONCE)
     return blob.size, str(blob.generation)
+
+
+def write(bucket: str, name: str, content: BinaryIO, size: int) -> None:
+    """Writes an object from a file of `size` bytes, in parts if it is large."""
+    blob = _shared_client().bucket(bucket).blob(name, chunk_size=_PART)
+    try:
+        blob.upload_from_file(content, size=size, **_PATIENTLY)
+    except (
+        exceptions.NotFound
+    ) as error:  # not the bucket, which was asked for: an upload in parts, to be begun anew
+        raise exceptions.ServiceUnavailable("the service has lost the upload") from error
+
+
+def copy(source: tuple[str, str], target: tuple[str, str]) -> None:
+    """Copies an object, given by bucket and name."""
+    start, end = (_shared_client().bucket(bucket) for bucket, _ in (source, target))
+    start.copy_blob(start.blob(source[1]), end, target[1], **_PATIENTLY)
+
+
+def delete(bucket: str, name: str) -> None:
+    """Deletes an object; an error where there is none."""
+    _shared_client().bucket(bucket).delete_blob(name, **_ONCE)
 
 
 class ConditionalObject:

@@ -1,4 +1,4 @@
-"""Objects at gs:// and s3://, read and written through Beam: every operation is whole, and may be tried again.
+"""Objects at gs:// and s3://: every operation is whole, and may be tried again.
 
 What can pass (a server error, a broken connection, a stalled read) is tried again with growing pauses; what
 can't (no permission, no bucket, no credentials) is one line at once. Credentials come from the environment or
@@ -8,29 +8,33 @@ the machine's role, never from pipeline options, which travel with a job.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime
 import errno
 import functools
 import importlib
+import io
 import os
 import random
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.extras import install_command
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _TRIES = 6
 _FIRST_PAUSE = 0.5  # seconds; doubled each time, and each shortened at random by up to a half
-_CHUNK = 1 << 22
+_READ_AHEAD = 1 << 24
 _THREADS = 8
 
 _MODULES = {"gs": "lpe.pipeline.storage.gcs", "s3": "lpe.pipeline.storage.s3"}
 _EXTRAS = {"gs": "gcp", "s3": "aws"}
-_MISSING, _FORBIDDEN = {404}, {401, 403}
+_MISSING, _FORBIDDEN, _REPLACED = {404}, {401, 403}, {412}
 _PASSING = {408, 429}
 
 T = TypeVar("T")
@@ -41,8 +45,13 @@ class RefusedError(DataError):
 
 
 def exists(path: str) -> bool:
-    """Whether there is an object of this name."""
-    return retrying(path, lambda: bool(_files(path).exists(path)))
+    """Whether there is an object of this name. Raises FileNotFoundError where there is no such bucket."""
+    service(path)
+    try:
+        state(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def list_objects(prefix: str) -> list[str]:
@@ -52,8 +61,16 @@ def list_objects(prefix: str) -> list[str]:
 
 def list_sizes(prefix: str) -> dict[str, int]:
     """The size in bytes of each object whose path begins with `prefix`, which ends with a slash, sorted by path."""
-    sizes = retrying(prefix, lambda: sorted(_files(prefix).list_files(prefix)))
-    return {path: int(size) for path, size in sizes}
+    module = service(prefix)
+    bucket, start = split_path(prefix)
+    root = prefix.removesuffix(start)
+    sizes: dict[str, int] = {}
+    token = None
+    while True:
+        page, token = retrying(prefix, functools.partial(module.list_page, bucket, start, token))
+        sizes.update({root + name: size for name, size in page})
+        if token is None:
+            return dict(sorted(sizes.items()))
 
 
 def read_range(path: str, offset: int, size: int) -> bytes:
@@ -80,29 +97,28 @@ def state(path: str) -> tuple[int, str]:
 
 def read(path: str) -> BinaryIO:
     """Opens an object for reading, mostly in order. Raises FileNotFoundError."""
-    return _Reader(path)  # type: ignore[return-value]
+    raw = _Reader(path)
+    return cast(BinaryIO, io.BufferedReader(raw, max(1, min(raw.size, _READ_AHEAD))))
 
 
 def write(path: str, content: BinaryIO) -> None:
     """Writes an object from a local file, from its start; the object appears when all of it is there."""
+    module = service(path)
+    size = content.seek(0, os.SEEK_END)
 
     def upload() -> None:
-        if content.seek(0, os.SEEK_END) == 0 and path.startswith("s3://"):
-            service(path).write_empty(*split_path(path))
-            return
         content.seek(0)
-        with _files(path).open(path, "w") as file:
-            while piece := content.read(_CHUNK):
-                file.write(piece)
+        module.write(*split_path(path), content, size)
 
     retrying(path, upload)
 
 
 def copy(pairs: list[tuple[str, str]]) -> None:
-    """Copies objects, given as pairs (from, to), some at a time; in no order."""
+    """Copies objects within a service, given as pairs (from, to), some at a time; in no order."""
 
     def one(pair: tuple[str, str]) -> None:
-        retrying(pair[1], lambda: _files(pair[1]).copy(*pair))
+        module = service(pair[1])
+        retrying(pair[1], lambda: module.copy(split_path(pair[0]), split_path(pair[1])))
 
     _at_once(one, pairs)
 
@@ -111,69 +127,58 @@ def delete(paths: list[str]) -> None:
     """Deletes objects; those that are gone already do not matter."""
 
     def one(path: str) -> None:
-        retrying(path, lambda: _files(path).delete(path))
+        module = service(path)
+        with contextlib.suppress(FileNotFoundError):
+            retrying(path, lambda: module.delete(*split_path(path)))
 
     _at_once(one, paths)
 
 
-class _Reader:
-    """Reads an object on from where a broken connection left off."""
-
-    closed = False
+class _Reader(io.RawIOBase):
+    """An object as it was when it was opened, read range by range: a broken one is asked for again."""
 
     def __init__(self, path: str) -> None:
+        self._module = service(path)
         self._path = path
         self._at = 0
-        self._file: BinaryIO | None = retrying(path, lambda: _files(path).open(path))
+        self.size, self._tag = state(path)
 
-    def read(self, size: int = -1) -> bytes:
-        return retrying(self._path, lambda: self._read(size))
+    def readable(self) -> bool:
+        return True
 
-    def _read(self, size: int) -> bytes:
-        try:
-            if self._file is None:
-                self._file = _files(self._path).open(self._path)
-                self._file.seek(self._at)
-            data = self._file.read(size)
-        except BaseException:
-            self._file = None
-            raise
-        self._at += len(data)
-        return data
+    def seekable(self) -> bool:
+        return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return retrying(self._path, lambda: self._seek(offset, whence))
+        at = offset + (0, self._at, self.size)[whence]
+        if at < 0:
+            raise OSError(errno.EINVAL, "a place before the start", self._path)
+        self._at = at
+        return at
 
-    def tell(self) -> int:
-        return self._at
-
-    def _seek(self, offset: int, whence: int) -> int:
-        try:
-            if self._file is None:
-                self._file = _files(self._path).open(self._path)
-                self._file.seek(self._at)
-            self._file.seek(offset, whence)
-            self._at = self._file.tell()
-        except BaseException:
-            self._file = None
-            raise
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._next(len(view))
+        view[: len(data)] = data
         return len(data)
 
-    def close(self) -> None:
-        self.closed = True
-        if self._file is not None:
-            self._file.close()
+    def readall(self) -> bytes:
+        return b"".join(iter(lambda: self._next(_READ_AHEAD), b""))
 
-    def __enter__(self) -> _Reader:
-        return self
+    def _next(self, most: int) -> bytes:
+        size = min(most, self.size - self._at)
+        if size <= 0:
+            return b""
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        def fetch() -> bytes:
+            data = bytes(self._module.read_range(*split_path(self._path), self._at, size, self._tag))
+            if len(data) != size:
+                raise ConnectionError(f"{len(data)} of {size} bytes came")
+            return data
+
+        data = retrying(self._path, fetch)
+        self._at += size
+        return data
 
 
 def retrying(path: str, operation: Callable[[], T]) -> T:
@@ -201,6 +206,10 @@ def retrying(path: str, operation: Callable[[], T]) -> T:
                 raise RefusedError(
                     f"{path}: the service refuses access ({code}); give this account the right to read and write there"
                 ) from error
+            if code in _REPLACED:
+                raise DataError(
+                    f"{path}: was replaced while it was read; run the same command again"
+                ) from error
             if (code is not None and code < 500 and code not in _PASSING) or attempt == _TRIES:
                 raise DataError(
                     f"{path}: {_reason(error)}; when the service can be reached, run the same command again: finished "
@@ -226,20 +235,15 @@ def _status(error: BaseException) -> int | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it, Beam's per-path ones included."""
+    """An error and those behind it."""
     seen: set[int] = set()
-    todo: list[Any] = [error]
+    todo: list[BaseException | None] = [error]
     while todo:
         link = todo.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
+        if link is not None and id(link) not in seen:
             seen.add(id(link))
             yield link
-            details = getattr(link, "exception_details", None)
-            todo += [
-                *(details.values() if isinstance(details, dict) else ()),
-                link.__cause__,
-                link.__context__,
-            ]
+            todo += [link.__cause__, link.__context__]
 
 
 def _reason(error: BaseException) -> str:
@@ -272,26 +276,9 @@ def split_path(path: str) -> tuple[str, str]:
     return bucket, name
 
 
-_thread = threading.local()  # Beam's access keeps the stream that it is reading
-
-
-def _files(path: str) -> Any:
-    """Beam's access to the path's service, made once a thread, when the bucket has been found to be usable.
-
-    (Beam's filesystems make a client for every call, which takes 0.1 seconds.)
-    """
-    module = service(path)
-    if not hasattr(_thread, module.__name__):
-        setattr(_thread, module.__name__, module.files())
-    return getattr(_thread, module.__name__)
-
-
 @functools.cache
 def _ask_for_bucket(scheme: str, bucket: str) -> None:
-    """Asks the service for one object of the bucket, once in a process.
-
-    Beam tries for ten minutes where there are no credentials or no network; this says so in seconds.
-    """
+    """Asks the service for one object of the bucket, once in a process: what is amiss is said before work begins."""
     place = f"{scheme}://{bucket}"
     try:
         module = _load(scheme)
@@ -307,7 +294,6 @@ def _load(scheme: str) -> Any:
 
 def _forget_clients() -> None:
     """Has a forked process make clients of its own: two on one connection get each other's answers."""
-    _thread.__dict__.clear()
     for name in _MODULES.values():
         if (module := sys.modules.get(name)) is not None:
             module.forget_clients()

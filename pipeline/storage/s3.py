@@ -1,4 +1,4 @@
-"""Amazon S3: Beam's access to it, and Amazon's own client for what Beam's cannot do.
+"""Amazon S3, through Amazon's own client.
 
 Needs the extra `aws`, and is loaded by `objects` when a path begins with s3://. Functions ask once; `objects.retrying`
 asks again.
@@ -6,25 +6,20 @@ asks again.
 
 from __future__ import annotations
 
-import copy
 import datetime
 import functools
-from typing import Any
+import types
+from typing import Any, BinaryIO
 
 import boto3
+import boto3.s3.transfer
 import botocore.config
 import botocore.exceptions
-from apache_beam.io.aws.clients.s3.boto3_client import Client
-from apache_beam.io.aws.s3io import S3IO
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from lpe.transforms.errors import DataError
 
-
-def files() -> Any:
-    """Beam's access to the service, for one thread."""
-    # Each has its own stream, and all share Amazon's client, which takes half a second to make.
-    return S3IO(client=copy.copy(_beam_client()))
+# One part after another: the memory for a file is that for one part.
+_IN_TURN = boto3.s3.transfer.TransferConfig(use_threads=False)
 
 
 def client() -> Any:
@@ -44,10 +39,20 @@ def ask(bucket: str) -> None:
         ) from error
 
 
-def read_range(bucket: str, name: str, offset: int, size: int) -> bytes:
-    """Up to `size` bytes of an object from `offset` on; `size` is not 0."""
+def list_page(bucket: str, prefix: str, token: str | None) -> tuple[list[tuple[str, int]], str | None]:
+    """The names and sizes of some objects whose names begin with `prefix`, and the token of the next page, if any."""
+    where = {"Bucket": bucket, "Prefix": prefix}
+    answer = _shared_client().list_objects_v2(**where, **({"ContinuationToken": token} if token else {}))
+    return [(item["Key"], item["Size"]) for item in answer.get("Contents", ())], answer.get(
+        "NextContinuationToken"
+    )
+
+
+def read_range(bucket: str, name: str, offset: int, size: int, tag: str | None = None) -> bytes:
+    """Up to `size` bytes of an object from `offset` on, in the state `tag` if given; `size` is not 0."""
     part = f"bytes={offset}-{offset + size - 1}"
-    return bytes(_shared_client().get_object(Bucket=bucket, Key=name, Range=part)["Body"].read())
+    condition = {} if tag is None else {"IfMatch": tag}
+    return bytes(_shared_client().get_object(Bucket=bucket, Key=name, Range=part, **condition)["Body"].read())
 
 
 def modified(bucket: str, name: str) -> datetime.datetime:
@@ -62,9 +67,21 @@ def state(bucket: str, name: str) -> tuple[int, str]:
     return answer["ContentLength"], answer["ETag"]
 
 
-def write_empty(bucket: str, name: str) -> None:
-    """Writes an object of no bytes: Beam's upload has parts, of which there must be one."""
-    client().put_object(Bucket=bucket, Key=name, Body=b"")
+def write(bucket: str, name: str, content: BinaryIO, size: int) -> None:
+    """Writes an object from a file of `size` bytes, in parts if it is large."""
+    # Without its close: the client closes what it is given, which may be needed for another try.
+    kept = types.SimpleNamespace(read=content.read, seek=content.seek, tell=content.tell, close=lambda: None)
+    _transfer_client().upload_fileobj(kept, bucket, name, Config=_IN_TURN)
+
+
+def copy(source: tuple[str, str], target: tuple[str, str]) -> None:
+    """Copies an object, given by bucket and name."""
+    _transfer_client().copy({"Bucket": source[0], "Key": source[1]}, *target)
+
+
+def delete(bucket: str, name: str) -> None:
+    """Deletes an object, if there is one."""
+    _shared_client().delete_object(Bucket=bucket, Key=name)
 
 
 class ConditionalObject:
@@ -99,16 +116,17 @@ class ConditionalObject:
 
 
 @functools.cache
-def _beam_client() -> Any:
-    return Client(PipelineOptions([]))
-
-
-@functools.cache
 def _shared_client() -> Any:
     return client()
 
 
+@functools.cache
+def _transfer_client() -> Any:
+    """Amazon's client as it is made by default: asks again for a part, since a file has many."""
+    return boto3.session.Session().client("s3")
+
+
 def forget_clients() -> None:
     """Has clients made anew when they are needed."""
-    _beam_client.cache_clear()
     _shared_client.cache_clear()
+    _transfer_client.cache_clear()

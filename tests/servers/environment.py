@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from lpe.pipeline.storage import objects
-
 
 @contextlib.contextmanager
 def services_at(variables: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
@@ -25,7 +23,6 @@ def services_at(variables: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
 
 
 def _forget_clients() -> None:
-    objects._thread.__dict__.clear()
     for name in ("objects", "s3", "gcs"):
         module = sys.modules.get(f"lpe.pipeline.storage.{name}")
         for value in vars(module).values() if module is not None else ():

@@ -17,6 +17,8 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+LISTED_AT_ONCE = 10
+"""Objects in a page of a listing; with Amazon it is 1000."""
 
 
 @contextlib.contextmanager
@@ -27,7 +29,8 @@ def moto_server() -> Iterator[str]:
     )
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], url):
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, url, {"MOTO_S3_DEFAULT_MAX_KEYS": str(LISTED_AT_ONCE)}):
         yield url
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from lpe.pipeline import storage
 from lpe.pipeline.dataset import committed_versions
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.storage import objects
+from lpe.transforms.errors import DataError
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.pipeline.sources import images
 from tests.servers.environment import services_at
 from tests.servers.faults import Faults, at_random, spoiled
 from tests.servers.gcs import gcs_server, make_bucket, metadata_service
-from tests.servers.moto import ENVIRONMENT, spoiled_bucket
+from tests.servers.moto import ENVIRONMENT, LISTED_AT_ONCE, spoiled_bucket
 
 SERVICES = ["s3", "gs"]
 
@@ -197,6 +200,43 @@ def test_faults_that_pass_are_outlived(lpe, keystore, plain, service, tmp_path):
     faults.choose = lambda method, path: "none"
     encrypt(lpe, keystore, f"dataset:{plain}", tmp_path / "local" / "shapes")
     assert files(download(home, tmp_path / "got")) == files(tmp_path / "local" / "shapes")
+
+
+def test_a_large_object_is_written_in_parts_and_read_on_after_faults(service, monkeypatch):
+    root, faults = service
+    monkeypatch.setattr(objects, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(objects, "_READ_AHEAD", 1 << 20)
+    data = random.Random(0).randbytes((9 << 20) + 5)
+    faults.choose = at_random(0.25, seed=7)
+    storage.write_atomic(f"{root}/x", data)
+    objects.copy([(f"{root}/x", f"{root}/y")])
+    assert objects.list_sizes(f"{root}/") == {f"{root}/{name}": len(data) for name in "xy"}
+    with storage.open_read(f"{root}/y") as file:
+        assert (file.read(10), file.tell()) == (data[:10], 10)
+        assert file.seek(-7, os.SEEK_END) == len(data) - 7
+        assert (file.read(), file.read()) == (data[-7:], b"")
+        file.seek(3)
+        assert file.read() == data[3:]
+    with pytest.raises(FileNotFoundError):
+        storage.open_read(f"{root}/z")
+    assert faults.seen["cut"] > 1
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_one_line(s3_root, monkeypatch):
+    monkeypatch.setattr(objects, "_READ_AHEAD", 10)
+    storage.write_atomic(f"{s3_root}/x", b"1" * 30)
+    with storage.open_read(f"{s3_root}/x") as file:
+        assert file.read(10) == b"1" * 10
+        storage.write_atomic(f"{s3_root}/x", b"2" * 30)
+        with pytest.raises(DataError, match=f"{s3_root}/x: was replaced while it was read"):
+            file.read()
+
+
+def test_a_listing_has_many_pages(s3_root):
+    names = [f"{s3_root}/{number:02d}" for number in range(2 * LISTED_AT_ONCE + 1)]
+    for name in reversed(names):
+        storage.write_atomic(name, b"")
+    assert objects.list_objects(f"{s3_root}/") == names
 
 
 def test_slow_answers_are_waited_for(service):
