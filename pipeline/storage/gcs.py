@@ -86,7 +86,7 @@ def write(bucket: str, name: str, content: BinaryIO, size: int) -> None:
     except (
         exceptions.NotFound
     ) as error:  # not the bucket, which was asked for: an upload in parts, to be begun anew
-        raise exceptions.ServiceUnavailable("the service has lost the upload") from error
+        raise exceptions.ServiceUnavailable("the upload is lost") from error  # type: ignore[no-untyped-call]
 
 
 def copy(source: tuple[str, str], target: tuple[str, str]) -> None:
