@@ -83,10 +83,9 @@ def write(bucket: str, name: str, content: BinaryIO, size: int) -> None:
     blob = _shared_client().bucket(bucket).blob(name, chunk_size=_PART)
     try:
         blob.upload_from_file(content, size=size, **_PATIENTLY)
-    except (
-        exceptions.NotFound
-    ) as error:  # not the bucket, which was asked for: an upload in parts, to be begun anew
-        raise exceptions.ServiceUnavailable("the service has lost the upload") from error
+    except exceptions.NotFound as error:
+        # Not the bucket, which was asked for: an upload in parts, to be begun anew.
+        raise exceptions.ServiceUnavailable("the upload is lost") from error  # type: ignore[no-untyped-call]
 
 
 def copy(source: tuple[str, str], target: tuple[str, str]) -> None:
