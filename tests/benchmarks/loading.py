@@ -44,8 +44,8 @@ def main() -> None:
 
         for name, memory_bytes in (("whole split shuffled", 1 << 40), ("streamed", images.nbytes // 2)):
             for framework in options.frameworks:
-                step, feeds = FRAMEWORKS[framework](images, labels, lambda size=memory_bytes: shards(size))
-                times = measured(step, feeds, options.repeats)
+                loop = FRAMEWORKS[framework](images, labels, lambda size=memory_bytes: shards(size))
+                times = measured(*loop, options.repeats)
                 arrays = options.images / statistics.median(times["arrays"])
                 print(
                     f"{framework}, {name}: arrays {arrays:,.0f} images/s ({BATCH / arrays * 1000:.2f} ms a batch)"
@@ -59,15 +59,16 @@ def main() -> None:
 
 
 def measured(
-    step: Callable[[Any, Any], None], feeds: dict[str, Batches], repeats: int
+    step: Callable[[Any, Any], None], finish: Callable[[], object], feeds: dict[str, Batches], repeats: int
 ) -> dict[str, list[float]]:
-    """Seconds of an epoch of each feed, round by round."""
+    """Seconds of an epoch of each feed, round by round; `finish` waits for the last step."""
     times: dict[str, list[float]] = {name: [] for name in feeds}
     for repeat in range(repeats + 1):
         for name, feed in feeds.items():
             started = time.perf_counter()
             for images, labels in feed():
                 step(images, labels)
+            finish()
             if repeat:  # the first warms up
                 times[name].append(time.perf_counter() - started)
     return times
@@ -84,7 +85,8 @@ def cut(images: Any, labels: Any) -> Iterator[tuple[Any, Any]]:
 def bare(images: np.ndarray, labels: np.ndarray, shards: Callable[[], Shards]) -> Any:
     """No network: what the input does alone."""
     found = shards()
-    return lambda images, labels: None, {"arrays": lambda: cut(images, labels), "Shards": lambda: found}
+    feeds = {"arrays": lambda: cut(images, labels), "Shards": lambda: found}
+    return lambda images, labels: None, lambda: None, feeds
 
 
 def torch_loops(images: np.ndarray, labels: np.ndarray, shards: Callable[[], Shards]) -> Any:
@@ -135,7 +137,7 @@ def torch_loops(images: np.ndarray, labels: np.ndarray, shards: Callable[[], Sha
         "arrays by number, 2 workers": by_number(TensorDataset(*tensors)),
     }
     feeds = {name: (lambda found=found: found) for name, found in loaders.items()}
-    return step, {"arrays": lambda: cut(*tensors), **feeds}
+    return step, lambda: None, {"arrays": lambda: cut(*tensors), **feeds}
 
 
 def jax_loops(images: np.ndarray, labels: np.ndarray, shards: Callable[[], Shards]) -> Any:
@@ -163,15 +165,15 @@ def jax_loops(images: np.ndarray, labels: np.ndarray, shards: Callable[[], Shard
 
     def step(images: Any, labels: Any) -> None:
         nonlocal weights
-        weights = update(weights, images, labels)
-        jax.block_until_ready(weights)
+        weights = update(weights, images, labels)  # which JAX does while the next batch is read
 
     found, on_device = shards(), DeviceBatches(shards())
-    return step, {
+    feeds = {
         "arrays": lambda: cut(images, labels),
         "Shards": lambda: found,
         "DeviceBatches": lambda: on_device,
     }
+    return step, lambda: jax.block_until_ready(weights), feeds
 
 
 FRAMEWORKS = {"input": bare, "torch": torch_loops, "jax": jax_loops}
