@@ -21,6 +21,7 @@ from tests.test_readme import COMMAND, ROOT, blocks
 
 DOCS = ROOT / "docs"
 TOUR = DOCS / "tour.ipynb"
+FRAMEWORKS = ("tensorflow_datasets", "jax", "torch")
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -51,15 +52,22 @@ def test_a_page_of_first_steps_runs_from_top_to_bottom(page, tmp_path):
     document = DOCS / f"{page}.md"
     for block in blocks(document, "sh"):
         run(["bash", "-euo", "pipefail", "-c", block], place, variables)
-    python = [
-        block
-        for block in blocks(document, "python")
-        if "import torch" not in block or importlib.util.find_spec("torch") is not None
-    ]
-    if python:
+    for script in scripts(blocks(document, "python")):
         # Beam starts no process, but what does imports the script again.
-        (place / "page.py").write_text("\n".join(python))
+        (place / "page.py").write_text(script)
         run([sys.executable, "page.py"], place, variables)
+
+
+def scripts(python: list[str]) -> list[str]:
+    """A page's Python from top to bottom; once for each framework that it shows, which are not for one process."""
+    used = {
+        block: {name for name in FRAMEWORKS if re.search(rf"^import {name}\b", block, re.M)}
+        for block in python
+    }
+    shown = set().union(*used.values())
+    installed = [name for name in sorted(shown) if importlib.util.find_spec(name) is not None]
+    wanted = [{name} for name in installed] if shown else [set()]
+    return ["\n".join(block for block in python if used[block] <= names) for names in wanted if python]
 
 
 def test_python_that_is_not_run_here_is_python():
