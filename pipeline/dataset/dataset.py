@@ -162,12 +162,13 @@ class Dataset:
         """The split's files, in shard order. Raises DataError for an unknown split."""
         if split not in self.splits:
             raise DataError(f"{self.directory}: no split {split!r}; it has {', '.join(self.splits)}")
+        return [self.shard_path(split, i) for i in range(len(self.splits[split].shard_lengths))]
+
+    def shard_path(self, split: str, index: int) -> str:
+        """The file of one of a split's shards."""
         count = len(self.splits[split].shard_lengths)
         kind, template = self.format.file_format, self.file_template
-        return [
-            storage.join(self.directory, shard_name(self.name, split, i, count, template, kind))
-            for i in range(count)
-        ]
+        return storage.join(self.directory, shard_name(self.name, split, index, count, template, kind))
 
     def shards(self, split: str) -> tuple[ShardInfo, ...] | None:
         """What was recorded of each shard when it was written, in shard order; None for a directory of TFDS's own."""

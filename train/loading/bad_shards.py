@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from lpe.pipeline import storage
-from lpe.pipeline.dataset.reader import open_shard
 from lpe.train.loading.files import ShardFiles
 from lpe.train.progress import Status
 from lpe.transforms.errors import DamagedError, DataError, UsageError
@@ -81,7 +80,7 @@ def find(files: ShardFiles, splits: Sequence[str], status: Status | None = None)
     shards = {split: frozenset(i for s, i in problems if s == split) for split in splits}
     return LeftOut(
         shards=shards,
-        files=tuple(sorted(storage.base_name(files.dataset.shard_paths(split)[i]) for split, i in problems)),
+        files=tuple(sorted(storage.base_name(files.dataset.shard_path(split, i)) for split, i in problems)),
         examples={split: sum(lengths[split][i] for i in shards[split]) for split in splits},
     )
 
@@ -91,7 +90,7 @@ def _problem(files: ShardFiles, place: tuple[str, int]) -> str | None:
     reader = files.reader(*place)
     try:
         # Its own fault, or the bucket's or the cache's, which has to be mended.
-        (files.open_shard or open_shard)(reader.path, reader.recorded).close()
+        reader.open_shard(reader.path, reader.recorded).close()
     except DamagedError as error:
         return str(error)
     try:

@@ -6,7 +6,6 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -76,7 +75,7 @@ class ShardFiles:
         data = self.dataset
         recorded = data.shards(split)
         return ShardReader(
-            data.shard_paths(split)[shard],
+            data.shard_path(split, shard),
             data.format,
             data.splits[split].shard_lengths[shard],
             len(data.class_names),
@@ -167,11 +166,8 @@ def check_lengths(files: ShardFiles, split: str, without: frozenset[int] = froze
 
 def _local_size(path: str) -> tuple[int, bool]:
     """A file's bytes, and whether they are gzip's."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.seek(0, os.SEEK_END), os.pread(file.fileno(), 2, 0) == _GZIP
-    except FileNotFoundError:
-        raise DataError(f"{path}: this shard is missing; restore it or write the dataset again") from None
+    with open_shard(path, None) as file:
+        return file.seek(0, os.SEEK_END), os.pread(file.fileno(), 2, 0) == _GZIP
 
 
 def refuse(record: BadRecord) -> NoReturn:

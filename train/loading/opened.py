@@ -189,7 +189,7 @@ def _decoded(files: ShardFiles, split: str, shard: int) -> DecodedShard:
         images = np.empty((count, *files.image_shape), np.uint8)
     except MemoryError:
         raise DataError(
-            f"{files.dataset.shard_paths(split)[shard]}: its {count} images do not fit into memory; write the dataset "
+            f"{files.dataset.shard_path(split, shard)}: its {count} images do not fit into memory; write the dataset "
             "in more shards"
         ) from None
     labels = np.empty(count, np.int64)
