@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from lpe.pipeline import records, storage
+from lpe.pipeline import records
 from lpe.pipeline.dataset import ShardInfo
+from lpe.pipeline.dataset.metadata import file_sha256
 from lpe.pipeline.dataset.reader import ShardReader
 from lpe.pipeline.dataset.writer import VersionIdentity
 from lpe.pipeline.encryption.batch_transforms import BatchFunction
@@ -22,7 +22,6 @@ from lpe.pipeline.records.bad_records import fail
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 
-_PIECE = 1 << 22
 _REMEDY = "nothing was published: check the machine's memory and disk, and run the same command again"
 
 
@@ -84,11 +83,7 @@ class _TFRecordWriter:
         """Nothing is left."""
 
     def check_file(self, shard: ShardInfo) -> None:
-        sha256 = hashlib.sha256()
-        with storage.open_read(self._path) as file:
-            while piece := file.read(_PIECE):
-                sha256.update(piece)
-        if sha256.hexdigest() != shard.sha256:
+        if file_sha256(self._path) != shard.sha256:
             raise DataError(f"{self._path}: does not hold what was written to it; {_REMEDY}")
 
 
