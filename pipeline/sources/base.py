@@ -47,6 +47,12 @@ class ReadOptions:
         return 1 if self.grey else 3
 
 
+def dataset_name(stem: str) -> str:
+    """A dataset's name, after what its images lie in."""
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem).strip("_")
+    return name if name[:1].isalpha() else f"images_{name}".strip("_")
+
+
 @dataclasses.dataclass(frozen=True)
 class SourceInfo:
     """The content of a source, known before any image is decoded.

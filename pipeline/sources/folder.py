@@ -13,9 +13,23 @@ import numpy as np
 
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.archive import FileTree
-from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
+from lpe.pipeline.sources.base import (
+    AnyPositions,
+    ReadOptions,
+    Slice,
+    Source,
+    SourceBatch,
+    SourceInfo,
+    dataset_name,
+)
 from lpe.pipeline.sources.folder_layout import Layout, is_image, sort_out
-from lpe.pipeline.sources.imagefile import LabelledImage, decode_image, image_size, in_batches
+from lpe.pipeline.sources.imagefile import (
+    LabelledImage,
+    check_shape,
+    decode_image,
+    image_size,
+    in_batches,
+)
 from lpe.pipeline.sources.limits import MOST_CLASSES
 from lpe.pipeline.sources.ranges import ByteRange, RangeReader
 from lpe.transforms.errors import DataError
@@ -63,7 +77,7 @@ class FolderSource(Source):
             raise
         sizes = [file.bytes.size for files in self._files.values() for file in files]
         self.info = SourceInfo(
-            name=_dataset_name(path),
+            name=dataset_name(Path(path).name.split(".")[0]),
             class_names=class_names,
             image_shape=shape,
             splits={split: len(files) for split, files in self._files.items()},
@@ -150,11 +164,7 @@ class FolderSlice(Slice):
         if not is_image(file.name):
             raise DataError("not an image file")
         image = decode_image(data, self.options)
-        if self.shape is not None and image.shape != self.shape:
-            raise DataError(
-                f"it is {image.shape[0]}x{image.shape[1]}, most are {self.shape[0]}x{self.shape[1]} (pass "
-                "--image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
-            )
+        check_shape(image, self.shape)
         return image
 
 
@@ -172,9 +182,3 @@ def _files(tree: FileTree, layout: Layout) -> dict[str, list[_File]]:
         ]
         for split, files in layout.files.items()
     }
-
-
-def _dataset_name(path: str) -> str:
-    stem = Path(path).name.split(".")[0]
-    name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem).strip("_")
-    return name if name[:1].isalpha() else f"images_{name}".strip("_")

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from lpe.pipeline.sources.base import ReadOptions, SourceBatch
 from lpe.pipeline.sources.guarded_image import GuardedImage
 from lpe.transforms.errors import DataError, one_line
+from lpe.transforms.image_shape import ImageShape
 
 SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 """The endings, in lower case, of files that are taken for images."""
@@ -84,6 +85,21 @@ def fit_image(pixels: np.ndarray, options: ReadOptions) -> np.ndarray:
     """Decoded pixels (uint8 [H, W, 1 or 3]) in the channels and size that `options` ask for."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return _to_array(image.convert("L" if options.grey else "RGB"), options)
+
+
+def check_shape(pixels: np.ndarray, shape: ImageShape | None) -> None:
+    """Raises DataError, with the reason alone, for an image of another shape than all must have, if they must."""
+    if shape is not None and pixels.shape != shape:
+        raise DataError(
+            f"it is {pixels.shape[0]}x{pixels.shape[1]}, most are {shape[0]}x{shape[1]} (pass --image-size "
+            "HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
+        )
+
+
+def check_label(label: int, classes: int) -> None:
+    """Raises DataError, with the reason alone, for no label of so many classes, such as −1 for "not labelled"."""
+    if not 0 <= label < classes:
+        raise DataError(f"label {label} for {classes} classes")
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:

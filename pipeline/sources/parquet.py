@@ -15,8 +15,24 @@ from lpe.pipeline import storage
 from lpe.pipeline.dataset.metadata import file_sha256
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.records.parquet_file import damaged
-from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
-from lpe.pipeline.sources.imagefile import LabelledImage, decode_image, fit_image, image_size, in_batches
+from lpe.pipeline.sources.base import (
+    AnyPositions,
+    ReadOptions,
+    Slice,
+    Source,
+    SourceBatch,
+    SourceInfo,
+    dataset_name,
+)
+from lpe.pipeline.sources.imagefile import (
+    LabelledImage,
+    check_label,
+    check_shape,
+    decode_image,
+    fit_image,
+    image_size,
+    in_batches,
+)
 from lpe.pipeline.sources.limits import MOST_CLASSES
 from lpe.pipeline.sources.parquet_columns import REMEDY, Columns, choose
 from lpe.pipeline.sources.parquet_files import (
@@ -68,7 +84,7 @@ class ParquetSource(Source):
             raise DataError(f"{pattern}: no rows there; check the pattern")
         shape = self._shape()
         self.info = SourceInfo(
-            name=_dataset_name(self._common),
+            name=dataset_name(storage.base_name(self._common.rstrip("/"))),
             class_names=self._class_names(paths),
             image_shape=shape,
             splits=splits,
@@ -105,12 +121,11 @@ class ParquetSource(Source):
 
     def _open(self, path: str) -> tuple[ParquetPart, int]:
         """A file, and the bytes of its images as they are stored."""
-        with opened(path) as (arrow, footer):
+        with opened(path) as (arrow, footer, file_bytes):
             with damaged(path, REMEDY):
                 schema = arrow.schema_arrow
             columns = choose(schema, self._options, path)
-            with storage.open_read(path) as file:
-                check_size(path, footer, file.seek(0, 2), self._options.limits)
+            check_size(path, footer, file_bytes, self._options.limits)
             size = sum(group.size for group in footer.groups)
             self._columns = self._columns or columns
             if columns != self._columns:
@@ -188,8 +203,7 @@ class ParquetSlice(Slice):
     def _label(self, label: int | None) -> int:
         if label is None:
             raise DataError("it has no label")
-        if not 0 <= label < self.classes:  # −1 is Hugging Face's "not labelled"
-            raise DataError(f"label {label} for {self.classes} classes")
+        check_label(label, self.classes)
         return label
 
     def _pixels(self, stored: bytes | None) -> np.ndarray:
@@ -200,15 +214,5 @@ class ParquetSlice(Slice):
             image = decode_image(stored, self.options)
         else:
             image = fit_image(np.frombuffer(stored, np.uint8).reshape(raw), self.options)
-        if self.shape is not None and image.shape != self.shape:
-            raise DataError(
-                f"it is {image.shape[0]}x{image.shape[1]}, most are {self.shape[0]}x{self.shape[1]} (pass "
-                "--image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
-            )
+        check_shape(image, self.shape)
         return image
-
-
-def _dataset_name(directory: str) -> str:
-    stem = storage.base_name(directory.rstrip("/"))
-    name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem).strip("_")
-    return name if name[:1].isalpha() else f"images_{name}".strip("_")

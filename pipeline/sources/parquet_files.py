@@ -93,8 +93,8 @@ def _last_words(stem: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[tuple[Any, Footer]]:
-    """An open file: Arrow's view of it, and its description. Raises DataError for what is no such file."""
+def opened(path: str) -> Iterator[tuple[Any, Footer, int]]:
+    """An open file: Arrow's view of it, its description, its size. Raises DataError for what is no such file."""
     try:
         file = storage.open_read(path)
     except FileNotFoundError:
@@ -102,11 +102,12 @@ def opened(path: str) -> Iterator[tuple[Any, Footer]]:
     except OSError as error:
         raise storage.explain(error) from error
     with file:
+        size = file.seek(0, os.SEEK_END)
         end = read_end(file, path, REMEDY)
         with damaged(path, REMEDY):
             footer = footer_of(end)
             arrow = arrow_file(file, end, buffer_size=_BUFFER)
-        yield arrow, footer
+        yield arrow, footer, size
 
 
 def check_size(path: str, footer: Footer, file_bytes: int, limits: Limits) -> None:
@@ -124,7 +125,7 @@ def check_size(path: str, footer: Footer, file_bytes: int, limits: Limits) -> No
 def largest_label(path: str, label: str) -> int:
     """The largest number in a column; -1 if there is none."""
     most = -1
-    with opened(path) as (arrow, _), damaged(path, REMEDY):
+    with opened(path) as (arrow, _, _), damaged(path, REMEDY):
         for batch in arrow.iter_batches(1 << 16, columns=[label], use_threads=False):
             most = max([most, *(value for value in batch.column(0).to_pylist() if value is not None)])
     return most
@@ -143,7 +144,7 @@ def rows(
     Raises:
       DataError: the file is damaged, or not the one that was planned.
     """
-    with opened(part.path) as (arrow, footer):
+    with opened(part.path) as (arrow, footer, _):
         if footer.rows != part.rows:
             raise DataError(
                 f"{part.path}: {footer.rows} rows, {part.rows} when the job began; leave it alone and run again"

@@ -16,7 +16,13 @@ import numpy as np
 from lpe.pipeline import storage
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.base import AnyPositions, ReadOptions, Slice, Source, SourceBatch, SourceInfo
-from lpe.pipeline.sources.imagefile import LabelledImage, fit_image, in_batches
+from lpe.pipeline.sources.imagefile import (
+    LabelledImage,
+    check_label,
+    check_shape,
+    fit_image,
+    in_batches,
+)
 from lpe.pipeline.sources.tfds_features import choose_features
 from lpe.pipeline.sources.tfds_records import read_records
 from lpe.transforms.errors import DataError
@@ -156,18 +162,13 @@ class TfdsSlice(Slice):
     def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
         for offset, name, pixels, label in self.examples():
             image = fit_image(pixels, self.options)
-            reason = None
-            if not 0 <= label < self.classes:  # −1 is TFDS's "not labelled"
-                reason = f"label {label} for {self.classes} classes"
-            elif self.shape is not None and image.shape != self.shape:
-                reason = (
-                    f"it is {image.shape[0]}x{image.shape[1]}, most are {self.shape[0]}x{self.shape[1]} "
-                    "(pass --image-size HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
-                )
-            if reason is None:
-                yield LabelledImage(offset, name, image, label)
+            try:
+                check_label(label, self.classes)
+                check_shape(image, self.shape)
+            except DataError as error:
+                on_bad_record(BadRecord(f"tfds:{self.name} {name}", str(error)))
             else:
-                on_bad_record(BadRecord(f"tfds:{self.name} {name}", reason))
+                yield LabelledImage(offset, name, image, label)
 
     def examples(self) -> Iterator[tuple[int, str, np.ndarray, int]]:
         """Offset in the slice, original name, pixels as stored and label of each example.
