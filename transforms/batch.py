@@ -18,6 +18,7 @@ class ImageBatch:
       images: uint8 [N, H, W, C], row-major, values 0..255.
       labels: int64 [N], class index, 0-based.
       origins: the images' original names where they are known; never written beside ciphertext.
+      digests: the first 16 bytes of SHA-256 of each image's file, where it is one; likewise.
 
     Raises:
       ValueError: images of another type or number of axes, or arrays of different lengths.
@@ -27,6 +28,7 @@ class ImageBatch:
     images: np.ndarray
     labels: np.ndarray
     origins: list[str] | None = None
+    digests: list[bytes] | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
@@ -43,7 +45,8 @@ class ImageBatch:
     def __getitem__(self, part: slice) -> ImageBatch:
         """Some of the examples."""
         origins = None if self.origins is None else self.origins[part]
-        return ImageBatch(self.ids[part], self.images[part], self.labels[part], origins)
+        digests = None if self.digests is None else self.digests[part]
+        return ImageBatch(self.ids[part], self.images[part], self.labels[part], origins, digests)
 
     def replace_images(self, images: np.ndarray) -> ImageBatch:
         """The same examples with other pixels.

@@ -10,25 +10,22 @@ import lpe
 from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_adversary, complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, rows_table
+from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
     ENCRYPTION,
-    GREY,
-    IMAGE_KEY,
-    IMAGE_SIZE,
     JSON,
-    LABEL_KEY,
     PARAM,
     KeyScope,
     cipher_names,
     cipher_params,
     dataset_name,
-    read_spec,
 )
 
 _ATTACKS = "Attacks"
 
 
+@takes_image_options
 def audit(
     output: Annotated[str, typer.Option(metavar="DIR", help="Directory of the report.")],
     dataset: Annotated[
@@ -87,10 +84,7 @@ def audit(
             rich_help_panel=_ATTACKS,
         ),
     ] = False,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
+    reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,
 ) -> None:
     """Attack an encryption as adversaries would, and report what they got back."""
@@ -106,9 +100,7 @@ def audit(
         output=output,
         dataset=None if dataset is None else dataset_name(dataset, "DATASET"),
         keystore=keystore,
-        read=None
-        if source is None
-        else read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key),
+        read=None if source is None else reading.read_spec(source),
         ciphers=tuple(names),
         params=params,
         scopes=("dataset", "image") if scope is None else (scope.value,),

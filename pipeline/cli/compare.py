@@ -10,6 +10,7 @@ import lpe
 from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_front_end
 from lpe.pipeline.cli.console import Report, rows_table
+from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.options import (
     AUGMENT,
     AUGMENT_SEED,
@@ -17,22 +18,18 @@ from lpe.pipeline.cli.options import (
     COPIES,
     DATA_KEY,
     EPOCHS,
-    GREY,
-    IMAGE_KEY,
-    IMAGE_SIZE,
     JSON,
-    LABEL_KEY,
     MODEL,
     SOURCE,
     TRAINING,
     VALIDATION,
     augmentation_of,
     cipher_names,
-    read_spec,
 )
 from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
 
 
+@takes_image_options
 def compare(
     ctx: typer.Context,
     source: SOURCE,
@@ -82,26 +79,14 @@ def compare(
     copies: COPIES = None,
     augment_seed: AUGMENT_SEED = 0,
     validation_fraction: VALIDATION = None,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
+    reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
     screen = Report("compare", as_json=as_json)
     checks.check_network(model, front_end, precision)
     spec = lpe.CompareSpec(
-        read=read_spec(
-            source,
-            image_size,
-            grey,
-            validation_fraction,
-            False,
-            image_key=image_key,
-            label_key=label_key,
-            data_key=data_key,
-        ),
+        read=reading.read_spec(source, validation_fraction, data_key=data_key),
         work=output,
         ciphers=tuple(cipher_names(ciphers)),
         model=model,

@@ -11,6 +11,7 @@ from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.file_format import FORMAT, FileKind
+from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.job import check_beam_options, process_count, run_job
 from lpe.pipeline.cli.options import (
     ANY_KEYSTORE,
@@ -21,18 +22,11 @@ from lpe.pipeline.cli.options import (
     COPIES,
     DATASET_SOURCE,
     EXECUTION,
-    GREY,
     HIDE_LABELS,
     HOME,
-    IMAGE_KEY,
-    IMAGE_SIZE,
     JSON,
     KEEP_IDS,
     KEYSTORE,
-    LABEL_KEY,
-    MAX_MEMBERS,
-    MAX_PIXELS,
-    MAX_UNPACKED_BYTES,
     PARAM,
     SCOPE,
     SEAL,
@@ -46,8 +40,6 @@ from lpe.pipeline.cli.options import (
     cipher_params,
     dataset_name,
     dataset_path,
-    read_limits,
-    read_spec,
 )
 from lpe.transforms.errors import UsageError
 
@@ -56,36 +48,21 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.show import Grid
 
 
+@takes_image_options
 def ingest(
     ctx: typer.Context,
     source: SOURCE,
     output: HOME,
     validation_fraction: VALIDATION = None,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
+    reading: ImageOptions = AS_THEY_ARE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
-    max_pixels: MAX_PIXELS = None,
-    max_members: MAX_MEMBERS = None,
-    max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
     file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
-    limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
-    read = read_spec(
-        source,
-        image_size,
-        grey,
-        validation_fraction,
-        keep_ids,
-        limits,
-        image_key=image_key,
-        label_key=label_key,
-    )
+    read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
     run_job(
         "ingest",
         lpe.ingest,
@@ -99,6 +76,7 @@ def ingest(
     )
 
 
+@takes_image_options
 def encrypt(
     ctx: typer.Context,
     source: SOURCE,
@@ -125,15 +103,9 @@ def encrypt(
     copies: COPIES = None,
     augment_seed: AUGMENT_SEED = 0,
     validation_fraction: VALIDATION = None,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
+    reading: ImageOptions = AS_THEY_ARE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
-    max_pixels: MAX_PIXELS = None,
-    max_members: MAX_MEMBERS = None,
-    max_unpacked_bytes: MAX_UNPACKED_BYTES = None,
     file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     dry_run: Annotated[
@@ -148,19 +120,9 @@ def encrypt(
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
     params = cipher_params(param)
-    checks.check_cipher(cipher, params, seal=seal, image_size=image_size)
+    checks.check_cipher(cipher, params, seal=seal, image_size=reading.image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
-    limits = read_limits(max_pixels, max_members, max_unpacked_bytes)
-    read = read_spec(
-        source,
-        image_size,
-        grey,
-        validation_fraction,
-        keep_ids,
-        limits,
-        image_key=image_key,
-        label_key=label_key,
-    )
+    read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
     if dry_run:
         check_beam_options(ctx.args)
         choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
@@ -267,6 +229,7 @@ def verify(
     report.result(value, properties_table("verify", verification.properties()))
 
 
+@takes_image_options
 def show(
     target: Annotated[
         str | None,
@@ -316,10 +279,7 @@ def show(
             help="With --html: the audit whose verdict is shown. \\[default: the work directory's]",
         ),
     ] = None,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
+    reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,
 ) -> None:
     """Draw images plain and encrypted, one column an image, or make a page of what one has."""
@@ -341,9 +301,7 @@ def show(
         shown = lpe.show(
             output,
             dataset=None if target is None else dataset_path(target, "TARGET"),
-            read=None
-            if source is None
-            else read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key),
+            read=None if source is None else reading.read_spec(source),
             ciphers=[] if source is None else cipher_names(ciphers),
             keystore=keystore,
             against=plain,

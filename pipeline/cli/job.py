@@ -59,7 +59,9 @@ def run_job(
             report.staged(staged.template, home)
             return
     report.result(
-        result.to_json(), properties_table(command, result.properties()), lines=reading_lines(result.dataset)
+        result.to_json(),
+        properties_table(command, result.properties()),
+        lines=(*result.notes, *reading_lines(result.dataset)),
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,14 +12,10 @@ from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import (
     complete_cipher,
     complete_ciphers,
-    complete_image_size,
     complete_model,
     complete_source,
 )
-from lpe.transforms.errors import UsageError, did_you_mean
-
-if TYPE_CHECKING:
-    from lpe.pipeline.sources.base import ImageSize
+from lpe.transforms.errors import UsageError
 
 READING = "Reading images"
 ENCRYPTION = "Encryption"
@@ -74,26 +69,6 @@ BAD_RECORD = Annotated[
     OnBadRecord,
     typer.Option(help="What to do with an image that cannot be read.", rich_help_panel=READING),
 ]
-IMAGE_SIZE = Annotated[
-    str,
-    typer.Option(
-        metavar="SIZE",
-        help="For image files: `same` (all must have one size), `any` (keep all sizes), or HEIGHTxWIDTH.",
-        autocompletion=complete_image_size,
-        rich_help_panel=READING,
-    ),
-]
-GREY = Annotated[
-    bool, typer.Option("--grey", help="Read image files as one grey channel.", rich_help_panel=READING)
-]
-IMAGE_KEY = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="With tfds, parquet: what to take as image.", rich_help_panel=READING),
-]
-LABEL_KEY = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="With tfds, parquet: what to take as label.", rich_help_panel=READING),
-]
 VALIDATION = Annotated[
     str | None,
     typer.Option(
@@ -104,33 +79,6 @@ KEEP_IDS = Annotated[
     bool,
     typer.Option(
         "--keep-ids", help="Use original file names as ids (they may tell much).", rich_help_panel=READING
-    ),
-]
-MAX_PIXELS = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        help="Read images of at most so many pixels, height × width. \\[default: 67108864]",
-        rich_help_panel=READING,
-    ),
-]
-MAX_MEMBERS = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        help="Read archives of at most so many files. \\[default: 2000000]",
-        rich_help_panel=READING,
-    ),
-]
-MAX_UNPACKED_BYTES = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        help="Unpack an archive to at most so many bytes. \\[default: 50 times its size, and 256 MiB in any case]",
-        rich_help_panel=READING,
     ),
 ]
 DATA = Annotated[
@@ -222,53 +170,6 @@ HIDE_LABELS = Annotated[
         "--hide-labels", help="Replace class names by permuted numbers.", rich_help_panel=ENCRYPTION
     ),
 ]
-
-
-def read_spec(
-    source: str,
-    image_size: str,
-    grey: bool,
-    validation_fraction: str | None,
-    keep_ids: bool,
-    limits: lpe.Limits | None = None,
-    *,
-    image_key: str | None = None,
-    label_key: str | None = None,
-    data_key: str | None = None,
-) -> lpe.ReadSpec:
-    """The input that the options name, checked as far as it can be without reading it.
-
-    Raises:
-      UsageError: an image size that is none, or options that do not go with the source.
-      DataError: an unknown kind of source, or nothing at its path.
-    """
-    size: ImageSize
-    if image_size in ("same", "any"):
-        size = "same" if image_size == "same" else "any"
-    elif match := re.fullmatch(r"(\d+)x(\d+)", image_size):
-        size = (int(match[1]), int(match[2]))
-    else:
-        raise UsageError(
-            f"--image-size {image_size}: give same, any, or HEIGHTxWIDTH such as 224x224{_size_hint(image_size)}"
-        )
-    if isinstance(size, tuple) and min(size) < 1:
-        raise UsageError(f"--image-size {image_size}: at least 1x1")
-    options = lpe.ReadOptions(size, grey, limits or lpe.Limits(), image_key, label_key)
-    read = lpe.ReadSpec(source, options, validation_fraction, keep_ids, data_key)
-    checks.check_source(read)
-    return read
-
-
-def _size_hint(text: str) -> str:
-    if numbers := re.fullmatch(r"(\d+)(?:\D+(\d+))?", text):
-        return f"; did you mean {numbers[1]}x{numbers[2] or numbers[1]}?"
-    return did_you_mean(text, ["same", "any"])
-
-
-def read_limits(pixels: int | None, members: int | None, unpacked_bytes: int | None) -> lpe.Limits:
-    """The limits that the options ask for, the default ones for None. Raises UsageError for more than Pillow reads."""
-    asked = {"pixels": pixels, "members": members, "unpacked_bytes": unpacked_bytes}
-    return lpe.Limits(**{name: limit for name, limit in asked.items() if limit is not None})
 
 
 def cipher_params(pairs: list[str] | None) -> dict[str, str]:

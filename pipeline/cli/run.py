@@ -10,16 +10,13 @@ import lpe
 from lpe.pipeline import storage
 from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.console import Report, rows_table
+from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.options import (
     BAD_RECORD,
     CIPHER,
-    GREY,
     HIDE_LABELS,
-    IMAGE_KEY,
-    IMAGE_SIZE,
     JSON,
     KEEP_IDS,
-    LABEL_KEY,
     MODEL,
     PARAM,
     SCOPE,
@@ -30,12 +27,12 @@ from lpe.pipeline.cli.options import (
     KeyScope,
     OnBadRecord,
     cipher_params,
-    read_spec,
 )
 from lpe.pipeline.cli.training import FRONT_END
 from lpe.pipeline.jobs.work_directory import run_directory
 
 
+@takes_image_options
 def run(
     ctx: typer.Context,
     source: SOURCE = "synthetic:4000",
@@ -50,11 +47,8 @@ def run(
     scope: SCOPE = KeyScope.dataset,
     hide_labels: HIDE_LABELS = False,
     validation_fraction: VALIDATION = None,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
     keep_ids: KEEP_IDS = False,
+    reading: ImageOptions = AS_THEY_ARE,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     model: MODEL = "cnn",
     front_end: FRONT_END = "auto",
@@ -83,9 +77,7 @@ def run(
     params = cipher_params(param)
     checks.check_cipher(cipher, params)
     checks.check_network(model)
-    read = read_spec(
-        source, image_size, grey, validation_fraction, keep_ids, image_key=image_key, label_key=label_key
-    )
+    read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
     spec = lpe.DemoSpec(
         read=read,
         work=output,

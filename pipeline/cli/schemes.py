@@ -9,16 +9,12 @@ import typer
 import lpe
 from lpe.pipeline.cli.completion import complete_cipher
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
+from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.options import (
     CIPHERS,
-    GREY,
-    IMAGE_KEY,
-    IMAGE_SIZE,
     JSON,
-    LABEL_KEY,
     SOURCE,
     cipher_names,
-    read_spec,
 )
 
 _SHAPE = (32, 32, 3)
@@ -78,6 +74,7 @@ def _properties(described: dict[str, Any]) -> dict[str, str]:
     }
 
 
+@takes_image_options
 def stats(
     source: SOURCE,
     ciphers: CIPHERS = "all",
@@ -86,15 +83,12 @@ def stats(
         typer.Option(metavar="NAME", help="Which split. \\[default: test if there is one]"),
     ] = None,
     images: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="How many images.")] = 500,
-    image_size: IMAGE_SIZE = "same",
-    grey: GREY = False,
-    image_key: IMAGE_KEY = None,
-    label_key: LABEL_KEY = None,
+    reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,
 ) -> None:
     """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
     screen = Report("stats", as_json=as_json)
-    read = read_spec(source, image_size, grey, None, False, image_key=image_key, label_key=label_key)
+    read = reading.read_spec(source)
     table = lpe.stats(read, cipher_names(ciphers), split, images)
     screen.result(
         table.to_json(),

@@ -112,6 +112,12 @@ class Dataset:
         return augmented.content if augmented is not None else None
 
     @property
+    def reading(self) -> Mapping[str, Any] | None:
+        """What decided which pixels image files became when they were read; None where that was not recorded."""
+        recorded = self.manifest.content.get("reading") if self.manifest is not None else None
+        return recorded if isinstance(recorded, dict) else None
+
+    @property
     def class_counts(self) -> Mapping[str, Mapping[str, int]] | None:
         """How many images each split has of each class, by name; None where that was not recorded."""
         recorded = self.manifest.class_counts if self.manifest is not None else None

@@ -10,14 +10,25 @@ import pyarrow.parquet as pq
 from lpe.pipeline import storage
 from lpe.transforms.errors import DataError, one_line
 
-_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "split", "name")])
+_DIGEST_BYTES = 16
+_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "split", "name")] + [("digest", pa.binary(_DIGEST_BYTES))]
+)
 _MOST_ROW_BYTES = 1 << 14  # three texts: a name has at most 4,096 bytes, and a number for its length
 _LEAST_BYTES = 1 << 20
 
 
-def id_map(ids: list[str], split: str, names: list[str]) -> pa.Table:
-    """The map of some images of one split."""
-    return pa.table([ids, [split] * len(ids), names], schema=_SCHEMA)
+def id_map(ids: list[str], split: str, names: list[str], digests: list[bytes] | None = None) -> pa.Table:
+    """The map of some images of one split.
+
+    Args:
+      ids: theirs.
+      split: its name.
+      names: the original ones.
+      digests: of their files, 16 bytes each; None where they are none.
+    """
+    digest = [None] * len(ids) if digests is None else digests
+    return pa.table([ids, [split] * len(ids), names, digest], schema=_SCHEMA)
 
 
 def write_id_map(path: str, parts: Iterable[pa.Table]) -> None:
@@ -56,6 +67,6 @@ def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
-    if table.num_rows != rows or any(column.null_count for column in table.columns):
+    if table.num_rows != rows or any(table[name].null_count for name in ("id", "split", "name")):
         raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
     return table

@@ -120,6 +120,7 @@ class WriteShard:
         shard_ids = ShardIds(f"{task.split} shard {task.index}")
         ids: list[str] = []
         origins: list[str] = []
+        digests: list[bytes] = []
         class_counts = np.zeros(len(identity.class_names), np.int64)
         with watch.measuring("write"), storage.open_atomic(path) as file:
             output = ShardFile(file)
@@ -136,6 +137,7 @@ class WriteShard:
                 if batch.origins is not None and not identity.encrypted:
                     ids += batch.ids
                     origins += batch.origins
+                    digests += batch.digests or []
             if self._fails_for(bad):
                 raise BadRecordsError(bad)
             writer.finish()
@@ -146,5 +148,6 @@ class WriteShard:
         if origins:
             from lpe.pipeline.dataset.id_map import id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
 
-            write_id_map(self.version.ids_path(task.split, task.index), [id_map(ids, task.split, origins)])
+            part = id_map(ids, task.split, origins, digests or None)
+            write_id_map(self.version.ids_path(task.split, task.index), [part])
         return shard, shard_ids.digests(), tuple(class_counts.tolist())

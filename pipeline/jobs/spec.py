@@ -121,12 +121,14 @@ class JobResult:
       skipped: an earlier run of this very job had committed it.
       seconds: what this run took.
       metrics: what was counted; None where the runner does not tell, or nothing was done.
+      notes: what its user should know of the input: what was passed over, a line for each kind, with counts.
     """
 
     dataset: Dataset
     skipped: bool
     seconds: float
     metrics: JobMetrics | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def bad_records(self) -> int:
@@ -154,6 +156,7 @@ class JobResult:
             "dataset": self.dataset.directory,
             "splits": {name: split.summary() for name, split in self.dataset.splits.items()},
             "bad_records": self.bad_records,
+            "notes": list(self.notes),
         }
         if self.dataset.class_counts is not None:
             value["classes"] = self.dataset.class_counts

@@ -79,8 +79,7 @@ def version_identity(
 def read_settings(spec: ReadSpec) -> dict[str, Any]:
     """The settings of reading that are part of a job's identity."""
     return {
-        "image_size": spec.options.image_size,
-        "grey": spec.options.grey,
+        **spec.options.pixel_settings(),
         "image_key": spec.options.image_key,
         "label_key": spec.options.label_key,
         "validation_fraction": spec.validation_fraction,
@@ -114,10 +113,14 @@ def write_version(
     """
     started = time.monotonic()
     if version.committed is not None:
-        return JobResult(version.committed, skipped=True, seconds=time.monotonic() - started)
+        return JobResult(
+            version.committed, skipped=True, seconds=time.monotonic() - started, notes=plan.notes
+        )
     recorded: dict[str, Any] = {"job": version.identity.job, "origin": version.identity.origin}
     if not version.identity.encrypted:
         recorded["source_digest"] = plan.digest
+    if plan.reading is not None:
+        recorded["reading"] = dict(plan.reading)
     recorded.update(manifest or {})
     if plan.dataset is not None and plan.dataset.augmentation is not None:
         recorded["augmentation"] = plan.dataset.augmentation  # its splits are copied like all others
@@ -138,7 +141,8 @@ def write_version(
         watch=_watch(spec.progress, version, plan) if spec.progress is not None else None,
     )
     seconds = time.monotonic() - started
-    return JobResult(open_dataset(version.directory), skipped=False, seconds=seconds, metrics=metrics)
+    dataset = open_dataset(version.directory)
+    return JobResult(dataset, skipped=False, seconds=seconds, metrics=metrics, notes=plan.notes)
 
 
 def _watch(update: Update, version: NewVersion, plan: Plan) -> Watch:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,6 +47,15 @@ class ReadOptions:
         """1 or 3."""
         return 1 if self.grey else 3
 
+    def pixel_settings(self) -> dict[str, Any]:
+        """What decides which pixels an image file becomes, as JSON values."""
+        return {"image_size": self.image_size, "grey": self.grey}
+
+
+def file_digest(data: bytes) -> bytes:
+    """What tells an image's file from others: the first 16 bytes of its SHA-256."""
+    return hashlib.sha256(data).digest()[:16]
+
 
 def dataset_name(stem: str) -> str:
     """A dataset's name, after what its images lie in."""
@@ -63,6 +73,7 @@ class SourceInfo:
       image_shape: (H, W, C), or None where shapes differ.
       splits: examples per split, in the source's order of splits.
       bytes_per_image: expected size in bytes of one stored image, for choosing the shard count.
+      notes: what its user should know: what was passed over, a line for each kind, with counts.
     """
 
     name: str
@@ -70,6 +81,7 @@ class SourceInfo:
     image_shape: ImageShape | None
     splits: Mapping[str, int]
     bytes_per_image: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +93,14 @@ class SourceBatch:
       names: the images' original names, e.g. `train/cat/0001.jpg` or `data_batch_1.bin#17`; unique in the source.
       images: uint8 [N, H, W, C].
       labels: int64 [N].
+      digests: `file_digest` of each image, where it is a file.
     """
 
     offsets: np.ndarray
     names: list[str]
     images: np.ndarray
     labels: np.ndarray
+    digests: list[bytes] | None = None
 
 
 class Slice(abc.ABC):

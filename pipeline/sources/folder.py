@@ -21,6 +21,7 @@ from lpe.pipeline.sources.base import (
     SourceBatch,
     SourceInfo,
     dataset_name,
+    file_digest,
 )
 from lpe.pipeline.sources.folder_layout import Layout, is_image, sort_out
 from lpe.pipeline.sources.imagefile import (
@@ -158,7 +159,7 @@ class FolderSlice(Slice):
                 except DataError as error:
                     on_bad_record(BadRecord(f"{self.root}/{file.name}", str(error)))
                 else:
-                    yield LabelledImage(offset, file.name, pixels, file.label)
+                    yield LabelledImage(offset, file.name, pixels, file.label, file_digest(data))
 
     def _decode(self, file: _File, data: bytes) -> np.ndarray:
         if not is_image(file.name):

@@ -27,12 +27,13 @@ _BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into mem
 
 
 class LabelledImage(NamedTuple):
-    """One image of a slice: index in the slice, original name, pixels uint8 [H, W, C], class."""
+    """One image of a slice: index in the slice, original name, pixels uint8 [H, W, C], class, `file_digest`."""
 
     offset: int
     name: str
     pixels: np.ndarray
     label: int
+    digest: bytes | None = None
 
 
 def in_batches(images: Iterable[LabelledImage], batch_size: int) -> Iterator[SourceBatch]:
@@ -120,11 +121,13 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _batch(images: list[LabelledImage]) -> SourceBatch:
+    digests = [image.digest for image in images if image.digest is not None]
     return SourceBatch(
         offsets=np.array([image.offset for image in images], np.int64),
         names=[image.name for image in images],
         images=np.stack([image.pixels for image in images]),
         labels=np.array([image.label for image in images], np.int64),
+        digests=digests if len(digests) == len(images) else None,
     )
 
 

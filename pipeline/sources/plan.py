@@ -6,8 +6,8 @@ import contextlib
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.dataset.reader import ShardReader
@@ -15,6 +15,7 @@ from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.seal.opening import SealOpener, seal_opener
 from lpe.pipeline.sources import KEYED, open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.pipeline.sources.imagefile import DECODER
 from lpe.pipeline.sources.opened import OpenedReader
 from lpe.pipeline.sources.splits import cut, parse_fraction, shard_bounds
 from lpe.pipeline.sources.task import ShardTask, SliceReader
@@ -61,6 +62,8 @@ class Plan:
       dataset: the dataset that is read, if it is one.
       temporary: whether the tasks read temporary files of this machine.
       opened: whether the tasks open the dataset's seal.
+      notes: what its user should know, see `SourceInfo`.
+      reading: what decided which pixels image files became; None for a dataset that does not say.
     """
 
     source: str
@@ -74,6 +77,8 @@ class Plan:
     dataset: Dataset | None
     temporary: bool = False
     opened: bool = False
+    notes: tuple[str, ...] = ()
+    reading: Mapping[str, Any] | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -203,6 +208,7 @@ def plan_dataset(data: Dataset, opener: SealOpener | None = None) -> Plan:
         origin=data.origin,
         dataset=data,
         opened=opener is not None,
+        reading=data.reading,
     )
 
 
@@ -229,4 +235,6 @@ def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
         origin=digest,
         dataset=None,
         temporary=source.temporary,
+        notes=info.notes,
+        reading={**spec.options.pixel_settings(), "decoder": DECODER},
     )

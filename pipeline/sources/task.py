@@ -32,11 +32,11 @@ class SliceReader:
         return len(self.images)
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
-        """See `Reader`; the batches carry the original names as `origins`."""
+        """See `Reader`; the batches carry the original names as `origins`, and the files' digests."""
         for batch in self.images.batches(BATCH_SIZE, on_bad_record):
             neutral = [f"{self.split}-{self.first + int(offset):07d}" for offset in batch.offsets]
             ids = batch.names if self.keep_names else neutral
-            yield ImageBatch(ids, batch.images, batch.labels, origins=batch.names)
+            yield ImageBatch(ids, batch.images, batch.labels, batch.names, batch.digests)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 
 import lpe
 from lpe.pipeline.cli import job, options
+from lpe.pipeline.cli.image_options import ImageOptions
 from lpe.pipeline.cli.recipe import chosen_recipe
 
 
@@ -13,24 +14,22 @@ from lpe.pipeline.cli.recipe import chosen_recipe
     ("text", "size"), [("same", "same"), ("any", "any"), ("32x48", (32, 48)), ("1x1", (1, 1))]
 )
 def test_image_sizes(text, size):
-    read = options.read_spec("folder:.", text, True, "0.1", False)
+    read = ImageOptions(image_size=text, grey=True).read_spec("folder:.", "0.1")
     assert read == lpe.ReadSpec("folder:.", lpe.ReadOptions(size, True), "0.1", False)
 
 
 @pytest.mark.parametrize("text", ["", "32", "x", "32x", "-1x4", "0x4", "4x4x3", "Same"])
 def test_other_sizes_are_refused(text):
     with pytest.raises(lpe.UsageError, match=f"--image-size {text}"):
-        options.read_spec("folder:.", text, False, None, False)
+        ImageOptions(image_size=text).read_spec("folder:.")
 
 
 def test_limits():
-    assert options.read_limits(None, None, None) == lpe.Limits()
-    limits = options.read_limits(100, None, 7)
-    assert limits == lpe.Limits(pixels=100, unpacked_bytes=7)
-    read = options.read_spec("folder:.", "any", False, None, False, limits)
-    assert read.options == lpe.ReadOptions("any", limits=limits)
+    assert ImageOptions().read_options().limits == lpe.Limits()
+    read = ImageOptions("any", max_pixels=100, max_unpacked_bytes=7).read_spec("folder:.")
+    assert read.options == lpe.ReadOptions("any", limits=lpe.Limits(pixels=100, unpacked_bytes=7))
     with pytest.raises(lpe.UsageError, match="--max-pixels 1000000000: give 1 to 178956970"):
-        options.read_limits(10**9, None, None)
+        ImageOptions(max_pixels=10**9).read_options()
 
 
 def test_parameters():

@@ -9,13 +9,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from lpe.pipeline import records, storage
 from lpe.pipeline.dataset import ShardInfo, committed_versions, open_dataset
-from lpe.pipeline.dataset.id_map import write_id_map
+from lpe.pipeline.dataset.id_map import id_map, write_id_map
 from lpe.pipeline.dataset.layout import shard_name
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import ShardIds
@@ -35,7 +34,7 @@ def write(version: NewVersion, split: str, index: int, count: int) -> ShardRecei
     data = records.encode(ImageBatch(names, pixels, np.arange(3) % 2), FORMAT)
     file = shard_name(version.name, split, index, count)
     storage.write_atomic(storage.join(version.data, file), data)
-    table = pa.table({"id": names, "split": [split] * 3, "name": [f"{name}.png" for name in names]})
+    table = id_map(names, split, [f"{name}.png" for name in names])
     write_id_map(version.ids_path(split, index), [table])
     crc, sha256 = f"{tfrecord.extend_crc32c(0, data):08x}", hashlib.sha256(data).hexdigest()
     ids = ShardIds(split)

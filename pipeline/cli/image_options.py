@@ -1,0 +1,173 @@
+"""The options that say how images are read, which all commands that read a source share."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import lpe
+from lpe.pipeline.cli import checks
+from lpe.pipeline.cli.completion import complete_image_size
+from lpe.pipeline.cli.options import READING
+from lpe.transforms.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from lpe.pipeline.sources.base import ImageSize
+
+_PARAMETER = "reading"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageOptions:
+    """The options, by the names of their fields."""
+
+    image_size: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="For image files: `same` (all must have one size), `any` (keep all sizes), or HEIGHTxWIDTH.",
+            autocompletion=complete_image_size,
+            rich_help_panel=READING,
+        ),
+    ] = "same"
+    grey: Annotated[
+        bool, typer.Option("--grey", help="Read image files as one grey channel.", rich_help_panel=READING)
+    ] = False
+    image_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With tfds, parquet: what to take as image.", rich_help_panel=READING
+        ),
+    ] = None
+    label_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With tfds, parquet: what to take as label.", rich_help_panel=READING
+        ),
+    ] = None
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Read images of at most so many pixels, height × width. \\[default: 67108864]",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    max_members: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Read archives of at most so many files. \\[default: 2000000]",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    max_unpacked_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Unpack an archive to at most so many bytes. \\[default: 50 times its size, and 256 MiB in any case]",
+            rich_help_panel=READING,
+        ),
+    ] = None
+
+    def read_options(self) -> lpe.ReadOptions:
+        """The values that they stand for. Raises UsageError for one that stands for none."""
+        limits = {
+            "pixels": self.max_pixels,
+            "members": self.max_members,
+            "unpacked_bytes": self.max_unpacked_bytes,
+        }
+        return lpe.ReadOptions(
+            image_size=_parse_size(self.image_size),
+            grey=self.grey,
+            limits=lpe.Limits(**{name: limit for name, limit in limits.items() if limit is not None}),
+            image_key=self.image_key,
+            label_key=self.label_key,
+        )
+
+    def read_spec(
+        self,
+        source: str,
+        validation_fraction: str | None = None,
+        *,
+        keep_ids: bool = False,
+        data_key: str | None = None,
+    ) -> lpe.ReadSpec:
+        """The input that the options name, checked as far as it can be without reading it.
+
+        Raises:
+          UsageError: an option that stands for nothing, or options that do not go with the source.
+          DataError: an unknown kind of source, or nothing at its path.
+        """
+        read = lpe.ReadSpec(source, self.read_options(), validation_fraction, keep_ids, data_key)
+        checks.check_source(read)
+        return read
+
+
+AS_THEY_ARE = ImageOptions()
+"""No option given."""
+
+
+def takes_image_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the fields of `ImageOptions` as options of its own, in the place of its `reading`."""
+    fields = dataclasses.fields(ImageOptions)
+    hints = typing.get_type_hints(command, include_extras=True)
+    option_hints = typing.get_type_hints(ImageOptions, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name == _PARAMETER:
+            parameters += [
+                inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=field.default,
+                    annotation=option_hints[field.name],
+                )
+                for field in fields
+            ]
+        else:
+            parameters.append(
+                parameter.replace(
+                    kind=inspect.Parameter.KEYWORD_ONLY,
+                    annotation=hints.get(parameter.name, parameter.annotation),
+                )
+            )
+
+    @functools.wraps(command)
+    def with_options(**values: typing.Any) -> None:
+        reading = ImageOptions(**{field.name: values.pop(field.name) for field in fields})
+        command(**values, **{_PARAMETER: reading})
+
+    # Typer looks at these.
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def _parse_size(text: str) -> ImageSize:
+    if text in ("same", "any"):
+        return "same" if text == "same" else "any"
+    if match := re.fullmatch(r"(\d+)x(\d+)", text):
+        size = (int(match[1]), int(match[2]))
+        if min(size) < 1:
+            raise UsageError(f"--image-size {text}: at least 1x1")
+        return size
+    raise UsageError(
+        f"--image-size {text}: give same, any, or HEIGHTxWIDTH such as 224x224{_size_hint(text)}"
+    )
+
+
+def _size_hint(text: str) -> str:
+    if numbers := re.fullmatch(r"(\d+)(?:\D+(\d+))?", text):
+        return f"; did you mean {numbers[1]}x{numbers[2] or numbers[1]}?"
+    return did_you_mean(text, ["same", "any"])
