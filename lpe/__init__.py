@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.engine.runners import JobStaged
     from lpe.pipeline.jobs.audit import AuditSpec, audit
     from lpe.pipeline.jobs.decrypt import decrypt
+    from lpe.pipeline.jobs.decrypt_files import ImageFiles, decrypt_files
     from lpe.pipeline.jobs.demo import DemoResult, DemoSpec, run_demo
     from lpe.pipeline.jobs.doctor.report import DoctorReport, doctor
     from lpe.pipeline.jobs.dry_run import Forecast, forecast
@@ -111,6 +112,7 @@ _MODULES = {
     "Example": "lpe.transforms.dofns",
     "ExportedModel": "lpe.train.exporting",
     "Forecast": "lpe.pipeline.jobs.dry_run",
+    "ImageFiles": "lpe.pipeline.jobs.decrypt_files",
     "JobResult": "lpe.pipeline.jobs.spec",
     "JobSpec": "lpe.pipeline.jobs.spec",
     "JobStaged": "lpe.pipeline.engine.runners",
@@ -135,6 +137,7 @@ _MODULES = {
     "ciphers": "lpe.transforms",
     "compare": "lpe.pipeline.compare.comparison",
     "decrypt": "lpe.pipeline.jobs.decrypt",
+    "decrypt_files": "lpe.pipeline.jobs.decrypt_files",
     "destroy_unused_keys": "lpe.pipeline.jobs.rotation",
     "doctor": "lpe.pipeline.jobs.doctor.report",
     "due_actions": "lpe.pipeline.jobs.rotation",
@@ -185,6 +188,7 @@ __all__ = [
     "Example",
     "ExportedModel",
     "Forecast",
+    "ImageFiles",
     "JobResult",
     "JobSpec",
     "JobStaged",
@@ -210,6 +214,7 @@ __all__ = [
     "ciphers",
     "compare",
     "decrypt",
+    "decrypt_files",
     "destroy_unused_keys",
     "doctor",
     "due_actions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -41,6 +42,13 @@ def write_id_map(path: str, parts: Iterable[pa.Table]) -> None:
             writer.write_table(part)
 
 
+def id_map_bytes(table: pa.Table) -> bytes:
+    """A map as the content of a Parquet file."""
+    file = io.BytesIO()
+    pq.write_table(table, file, write_page_checksum=True)
+    return file.getvalue()
+
+
 def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
     """Reads a map.
 
@@ -53,7 +61,11 @@ def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
       DataError: it is damaged.
       OSError: it cannot be read.
     """
-    content = storage.read_bytes(path)
+    return parse_id_map(storage.read_bytes(path), path, rows, remedy)
+
+
+def parse_id_map(content: bytes, path: str, rows: int, remedy: str) -> pa.Table:
+    """The map that a file holds; see `read_id_map`."""
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             described = file.metadata

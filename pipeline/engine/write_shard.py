@@ -15,6 +15,7 @@ from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
+from lpe.pipeline.encryption.names import NameKeeper
 from lpe.pipeline.engine.shard_file import ShardFile
 from lpe.pipeline.engine.shard_writer import shard_writer
 from lpe.pipeline.engine.stopwatch import Stopwatch
@@ -38,6 +39,7 @@ class WriteShard:
       version: where the shard goes.
       skip_bad_records: leave unreadable images out, instead of failing.
       signer: makes the MACs of an encrypted version's receipts; None for plain data.
+      names: hides the original names of an encrypted version's images; None where they are not known or not hidden.
     """
 
     restore: BatchTransform
@@ -46,6 +48,7 @@ class WriteShard:
     version: NewVersion
     skip_bad_records: bool
     signer: Signer | None = None
+    names: NameKeeper | None = None
 
     def setup(self) -> None:
         """Opens the batch transforms, which fetches their keys."""
@@ -53,6 +56,7 @@ class WriteShard:
         self._conceal: BatchFunction = self.conceal.open()
         self._check: BatchFunction | None = self.check.open() if self.check is not None else None
         self._sign: Sign | None = self.signer.open() if self.signer is not None else None
+        self._hide_names = self.names.open() if self.names is not None else None
 
     def run(self, task: ShardTask) -> ShardReceipt:
         """Writes the shard, unless an earlier run finished it.
@@ -134,7 +138,7 @@ class WriteShard:
                 writer.write(concealed, plain)
                 shard_ids.add(concealed.ids)
                 class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
-                if batch.origins is not None and not identity.encrypted:
+                if batch.origins is not None and (not identity.encrypted or self._hide_names is not None):
                     ids += batch.ids
                     origins += batch.origins
                     digests += batch.digests or []
@@ -149,5 +153,9 @@ class WriteShard:
             from lpe.pipeline.dataset.id_map import id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
 
             part = id_map(ids, task.split, origins, digests or None)
-            write_id_map(self.version.ids_path(task.split, task.index), [part])
+            ids_path = self.version.ids_path(task.split, task.index)
+            if self._hide_names is None:
+                write_id_map(ids_path, [part])
+            else:
+                storage.write_atomic(ids_path, self._hide_names(part, task.split, task.index))
         return shard, shard_ids.digests(), tuple(class_counts.tolist())

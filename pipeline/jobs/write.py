@@ -14,6 +14,7 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
+from lpe.pipeline.encryption.names import NameKeeper
 from lpe.pipeline.engine import execution
 from lpe.pipeline.engine.commit import Commit
 from lpe.pipeline.engine.progress import Update
@@ -96,6 +97,7 @@ def write_version(
     check: BatchTransform | None = None,
     manifest: Mapping[str, Any] | None = None,
     signer: Signer | None = None,
+    names: NameKeeper | None = None,
 ) -> JobResult:
     """Writes and commits a version, unless this very job has committed it before.
 
@@ -105,6 +107,7 @@ def write_version(
       restore, conceal, check: see `WriteShard`; by default images stay as they are.
       manifest: goes into manifest.json or encryption.json, besides what all jobs record.
       signer: makes the MACs of an encrypted version.
+      names: keeps the original names of the images, where the version itself does not.
 
     Raises:
       ShardsFailedError: shards could not be done.
@@ -133,8 +136,9 @@ def write_version(
             version,
             spec.skip_bad_records,
             signer,
+            names,
         ),
-        Commit(version, recorded, plan.splits, signer),
+        Commit(version, recorded, plan.splits, signer, names),
         spec.options(),
         processes=spec.processes,
         size=plan.bytes,
