@@ -22,6 +22,7 @@ LEFT_OUT = {
     "json": "a launcher has no reader for it",
     "dry-run": "a launch is to start a job",
     "workers": "Dataflow starts a process for each core of a worker itself",
+    "labels": "the launcher gives Beam's option of this name, labels of the job itself",
     "help": "the parameters' own help texts are shown instead",
 }
 RENAMED = {"datasets": "dataset"}  # several on a command line, one a launch

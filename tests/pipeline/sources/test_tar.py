@@ -20,7 +20,9 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 def found(data: bytes) -> dict[str, bytes]:
-    return {name: data[at : at + size] for name, at, size in members(TarStream(io.BytesIO(data)), PassedOver())}
+    return {
+        name: data[at : at + size] for name, at, size in members(TarStream(io.BytesIO(data)), PassedOver())
+    }
 
 
 @hypothesis.given(st.dictionaries(NAMES, st.binary(max_size=1100), max_size=5), st.sampled_from([0, 1, 2]))
