@@ -170,7 +170,7 @@ def test_bombs_and_masses_of_members_have_limits(tmp_path):
     data = Path(path).read_bytes()
     at = data.rindex(b"PK\1\2") + 24
     Path(path).write_bytes(data[:at] + struct.pack("<L", 1000) + data[at + 4 :])
-    with pytest.raises(DataError, match="the checksum or size of the member .* is wrong"):
+    with pytest.raises(DataError, match=r"the checksum or size of the member .* is wrong"):
         FileTree(path, Limits(unpacked_bytes=100_000))
 
 
