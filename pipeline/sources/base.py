@@ -115,7 +115,7 @@ class ReadOptions:
             "jpeg_reduction": self.jpeg_reduction,
             "background": None if self.background is None else _rgb(self.background),
             "depth": self.depth,
-            "window": self.window,
+            "window": None if self.window is None else dict(zip(("low", "high"), self.window, strict=True)),
             "frame": self.frame,
         }
 
