@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from lpe.pipeline.sources.imagefile import SUFFIXES
+from lpe.pipeline.sources.image_formats import SUFFIXES
 
 _MOST_BYTES = 255  # of a file's name, on all usual file systems
 _ROOM = 40  # for an ending, and for an id where names are alike

@@ -97,7 +97,7 @@ def decrypt_files(spec: JobSpec, keystore: str) -> ImageFiles:
         names = HiddenMap.of(dataset, encryption, keystore)
         copies = {copy for split in dataset.splits for copy in dataset.copies(split)}
         tasks = [task for task in plan.tasks if task.split not in copies]
-        notes = () if names.exists() else (f"{NO_NAMES}; the files are called by ids",)
+        notes: tuple[str, ...] = () if names.exists() else (f"{NO_NAMES}; the files are called by ids",)
         if copies:
             notes += (f"{len(copies)} splits of augmented copies were left out",)
         _mark(spec.home, dataset)
