@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
@@ -39,6 +40,20 @@ def write_id_map(path: str, parts: Iterable[pa.Table]) -> None:
     ):
         for part in parts:
             writer.write_table(part)
+
+
+def merge_id_maps(before: pa.Table, added: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """A map, and those of images that were added to it. Raises DataError if an id is there already."""
+    yield before
+    known = before["id"].combine_chunks()
+    for part in added:
+        again = part.filter(pc.is_in(part["id"], known))
+        if again.num_rows:
+            raise DataError(
+                f"{again['name'][0].as_py()!a}: an image of this name is there already, with another content; rename "
+                "the new one"
+            )
+        yield part
 
 
 def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:

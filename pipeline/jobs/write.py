@@ -11,6 +11,7 @@ from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.dataset.numbers import NumberRange
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
@@ -96,6 +97,7 @@ def write_version(
     check: BatchTransform | None = None,
     manifest: Mapping[str, Any] | None = None,
     signer: Signer | None = None,
+    numbers: Mapping[str, NumberRange] | None = None,
 ) -> JobResult:
     """Writes and commits a version, unless this very job has committed it before.
 
@@ -105,6 +107,7 @@ def write_version(
       restore, conceal, check: see `WriteShard`; by default images stay as they are.
       manifest: goes into manifest.json or encryption.json, besides what all jobs record.
       signer: makes the MACs of an encrypted version.
+      numbers: see `WriteShard`.
 
     Raises:
       ShardsFailedError: shards could not be done.
@@ -119,6 +122,7 @@ def write_version(
     recorded: dict[str, Any] = {"job": version.identity.job, "origin": version.identity.origin}
     if not version.identity.encrypted:
         recorded["source_digest"] = plan.digest
+    recorded["numbers"] = dict(plan.numbers)
     if plan.reading is not None:
         recorded["reading"] = dict(plan.reading)
     recorded.update(manifest or {})
@@ -133,6 +137,7 @@ def write_version(
             version,
             spec.skip_bad_records,
             signer,
+            numbers,
         ),
         Commit(version, recorded, plan.splits, signer),
         spec.options(),
