@@ -49,7 +49,7 @@ def encrypt(
         runners.check_no_temporary(spec.options(), spec.read.source, opened.temporary)
         plan = augmented.with_copies(opened, augmentation)
         copies = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
-        fmt, sealed_shape = stored_format(plan, choice, spec.file_format)
+        fmt, sealed_shape = stored_format(plan, choice, spec.file_format or "tfrecord")
         class_names = published_class_names(plan.class_names, choice)
         settings = {
             "command": "encrypt",

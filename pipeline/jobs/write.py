@@ -58,7 +58,7 @@ def version_identity(
         "class_names": plan.class_names,
         **settings,
     }
-    format = format or plan.output_format(spec.file_format)
+    format = format or plan.output_format(spec.file_format or "tfrecord")
     if format.file_format != "tfrecord":
         described["file_format"] = format.file_format
     if plan.dataset is not None:
