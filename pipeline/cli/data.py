@@ -47,6 +47,8 @@ from lpe.transforms.errors import UsageError
 if TYPE_CHECKING:
     from lpe.pipeline.jobs.page import Page
     from lpe.pipeline.jobs.show import Grid
+    from lpe.pipeline.records import FileFormat
+    from lpe.transforms.keyed import Scope
 
 
 _CIPHER = "lpe-100"
@@ -133,8 +135,8 @@ def encrypt(
         checks.check_cipher(cipher or _CIPHER, params, seal=seal, image_size=reading.image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
     read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
-    kind = None if file_format is None else file_format.value
-    key_scope = "dataset" if scope is None else scope.value
+    kind: FileFormat | None = None if file_format is None else file_format.value
+    key_scope: Scope = "dataset" if scope is None else scope.value
     choice = lpe.CipherChoice(cipher or _CIPHER, params, key_scope, hide_labels, seal)
     if dry_run:
         if append:

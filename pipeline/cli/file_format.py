@@ -17,9 +17,7 @@ class FileKind(StrEnum):
     parquet = "parquet"
 
 
-_HELP = (
-    "The files to write: TFRecord, which TFDS reads, or Parquet, which Hugging Face's datasets, pandas and DuckDB read."
-)
+_HELP = "The files to write: TFRecord, for TFDS, or Parquet, for Hugging Face's datasets, pandas and DuckDB."
 FORMAT = Annotated[FileKind, typer.Option("--format", help=_HELP, rich_help_panel=EXECUTION)]
 FORMAT_OR_KEPT = Annotated[
     FileKind | None,

@@ -46,9 +46,7 @@ class Predecessor:
                 "the dataset again with this version of lpe"
             )
         examples = sum(split.examples for split in dataset.splits.values())
-        return cls(
-            dataset.directory, examples, manifest.bad_records, manifest.class_counts, manifest.numbers
-        )
+        return cls(dataset.directory, examples, manifest.bad_records, manifest.class_counts, manifest.numbers)
 
     def id_map(self) -> pa.Table | None:
         """The map of its ids to original names; None where there is none. Raises DataError if it is damaged."""

@@ -43,7 +43,9 @@ def held_dataset(spec: JobSpec) -> Iterator[Dataset]:
         Predecessor.of(dataset)
         kind = dataset.format.file_format
         if spec.file_format not in (None, kind):
-            raise UsageError(f"--format {spec.file_format}: {dataset.directory} has {kind} files; leave it out")
+            raise UsageError(
+                f"--format {spec.file_format}: {dataset.directory} has {kind} files; leave it out"
+            )
         yield dataset
 
 
@@ -54,7 +56,8 @@ def appended_plan(dataset: Dataset, new: Plan) -> Plan:
       dataset: the version before.
       new: the new images, plain, with labels as in the dataset; its shards are numbered from 0.
     """
-    if dataset.augmentation is not None and augmented.SPLIT in new.splits:
+    missing = set(dataset.copies(augmented.SPLIT)) - {*new.splits}
+    if dataset.augmentation is not None and missing and augmented.SPLIT in new.splits:
         new = augmented.with_copies(new, augmented.from_json(dataset.augmentation))
     carried = plan_dataset(dataset).tasks
     tasks: list[ShardTask] = []
@@ -106,10 +109,14 @@ def decoder_note(dataset: Dataset, new: Plan) -> tuple[str, ...]:
     before, now = ((_settings(plan.reading) or {}).get(_DECODER) for plan in (dataset, new))
     if before is None or now is None or now in before.split(", "):
         return ()
-    return (f"the new images are read by {now}, those before were by {before}: pixels of JPEGs may differ by a little",)
+    return (
+        f"the new images are read by {now}, those before were by {before}: pixels of JPEGs may differ by a little",
+    )
 
 
-def append_settings(spec: JobSpec, dataset: Dataset, additions: Additions | None, new: Plan) -> dict[str, Any]:
+def append_settings(
+    spec: JobSpec, dataset: Dataset, additions: Additions | None, new: Plan
+) -> dict[str, Any]:
     """The settings of an appending job that are part of its identity: what it is made onto, and all that is chosen."""
     assert dataset.manifest is not None
     return {
@@ -141,7 +148,9 @@ def kept_by(dataset: Dataset) -> dict[str, Any]:
     return taken
 
 
-def nothing_new(dataset: Dataset, additions: Additions | None, notes: Sequence[str], seconds: float) -> JobResult:
+def nothing_new(
+    dataset: Dataset, additions: Additions | None, notes: Sequence[str], seconds: float
+) -> JobResult:
     """The result of a job that found no new image."""
     lines = (*notes, "nothing is new: no version was written")
     return JobResult(dataset, skipped=True, seconds=seconds, notes=lines, left_out=left_out(additions))

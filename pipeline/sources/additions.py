@@ -158,9 +158,7 @@ def pixel_digests(batch: ImageBatch) -> bytes:
 
 
 def _held_pixels(held: Held) -> np.ndarray:
-    batches = (
-        batch for task in held.tasks for batch in task.reader.batches(fail(_READ_AGAIN)) if len(batch)
-    )
+    batches = (batch for task in held.tasks for batch in task.reader.batches(fail(_READ_AGAIN)) if len(batch))
     return _as_rows(pixel_digests(held.restore(batch)) for batch in batches)
 
 
@@ -266,7 +264,7 @@ class SelectedReader:
         """See `Reader`."""
         return int(self._chosen().sum())
 
-    def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:  # noqa: ARG002  (there is none)
+    def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
         """See `Reader`; an image that cannot be read raises DataError: it could when the choice was made."""
         chosen, at, number = self._chosen(), 0, self.first
         for batch in self.reader.batches(fail(_READ_AGAIN)):
@@ -317,9 +315,7 @@ def _mapping(source: Sequence[str], known: Sequence[str]) -> tuple[int, ...]:
 def relabelled(plan: Plan, known: Sequence[str]) -> Plan:
     """The plan with labels as in a dataset with these class names."""
     numbers = _mapping(plan.class_names, known)
-    tasks = tuple(
-        dataclasses.replace(task, reader=_relabelled(task.reader, numbers)) for task in plan.tasks
-    )
+    tasks = tuple(dataclasses.replace(task, reader=_relabelled(task.reader, numbers)) for task in plan.tasks)
     return dataclasses.replace(plan, tasks=tasks)
 
 
@@ -327,9 +323,7 @@ def _relabelled(reader: Reader, numbers: tuple[int, ...]) -> Reader:
     return reader if numbers == tuple(range(len(numbers))) else RelabelledReader(reader, numbers)
 
 
-def check_classes(
-    source: Sequence[str], known: Sequence[str], where: str, *, add: bool
-) -> tuple[str, ...]:
+def check_classes(source: Sequence[str], known: Sequence[str], where: str, *, add: bool) -> tuple[str, ...]:
     """The class names of a dataset that images of a source are added to.
 
     Args:

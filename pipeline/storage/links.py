@@ -9,7 +9,14 @@ import stat
 from pathlib import Path
 
 from lpe.pipeline.storage import objects
-from lpe.pipeline.storage.files import is_remote, make_directory, open_atomic, open_read, parent, sync_directory
+from lpe.pipeline.storage.files import (
+    is_remote,
+    make_directory,
+    open_atomic,
+    open_read,
+    parent,
+    sync_directory,
+)
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
