@@ -23,6 +23,10 @@ ImageSize = tuple[int, int] | Literal["same", "any"]
 """(height, width), or a word; see `ReadOptions`."""
 
 
+DigestMode = Literal["contents", "names-and-sizes"]
+"""See `ReadOptions`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
     """What is read of a source, the size and channels of its images, and the limits on what that may cost.
@@ -32,6 +36,9 @@ class ReadOptions:
         `"any"`: every image keeps its size; `(height, width)`: crop to that aspect and resize.
       grey: one channel instead of three.
       limits: see `Limits`.
+      digest: what tells a folder from others: `"contents"`, all bytes of it are read for that; or its files'
+        `"names-and-sizes"`, then other contents are not told from these.
+      labels: a table (CSV or Parquet) of a folder's images and their labels; None: each is in its class's directory.
       image_key: the image among a dataset's features; None for the one that it is for, or has alone.
       label_key: the label among them, likewise.
     """
@@ -39,6 +46,8 @@ class ReadOptions:
     image_size: ImageSize = "same"
     grey: bool = False
     limits: Limits = DEFAULT
+    digest: DigestMode = "contents"
+    labels: str | None = None
     image_key: str | None = None
     label_key: str | None = None
 
@@ -52,9 +61,13 @@ class ReadOptions:
         return {"image_size": self.image_size, "grey": self.grey}
 
 
+DIGEST_BYTES = 16
+"""The size of `file_digest`."""
+
+
 def file_digest(data: bytes) -> bytes:
     """What tells an image's file from others: the first 16 bytes of its SHA-256."""
-    return hashlib.sha256(data).digest()[:16]
+    return hashlib.sha256(data).digest()[:DIGEST_BYTES]
 
 
 def dataset_name(stem: str) -> str:
@@ -159,7 +172,7 @@ class Source(abc.ABC):
           secret: 32 bytes.
         """
 
-    def content_digests(self, split: str) -> np.ndarray | None:  # noqa: ARG002  (not all can tell)
+    def content_digests(self, split: str) -> np.ndarray | None:
         """`file_digest` of each image of `split`, uint8 [N, 16], in the order of positions; None where it has no files.
 
         Reads the files, unless `digest` has; after `arrange`.

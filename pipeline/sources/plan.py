@@ -126,6 +126,9 @@ def check_options(spec: ReadSpec) -> None:
         parse_fraction(spec.validation_fraction)
     if spec.data_key is not None and split_uri(spec.source)[0] != "dataset":
         raise UsageError(f"{spec.source}: not a sealed dataset; leave out the data key {spec.data_key}")
+    for option, given in (("--labels", spec.options.labels), ("--digest", spec.options.digest != "contents")):
+        if given and split_uri(spec.source)[0] != "folder":
+            raise UsageError(f"{spec.source}: {option} goes with folder: alone; leave it out")
     as_it_is = spec.options == ReadOptions() and not spec.keep_ids and spec.validation_fraction is None
     if split_uri(spec.source)[0] == "dataset" and not as_it_is:
         raise UsageError(
@@ -137,6 +140,15 @@ def check_options(spec: ReadSpec) -> None:
         raise UsageError(
             f"{spec.source}: --image-key and --label-key go with {', '.join(f'{kind}:' for kind in KEYED)}, whose "
             "examples have features by name"
+        )
+
+
+def check_scope(spec: ReadSpec, scope: str) -> None:
+    """Raises UsageError if images could meet keys of their own that other images have met before."""
+    if scope == "image" and spec.options.digest != "contents":
+        raise UsageError(
+            "--scope image needs --digest contents: each image's key is made from the digest, and other images of the "
+            "same names and sizes would meet the same keys"
         )
 
 
