@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 
-import numpy as np
-
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.predecessor import Predecessor
 from lpe.pipeline.dataset.writer import new_version
@@ -18,15 +16,17 @@ from lpe.pipeline.jobs.appending import (
     check_fits,
     check_kept_ids,
     decoder_note,
+    file_digests,
     held_dataset,
     image_tasks,
     kept_by,
     left_out,
+    names,
     nothing_new,
 )
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
-from lpe.pipeline.sources.additions import DIGEST_BYTES, Held, check_classes, open_additions
+from lpe.pipeline.sources.additions import Held, check_classes, open_additions
 from lpe.transforms.errors import DataError
 
 
@@ -49,8 +49,7 @@ def append(spec: JobSpec, *, add_labels: bool = False) -> JobResult:
             raise DataError(f"{dataset.directory}: this dataset is encrypted; use lpe encrypt --append")
         check_kept_ids(dataset, keep_ids=spec.read.keep_ids)
         before = Predecessor.of(dataset)
-        held = Held(dataset.class_names, _file_digests(before), image_tasks(dataset), lambda batch: batch)
-        with open_additions(spec.read, held) as additions:
+        with open_additions(spec.read, _held(dataset, before)) as additions:
             new = additions.plan({split: number or 0 for split, number in dataset.numbers.items()})
             runners.check_no_temporary(spec.options(), spec.read.source, new.temporary)
             notes = (*new.notes, *additions.notes())
@@ -88,10 +87,8 @@ def _source_digest(dataset: Dataset, added: str) -> str:
     return chained(str(dataset.manifest.content.get("source_digest", "")), added)
 
 
-def _file_digests(before: Predecessor) -> np.ndarray | None:
-    """The digests of the files of all images; None where those of some were not recorded."""
+def _held(dataset: Dataset, before: Predecessor) -> Held:
     table = before.id_map()
-    if table is None or table["digest"].null_count:
-        return None
-    digests = b"".join(table["digest"].to_pylist())
-    return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+    return Held(
+        dataset.class_names, file_digests(table), names(table), image_tasks(dataset), lambda batch: batch
+    )

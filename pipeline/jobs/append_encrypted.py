@@ -37,7 +37,7 @@ from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.keystore.given_numbers import Claim
 from lpe.pipeline.sources import augmented, split_uri
 from lpe.pipeline.sources.additions import Additions, Held, check_classes, open_additions, relabelled
-from lpe.pipeline.sources.plan import Plan, ReadSpec
+from lpe.pipeline.sources.plan import Plan, ReadSpec, check_scope
 from lpe.pipeline.sources.prefix import open_appended
 from lpe.transforms import ciphers
 from lpe.transforms.augment import Augmentation
@@ -196,13 +196,14 @@ def _found(
             yield _Found(plan, whole, appended.contents, None)
         return
     check_kept_ids(dataset, keep_ids=read.keep_ids)
+    check_scope(read, encryption.spec.scope)
     if read.keep_ids:
         raise UsageError(
             f"{dataset.directory}: its ids are names, and nobody can tell which of them have had a key; "
             "encrypt all of it into another home"
         )
     restore = Decrypt(keystore, encryption, len(dataset.class_names)).open()
-    held = Held(true_names, None, image_tasks(dataset), restore)
+    held = Held(true_names, None, None, image_tasks(dataset), restore)
     with open_additions(read, held, order) as additions:
         plan = additions.plan(_numbers(dataset))
         whole = SourceDigests(chained(source.digest, plan.digest), source.origin)

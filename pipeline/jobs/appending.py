@@ -7,7 +7,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset, layout, open_dataset
@@ -16,11 +18,14 @@ from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import read_settings
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.additions import Additions
+from lpe.pipeline.sources.additions import DIGEST_BYTES, Additions
 from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.plan import Plan, plan_dataset
 from lpe.pipeline.sources.task import ShardTask
 from lpe.transforms.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DECODER = "decoder"
 
@@ -183,3 +188,16 @@ def _channels(dataset: Dataset) -> int:
 
 def _shape(shape: Sequence[int] | None, channels: int) -> str:
     return f"of many sizes with {channels} channels" if shape is None else "x".join(map(str, shape))
+
+
+def file_digests(id_map: pa.Table | None) -> np.ndarray | None:
+    """The digests of the files of all images of a dataset; None where those of some were not recorded."""
+    if id_map is None or id_map["digest"].null_count:
+        return None
+    digests = b"".join(id_map["digest"].to_pylist())
+    return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+
+
+def names(id_map: pa.Table | None) -> list[str] | None:
+    """The original names of all images of a dataset; None where they were not recorded."""
+    return None if id_map is None else id_map["name"].to_pylist()

@@ -1,7 +1,8 @@
 """The images of a source that a dataset does not hold yet, as a plan.
 
 What is there already is told by the content of files, where the source has files and the dataset recorded their
-digests: nothing is decoded. Otherwise the pixels are compared, for which all images of both are read once, here.
+digests: nothing is decoded. With `--digest names-and-sizes` a name that is there counts as the same image, and no file
+is read. Otherwise the pixels are compared, for which all images of both are read once, where the job starts.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class Held:
     Attributes:
       class_names: its true ones; class i is called class_names[i].
       file_digests: `file_digest` of every image's file, uint8 [N, 16]; None where those of some are not known.
+      names: the original names of all; None where they are not known.
       tasks: read its images.
       restore: makes plain images of them.
     """
 
     class_names: tuple[str, ...]
     file_digests: np.ndarray | None
+    names: Sequence[str] | None
     tasks: Sequence[ShardTask]
     restore: Callable[[ImageBatch], ImageBatch]
 
@@ -64,7 +67,7 @@ class Additions:
       images: how many there are.
       known: how many images of the source are left out since the dataset holds them.
       repeated: how many are left out since they are in the source twice.
-      compared: `files` or `pixels`: what was compared.
+      compared: `files`, `names` or `pixels`: what was compared.
       chosen: SHA-256 (hex) that tells this choice of images, and their order, from others of the same source.
     """
 
@@ -77,7 +80,9 @@ class Additions:
 
     def notes(self) -> tuple[str, ...]:
         """What its user should know."""
-        by = "the content of their files" if self.compared == "files" else "their pixels"
+        by = {"files": "the content of their files", "names": "their names alone", "pixels": "their pixels"}[
+            self.compared
+        ]
         notes = []
         if self.known:
             notes.append(f"{_images(self.known)} there already (by {by}) and left out")
@@ -168,17 +173,7 @@ def _as_rows(digests: Iterable[bytes]) -> np.ndarray:
 
 def _of_source(source: Source, spec: ReadSpec, content: str, held: Held) -> Additions:
     info = source.info
-    compared = "pixels"
-    if held.file_digests is not None:
-        of_files = {split: source.content_digests(split) for split in info.splits}
-        if all(digests is not None for digests in of_files.values()):
-            compared = "files"
-    if compared == "files":
-        known = {split: digests for split, digests in of_files.items() if digests is not None}
-        choice = _choose(known, held.file_digests)  # type: ignore[arg-type]
-    else:
-        pixels = {split: _source_pixels(source, split, size) for split, size in info.splits.items()}
-        choice = _choose(pixels, _held_pixels(held))
+    compared, choice = _compare(source, spec, held)
     positions = {split: np.flatnonzero(new) for split, new in choice.new.items()}
     parts = cut({split: len(chosen) for split, chosen in positions.items()}, spec.validation_fraction)
     relabel = _mapping(info.class_names, held.class_names)
@@ -196,6 +191,26 @@ def _of_source(source: Source, spec: ReadSpec, content: str, held: Held) -> Addi
         return plan_tasks(source, spec, content, tasks, {} if spec.keep_ids else numbers)
 
     return Additions(plan, choice.images, choice.known, choice.repeated, compared, choice.digest())
+
+
+def _compare(source: Source, spec: ReadSpec, held: Held) -> tuple[str, _Choice]:
+    """What is new in a source, and by which comparison: the cheapest for which both sides know enough."""
+    splits = source.info.splits
+    if spec.options.digest == "names-and-sizes" and held.names is not None:
+        named = {split: source.names(split) or [] for split in splits}
+        digests = {split: _as_rows(map(_name_digest, names)) for split, names in named.items()}
+        return "names", _choose(digests, _as_rows(map(_name_digest, held.names)))
+    if held.file_digests is not None:
+        files = {split: source.content_digests(split) for split in splits}
+        known = {split: digests for split, digests in files.items() if digests is not None}
+        if len(known) == len(files):
+            return "files", _choose(known, held.file_digests)
+    pixels = {split: _source_pixels(source, split, size) for split, size in splits.items()}
+    return "pixels", _choose(pixels, _held_pixels(held))
+
+
+def _name_digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()[:DIGEST_BYTES]
 
 
 def _source_pixels(source: Source, split: str, size: int) -> np.ndarray:
