@@ -56,13 +56,14 @@ def merge_id_maps(before: pa.Table, added: Iterable[pa.Table]) -> Iterator[pa.Ta
         yield part
 
 
-def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
+def read_id_map(path: str, rows: int, remedy: str, *, whole: bool = True) -> pa.Table:
     """Reads a map.
 
     Args:
       path: the file.
       rows: how many images it is of.
       remedy: what to do about damage, for messages.
+      whole: whether it must have a row of each.
 
     Raises:
       DataError: it is damaged.
@@ -74,7 +75,8 @@ def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
             described = file.metadata
             groups = [described.row_group(i) for i in range(described.num_row_groups)]
             size = sum(group.total_byte_size for group in groups)
-            if not file.schema_arrow.equals(_SCHEMA) or described.num_rows != rows:
+            fits = described.num_rows == rows if whole else described.num_rows <= rows
+            if not file.schema_arrow.equals(_SCHEMA) or not fits:
                 raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
             if size > _LEAST_BYTES + _MOST_ROW_BYTES * rows:
                 raise DataError(f"{path}: {size} bytes for {rows} ids; {remedy}")
@@ -82,6 +84,8 @@ def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
-    if table.num_rows != rows or any(table[name].null_count for name in ("id", "split", "name")):
+    if table.num_rows != described.num_rows or any(
+        table[name].null_count for name in ("id", "split", "name")
+    ):
         raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
     return table

@@ -49,13 +49,13 @@ class Predecessor:
         return cls(dataset.directory, examples, manifest.bad_records, manifest.class_counts, manifest.numbers)
 
     def id_map(self) -> pa.Table | None:
-        """The map of its ids to original names; None where there is none. Raises DataError if it is damaged."""
+        """The map of its ids, or of some, to original names; None where there is none. Raises DataError for damage."""
         path = storage.join(self.directory, IDS_FILE)
         if not storage.exists(path):
             return None
         from lpe.pipeline.dataset.id_map import read_id_map  # noqa: PLC0415  (pyarrow is slow)
 
-        return read_id_map(path, self.examples, REMEDY)
+        return read_id_map(path, self.examples, REMEDY, whole=False)
 
     def bad_record_lines(self) -> bytes:
         """The content of its list of images that were left out."""

@@ -88,7 +88,11 @@ def _source_digest(dataset: Dataset, added: str) -> str:
 
 
 def _held(dataset: Dataset, before: Predecessor) -> Held:
-    table = before.id_map()
+    table, images = before.id_map(), before.examples
     return Held(
-        dataset.class_names, file_digests(table), names(table), image_tasks(dataset), lambda batch: batch
+        dataset.class_names,
+        file_digests(table, images),
+        names(table, images),
+        image_tasks(dataset),
+        lambda batch: batch,
     )

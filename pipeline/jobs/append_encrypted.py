@@ -111,6 +111,7 @@ def append_encrypted(
             runners.check_no_temporary(spec.options(), spec.read.source, found.plan.temporary)
             notes = (*found.plan.notes, *(found.additions.notes() if found.additions is not None else ()))
             if not found.plan.tasks:
+                _log(dataset, key)  # unless the run that wrote it did
                 return nothing_new(dataset, found.additions, notes, time.monotonic() - started)
             _check_labels(dataset, encryption, found.plan, true_names, spec.read, add_labels=add_labels)
             check_fits(dataset, found.plan)
@@ -170,9 +171,17 @@ def _write(spec: JobSpec, key: KeyRef, dataset: Dataset, found: _Found) -> JobRe
             signer=OwnerSigner(key.keystore, encryption),
             numbers={**_of_copies(dataset, allowed), **allowed},
         )
-    directory = storage.absolute(result.dataset.directory)
-    registry.log(key.name, "dataset encrypted", dataset=directory, key=dataset_key.id)
+    _log(result.dataset, key)
     return result
+
+
+def _log(dataset: Dataset, key: KeyRef) -> None:
+    encryption = dataset.encryption or {}
+    if "appended_to" in encryption:
+        directory = storage.absolute(dataset.directory)
+        Registry(key.keystore).log(
+            key.name, "dataset encrypted", dataset=directory, key=encryption["key"]["id"]
+        )
 
 
 @contextlib.contextmanager

@@ -190,14 +190,14 @@ def _shape(shape: Sequence[int] | None, channels: int) -> str:
     return f"of many sizes with {channels} channels" if shape is None else "x".join(map(str, shape))
 
 
-def file_digests(id_map: pa.Table | None) -> np.ndarray | None:
+def file_digests(id_map: pa.Table | None, images: int) -> np.ndarray | None:
     """The digests of the files of all images of a dataset; None where those of some were not recorded."""
-    if id_map is None or id_map["digest"].null_count:
+    if id_map is None or id_map.num_rows < images or id_map["digest"].null_count:
         return None
     digests = b"".join(id_map["digest"].to_pylist())
     return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
-def names(id_map: pa.Table | None) -> list[str] | None:
+def names(id_map: pa.Table | None, images: int) -> list[str] | None:
     """The original names of all images of a dataset; None where they were not recorded."""
-    return None if id_map is None else id_map["name"].to_pylist()
+    return None if id_map is None or id_map.num_rows < images else id_map["name"].to_pylist()

@@ -258,7 +258,7 @@ def _of_dataset(plan: Plan, held: Held) -> Additions:
 
 @dataclasses.dataclass(frozen=True)
 class SelectedReader:
-    """The reader of some of another one's images, under new neutral ids.
+    """The reader of some of another one's images, under new neutral ids; those before are their original names.
 
     Attributes:
       reader: reads all of them, none of which may be bad.
@@ -287,9 +287,9 @@ class SelectedReader:
             at += len(batch)
             if mask.any():
                 images, labels = batch.images[mask], batch.labels[mask]
-                yield ImageBatch(
-                    [neutral_id(self.split, number + i) for i in range(len(images))], images, labels
-                )
+                ids = [neutral_id(self.split, number + i) for i in range(len(images))]
+                origins = [batch.ids[i] for i in np.flatnonzero(mask)]
+                yield ImageBatch(ids, images, labels, origins)
                 number += len(images)
 
 
