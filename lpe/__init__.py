@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lpe.pipeline.compare.trials import CompareSpec
     from lpe.pipeline.dataset import Dataset, open_dataset
     from lpe.pipeline.engine.runners import JobStaged
+    from lpe.pipeline.jobs.append import append
+    from lpe.pipeline.jobs.append_encrypted import append_encrypted
     from lpe.pipeline.jobs.audit import AuditSpec, audit
     from lpe.pipeline.jobs.decrypt import decrypt
     from lpe.pipeline.jobs.decrypt_files import ImageFiles, decrypt_files
@@ -132,6 +134,8 @@ _MODULES = {
     "TrainSpec": "lpe.train.loop",
     "UsageError": "lpe.transforms.errors",
     "Verification": "lpe.pipeline.jobs.verify",
+    "append": "lpe.pipeline.jobs.append",
+    "append_encrypted": "lpe.pipeline.jobs.append_encrypted",
     "attacks": "lpe.transforms",
     "audit": "lpe.pipeline.jobs.audit",
     "ciphers": "lpe.transforms",
@@ -209,6 +213,8 @@ __all__ = [
     "UsageError",
     "Verification",
     "__version__",
+    "append",
+    "append_encrypted",
     "attacks",
     "audit",
     "ciphers",

@@ -38,6 +38,19 @@ def check_source(read: lpe.ReadSpec) -> None:
         raise DataError(f"{place}: nothing is there; check the path of --source {read.source}")
 
 
+def check_append(home: str, *, append: bool, add_labels: bool) -> None:
+    """Refuses options of appending that cannot be meant.
+
+    Raises:
+      UsageError: classes are to be added to a dataset that is written anew.
+      DataError: there is no dataset to append to.
+    """
+    if add_labels and not append:
+        raise UsageError("--add-labels goes with --append; a new dataset has all classes of its source")
+    if append:
+        check_dataset(home)
+
+
 def check_dataset(path: str) -> None:
     """Raises DataError unless there is a dataset, or the path is remote."""
     from lpe.pipeline.dataset import version_directory  # noqa: PLC0415  (Pillow)

@@ -21,11 +21,14 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     "ingest": (
         "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos",
         "lpe ingest --source tfds:cifar100 --label-key coarse_label \\\n    --output plain/kinds",
+        "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos --append",
         "lpe ingest --source cifar:cifar-10-binary.tar.gz --output plain/cifar10",
         "lpe ingest --source 'parquet:hub/*.parquet' --output plain/hub --workers 4",
     ),
     "encrypt": (
         "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n    --keystore keys --key owner",
+        "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"
+        "    --keystore keys --key owner --append",
         "lpe encrypt --source cifar10 --output enc/cifar10 \\\n"
         "    --keystore keys --key owner --augment flip,crop --copies 3 --workers 4",
         "lpe encrypt --source folder:photos --image-size 64x64 --dry-run",

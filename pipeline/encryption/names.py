@@ -2,13 +2,13 @@
 
 A file name can name a patient, so beside ciphertext none stands in clear. The map of ids to names (`id_map`) is
 encrypted under the dataset's key: shard by shard while the version is written, and as a whole in the key store, as
-`names/KEYSET-KEY-SALT.bin`, before the version is published.
+`names/KEYSET.KEY.JOB.bin`, before the version is published. There it stays until the key is destroyed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lpe.pipeline import storage
@@ -20,14 +20,14 @@ from lpe.pipeline.dataset.unique_ids import known_ids
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import DatasetKey
+from lpe.pipeline.keystore.names_path import names_path
+from lpe.pipeline.seal.authentication import manifest_of
 from lpe.transforms import labels
 from lpe.transforms.errors import DataError, KeyStoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FOLDER = "names"
-_SALT_DIGITS = 32
 
 HideNames = Callable[["pa.Table", str, int], bytes]
 """The map of one shard, its split and index, to what may lie beside ciphertext."""
@@ -67,7 +67,7 @@ class PlainMap:
 
     Attributes:
       path: of its file.
-      rows: how many images it is of.
+      rows: how many images it is of, at most.
     """
 
     path: str
@@ -82,7 +82,7 @@ class PlainMap:
         """See `NameMap`."""
         from lpe.pipeline.dataset.id_map import read_id_map  # noqa: PLC0415  (pyarrow is slow to import)
 
-        return read_id_map(self.path, self.rows, REMEDY) if storage.exists(self.path) else None
+        return read_id_map(self.path, self.rows, REMEDY, whole=False) if storage.exists(self.path) else None
 
     def write(self, table: pa.Table) -> None:
         """See `NameMap`."""
@@ -98,24 +98,24 @@ class HiddenMap:
     Attributes:
       keystore: its URI.
       encryption: the version's.
-      rows: how many images it is of.
+      job: the fingerprint of the job that wrote the version: one that was appended to shares its salt with the next.
+      rows: how many images it is of, at most.
     """
 
     keystore: str
     encryption: Encryption
+    job: str
     rows: int = 0
 
     @classmethod
     def of(cls, dataset: Dataset, encryption: Encryption, keystore: str) -> HiddenMap:
         """The map of a committed encrypted version."""
-        return cls(keystore, encryption, named_images(dataset))
+        return cls(keystore, encryption, manifest_of(dataset).job, named_images(dataset))
 
     @property
     def path(self) -> str:
         """Its file."""
-        encryption = self.encryption
-        name = f"{encryption.key_name}-{encryption.key_id}-{encryption.spec.salt[:_SALT_DIGITS]}.bin"
-        return storage.join(self.keystore, _FOLDER, name)
+        return names_path(self.keystore, self.encryption.key_name, self.encryption.key_id, self.job)
 
     def exists(self) -> bool:
         """Whether it is there."""
@@ -129,21 +129,18 @@ class HiddenMap:
             return None
         hidden = storage.read_bytes(self.path)
         key, remedy = self.encryption.open_key(self.keystore), "restore it from a copy of the key store"
-        content = _reveal(key, self.encryption.spec.salt, hidden, labels.HIDDEN_NAMES, self.path, remedy)
-        return parse_id_map(content, self.path, self.rows, remedy)
+        content = _reveal(
+            key, self.encryption.spec.salt, hidden, labels.hidden_names(self.job), self.path, remedy
+        )
+        return parse_id_map(content, self.path, self.rows, remedy, whole=False)
 
     def write(self, table: pa.Table) -> None:
         """See `NameMap`."""
         from lpe.pipeline.dataset.id_map import id_map_bytes  # noqa: PLC0415  (pyarrow is slow to import)
 
         key = self.encryption.open_key(self.keystore)
-        hidden = key.hide(self.encryption.spec.salt, id_map_bytes(table), labels.HIDDEN_NAMES)
+        hidden = key.hide(self.encryption.spec.salt, id_map_bytes(table), labels.hidden_names(self.job))
         storage.write_atomic(self.path, hidden, private=True)
-
-    def delete(self) -> None:
-        """Deletes it, if it is there."""
-        if self.exists():
-            storage.delete(self.path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,44 +150,44 @@ class NewNames:
     Attributes:
       target: where they go.
       splits: those whose images have names: copies have none.
+      before: where the names of the images are that new ones are appended to; None for a new dataset.
     """
 
     target: HiddenMap
     splits: tuple[str, ...]
+    before: HiddenMap | None = None
 
     def open(self) -> HideNames:
         """See `NameKeeper`."""
         from lpe.pipeline.dataset.id_map import id_map_bytes  # noqa: PLC0415  (pyarrow is slow to import)
 
-        encryption = self.target.encryption
+        encryption, job = self.target.encryption, self.target.job
         key, salt = encryption.open_key(self.target.keystore), encryption.spec.salt
 
         def hide(part: pa.Table, split: str, index: int) -> bytes:
-            return key.hide(salt, id_map_bytes(part), labels.hidden_names_of_shard(split, index))
+            return key.hide(salt, id_map_bytes(part), labels.hidden_names_of_shard(job, split, index))
 
         return hide
 
     def keep(self, version: NewVersion, receipts: Sequence[ShardReceipt]) -> None:
         """See `NameKeeper`."""
-        import pyarrow as pa  # noqa: PLC0415  (slow to import)
+        _write(self.target, self.before, self._parts(version, receipts))
 
-        from lpe.pipeline.dataset.id_map import parse_id_map  # noqa: PLC0415  (pyarrow)
+    def _parts(self, version: NewVersion, receipts: Sequence[ShardReceipt]) -> Iterator[pa.Table]:
+        from lpe.pipeline.dataset.id_map import parse_id_map  # noqa: PLC0415  (pyarrow is slow to import)
 
-        encryption = self.target.encryption
+        encryption, job = self.target.encryption, self.target.job
         key, salt = encryption.open_key(self.target.keystore), encryption.spec.salt
         remedy = f"delete {version.work} and run the same command again"
-        parts = []
         for receipt in sorted(receipts, key=lambda receipt: (receipt.split, receipt.index)):
-            if receipt.split not in self.splits or not receipt.images:
+            if receipt.split not in self.splits or not receipt.images or receipt.carried:
                 continue
             path = version.ids_path(receipt.split, receipt.index)
             if not storage.exists(path):
                 raise DataError(f"{path}: missing; {remedy}")
-            context = labels.hidden_names_of_shard(receipt.split, receipt.index)
+            context = labels.hidden_names_of_shard(job, receipt.split, receipt.index)
             content = _reveal(key, salt, storage.read_bytes(path), context, path, remedy)
-            parts.append(parse_id_map(content, path, receipt.images, remedy))
-        if parts:
-            self.target.write(pa.concat_tables(parts))
+            yield parse_id_map(content, path, receipt.images, remedy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,10 +197,12 @@ class CarriedNames:
     Attributes:
       source: where they are; there may be none.
       target: where they go.
+      before: see `NewNames`.
     """
 
     source: NameMap
     target: NameMap
+    before: HiddenMap | None = None
 
     def open(self) -> None:
         """Shards have no names of their own."""
@@ -211,12 +210,11 @@ class CarriedNames:
     def keep(self, version: NewVersion, receipts: Sequence[ShardReceipt]) -> None:
         """See `NameKeeper`."""
         table = self.source.read()
-        if table is None:
-            return
-        if len(table) != sum(receipt.images for receipt in receipts):
-            # Some are copies, which have none, and some may have been left out.
-            table = table.filter(known_ids(table["id"].to_pylist(), (receipt.ids for receipt in receipts)))
-        self.target.write(table)
+        if table is not None and any(receipt.bad or receipt.carried for receipt in receipts):
+            # Of images that were left out, and of those that were there before, the names are not among the new ones.
+            written = (receipt.ids for receipt in receipts if not receipt.carried)
+            table = table.filter(known_ids(table["id"].to_pylist(), written))
+        _write(self.target, self.before, [] if table is None else [table])
 
 
 def read_names(dataset: Dataset, encryption: Encryption, keystore: str) -> pa.Table | None:
@@ -248,3 +246,13 @@ def _reveal(key: DatasetKey, salt: str, hidden: bytes, context: bytes, path: str
         return key.reveal(salt, hidden, context)
     except KeyStoreError as error:
         raise KeyStoreError(f"{path}: not what was written there; {remedy}") from error
+
+
+def _write(target: NameMap, before: HiddenMap | None, new: Iterable[pa.Table]) -> None:
+    """Writes the names of the images that were there before, and those of new ones, if there are any."""
+    import pyarrow as pa  # noqa: PLC0415  (slow to import)
+
+    old = before.read() if before is not None else None
+    tables = [*([old] if old is not None else []), *new]
+    if tables:
+        target.write(pa.concat_tables(tables))

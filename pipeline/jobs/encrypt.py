@@ -51,7 +51,7 @@ def encrypt(
         runners.check_no_temporary(spec.options(), spec.read.source, opened.temporary)
         plan = augmented.with_copies(opened, augmentation)
         copies = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
-        fmt, sealed_shape = stored_format(plan, choice, spec.file_format)
+        fmt, sealed_shape = stored_format(plan, choice, spec.file_format or "tfrecord")
         class_names = published_class_names(plan.class_names, choice)
         settings = {
             "command": "encrypt",
@@ -83,7 +83,7 @@ def encrypt(
                 conceal=Encrypt(key.keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies},
                 signer=OwnerSigner(key.keystore, encryption),
-                names=_names(opened, HiddenMap(key.keystore, encryption)),
+                names=_names(opened, HiddenMap(key.keystore, encryption, identity.job)),
             )
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)

@@ -80,7 +80,7 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
                 manifest={**encryption.to_json(), **copies, "reencrypted_from": origin},
                 signer=OwnerSigner(keystore, encryption),
                 names=CarriedNames(
-                    HiddenMap.of(plan.dataset, old, keystore), HiddenMap(keystore, encryption)
+                    HiddenMap.of(plan.dataset, old, keystore), HiddenMap(keystore, encryption, identity.job)
                 ),
             )
 

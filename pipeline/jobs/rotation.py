@@ -20,7 +20,6 @@ from lpe.pipeline.dataset.retirement import OldVersion
 from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.encryption.names import HiddenMap
 from lpe.pipeline.jobs.reencrypt import changes_cipher, write_reencrypted
 from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
@@ -194,13 +193,13 @@ def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = N
         rotated = KeyStore(keystore).rotate_if_due(name) if due.rotate else None
         result = write_reencrypted(spec, keystore, policy.change)
         registry = Registry(keystore)
-        _log_reencryption(registry, name, result.dataset)
+        log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
         lock.check()  # before anything is taken away
         keys = _keys_of_versions(home, keystore)
         retired = _retire(registry, name, home, keys)
         logged = registry.retired(name)
-        deleted = _delete_expired(home, keystore, policy.retire_after, logged, keys)
+        deleted = _delete_expired(home, policy.retire_after, logged)
         kept = {version: key for version, key in keys.items() if storage.join(home, version) not in deleted}
         expired = [place for place, since in logged.items() if _is_over(since, policy.retire_after)]
         registry.forget_versions(name, home, kept, expired)
@@ -303,7 +302,7 @@ def _reason(
     return None
 
 
-def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
+def log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
     """Logs how the version came to be, unless the run that made it did."""
     encryption = dataset.encryption or {}
     before = encryption.get("reencrypted_from")
@@ -349,11 +348,7 @@ def _is_over(retired: datetime.datetime, after: datetime.timedelta | None) -> bo
 
 
 def _delete_expired(
-    home: str,
-    keystore: str,
-    after: datetime.timedelta | None,
-    logged: Mapping[str, datetime.datetime],
-    keys: Mapping[str, int | None],
+    home: str, after: datetime.timedelta | None, logged: Mapping[str, datetime.datetime]
 ) -> tuple[str, ...]:
     if after is None:
         return ()
@@ -361,8 +356,6 @@ def _delete_expired(
     deleted = []
     for old in retirement.old_versions(home):
         if _has_expired(old, after, logged):
-            if keys.get(old.version) is not None:  # so that it is its owner who says which names are its own
-                HiddenMap(keystore, Encryption.of(open_dataset(old.directory), "")).delete()
             retirement.delete(old)
             deleted.append(old.directory)
     return tuple(deleted)

@@ -11,6 +11,7 @@ from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.dataset.numbers import NumberRange
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
@@ -58,7 +59,7 @@ def version_identity(
         "class_names": plan.class_names,
         **settings,
     }
-    format = format or plan.output_format(spec.file_format)
+    format = format or plan.output_format(spec.file_format or "tfrecord")
     if format.file_format != "tfrecord":
         described["file_format"] = format.file_format
     if plan.dataset is not None:
@@ -98,6 +99,7 @@ def write_version(
     manifest: Mapping[str, Any] | None = None,
     signer: Signer | None = None,
     names: NameKeeper | None = None,
+    numbers: Mapping[str, NumberRange] | None = None,
 ) -> JobResult:
     """Writes and commits a version, unless this very job has committed it before.
 
@@ -108,6 +110,7 @@ def write_version(
       manifest: goes into manifest.json or encryption.json, besides what all jobs record.
       signer: makes the MACs of an encrypted version.
       names: keeps the original names of the images, where the version itself does not.
+      numbers: see `WriteShard`.
 
     Raises:
       ShardsFailedError: shards could not be done.
@@ -122,6 +125,7 @@ def write_version(
     recorded: dict[str, Any] = {"job": version.identity.job, "origin": version.identity.origin}
     if not version.identity.encrypted:
         recorded["source_digest"] = plan.digest
+    recorded["numbers"] = dict(plan.numbers)
     if plan.reading is not None:
         recorded["reading"] = dict(plan.reading)
     recorded.update(manifest or {})
@@ -137,6 +141,7 @@ def write_version(
             spec.skip_bad_records,
             signer,
             names,
+            numbers,
         ),
         Commit(version, recorded, plan.splits, signer, names),
         spec.options(),

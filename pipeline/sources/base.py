@@ -259,6 +259,10 @@ class Source(abc.ABC):
         """
         return None
 
+    def names(self, split: str) -> list[str] | None:
+        """The original name of each image of `split`, in the order of positions; None where that takes reading them."""
+        return None
+
     @abc.abstractmethod
     def slice(self, split: str, positions: AnyPositions) -> Slice:
         """The images of `split`, a key of `info.splits`, at `positions` (int64 [N], ascending)."""

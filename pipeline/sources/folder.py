@@ -125,6 +125,11 @@ class FolderSource(Source):
         """See `Source`."""
         return self._tree.content_digests(self._rows[split])
 
+    def names(self, split: str) -> list[str]:
+        """See `Source`."""
+        names = self._tree.table.names
+        return [names[row] for row in self._rows[split].tolist()]
+
     def slice(self, split: str, positions: AnyPositions) -> FolderSlice:
         """See `Source`."""
         rows = self._rows[split][np.asarray(positions)]

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from lpe.pipeline.dataset import Dataset, open_dataset
@@ -64,6 +64,7 @@ class Plan:
       opened: whether the tasks open the dataset's seal.
       notes: what its user should know, see `SourceInfo`.
       reading: what decided which pixels image files became; None for a dataset that does not say.
+      numbers: of each split, the number after those given to its images as ids, where that is known.
     """
 
     source: str
@@ -79,6 +80,7 @@ class Plan:
     opened: bool = False
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] | None = None
+    numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -174,12 +176,21 @@ def open_plan(
         opener = seal_opener(data, spec.data_key) if spec.data_key is not None else None
         yield dataclasses.replace(plan_dataset(data, opener), source=spec.source)
         return
+    with arranged_source(spec, order, digest=digest) as (source, content):
+        yield _plan_source(source, spec, content)
+
+
+@contextlib.contextmanager
+def arranged_source(
+    spec: ReadSpec, order: Callable[[str], bytes] | None = None, *, digest: bool = True
+) -> Iterator[tuple[Source, str]]:
+    """Opens a source and puts it in order; yields it and its digest. Arguments and errors are those of `open_plan`."""
     with open_source(spec.source, spec.options) as source:
         content = source.digest() if digest else ""
         source.arrange(
             order(content) if order is not None else hashlib.sha256(unkeyed_order(content)).digest()
         )
-        yield _plan_source(source, spec, content)
+        yield source, content
 
 
 def plan_dataset(data: Dataset, opener: SealOpener | None = None) -> Plan:
@@ -221,13 +232,15 @@ def plan_dataset(data: Dataset, opener: SealOpener | None = None) -> Plan:
         dataset=data,
         opened=opener is not None,
         reading=data.reading,
+        numbers={split: number for split, number in data.numbers.items() if number is not None},
     )
 
 
 def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
     info = source.info
-    tasks = []
+    tasks, numbers = [], {}
     for split, part in cut(info.splits, spec.validation_fraction).items():
+        numbers[split] = len(part)
         bounds = shard_bounds(len(part), info.bytes_per_image + RECORD_BYTES)
         for i, (start, stop) in enumerate(bounds):
             images = source.slice(part.source_split, part.positions(start, stop))
@@ -235,6 +248,14 @@ def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
             tasks.append(ShardTask(split, i, len(bounds), reader))
     if not tasks:
         raise DataError(f"{spec.source}: no images there; check the path")
+    return plan_tasks(source, spec, digest, tasks, {} if spec.keep_ids else numbers)
+
+
+def plan_tasks(
+    source: Source, spec: ReadSpec, digest: str, tasks: Sequence[ShardTask], numbers: Mapping[str, int]
+) -> Plan:
+    """The plan of these tasks, which read a source."""
+    info = source.info
     channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
     return Plan(
         source=spec.source,
@@ -249,4 +270,5 @@ def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
         temporary=source.temporary,
         notes=info.notes,
         reading={**spec.options.pixel_settings(), "decoder": DECODER},
+        numbers=numbers,
     )

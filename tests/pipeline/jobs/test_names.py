@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,9 @@ def test_names_are_kept_and_stand_nowhere_in_clear(root):
         assert not path.is_file() or not any(
             n in path.read_bytes() for n in (b"ann.", b"ANN.", b"bob.", b"carol.")
         )
-    (file,) = (root / "keys" / "names").iterdir()
-    assert file.stat().st_mode & 0o777 == 0o600
+    files = [*(root / "keys" / "names").iterdir()]
+    assert len(files) == 1
+    assert files[0].stat().st_mode & 0o777 == 0o600
 
 
 def test_files_come_back_under_their_names(root, lpe):
@@ -126,29 +128,42 @@ def test_decrypted_data_has_its_map_of_names_again(root, lpe):
     assert names_of(root, "again") == names_of(root, "photos")
 
 
-def test_names_go_with_their_dataset_from_key_to_key(root, lpe):
-    encrypt(root, f"folder:{root / 'photos'}", "moved")
-    before = names_of(root, "moved")
-    first = KeyStore(str(root / "keys")).keys("owner")[0].id
-    outcome = lpe("keys", "rotate", "owner", "--keystore", root / "keys")
-    assert outcome.code == 0
-    words = ("reencrypt", root / "enc/moved", "--keystore", root / "keys", "--retire-after", "0d", "--json")
-    there = {path.name for path in (root / "keys" / "names").iterdir()}
-    assert lpe(*words).json["deleted"] == [str(root / "enc/moved/1.0.0")]
-    now = {path.name for path in (root / "keys" / "names").iterdir()}
-    assert len(there - now) == 1, "the deleted version's"
-    assert len(now - there) == 1
-    assert str(first) not in (now - there).pop()
-    assert names_of(root, "moved") == before
-
-
-def globals_store(root: Path) -> lpe.KeyStore:
-    return lpe.KeyStore(str(root / "keys"))
+def test_appended_images_have_names_and_are_told_by_their_files(root, lpe, tmp_path):
+    store = tmp_path / "keys"
+    KeyStore(str(store)).create("owner")
+    folder = tmp_path / "photos"
+    shutil.copytree(root / "photos", folder)
+    home = tmp_path / "enc" / "photos"
+    words = (
+        "encrypt",
+        "--source",
+        f"folder:{folder}",
+        "--output",
+        home,
+        "--keystore",
+        store,
+        "--key",
+        "owner",
+    )
+    assert lpe(*words).code == 0
+    shutil.copy(root / "photos/test/dog/carol.png", folder / "train/dog/dave.png")  # as it is elsewhere
+    Image.new("RGB", (8, 8), "red").save(folder / "train/cat/eve.png")
+    outcome = lpe(*words, "--append", "--json")
+    assert any(
+        "9 images are there already (by the content of their files)" in n for n in outcome.json["notes"]
+    )
+    found = {}
+    for version in ("1.0.0", "1.0.1"):
+        dataset = open_dataset(str(home / version))
+        table = read_names(dataset, Encryption.of(dataset, ""), str(store))
+        found[version] = sorted(table["name"].to_pylist())
+    assert found == {"1.0.0": sorted(NAMES), "1.0.1": sorted([*NAMES, "train/cat/eve.png"])}
+    assert not any(b"eve." in path.read_bytes() for path in home.rglob("*") if path.is_file())
 
 
 def test_without_a_map_ids_are_the_names(root, lpe, tmp_path):
     dataset = encrypt(root, "synthetic:12", "shapes")
-    HiddenMap.of(dataset, Encryption.of(dataset, ""), str(root / "keys")).delete()
+    Path(HiddenMap.of(dataset, Encryption.of(dataset, ""), str(root / "keys")).path).unlink()
     words = ("decrypt", "--source", root / "enc/shapes", "--keystore", root / "keys", "--json")
     outcome = lpe(*words, "--as-files", tmp_path / "files")
     assert "names are not known" in outcome.json["notes"][0]
@@ -158,8 +173,7 @@ def test_without_a_map_ids_are_the_names(root, lpe, tmp_path):
 
 def test_a_changed_map_is_refused(root, lpe, tmp_path):
     dataset = encrypt(root, f"folder:{root / 'photos'}", "changed")
-    salt = dataset.encryption["salt"]
-    (file,) = [path for path in (root / "keys" / "names").iterdir() if salt[:32] in path.name]
+    file = Path(HiddenMap.of(dataset, Encryption.of(dataset, ""), str(root / "keys")).path)
     data = bytearray(file.read_bytes())
     data[20] ^= 1
     file.write_bytes(data)
@@ -177,3 +191,19 @@ def test_the_directory_must_be_its_own(root, lpe, tmp_path):
     refused(lpe(*words, "--as-files", tmp_path, "--format", "parquet"), "--format", code=2)
     (tmp_path / "file").write_text("")
     refused(lpe(*words, "--as-files", tmp_path / "file"), "file", "a directory that is new or empty")
+
+
+def test_names_go_with_their_dataset_from_key_to_key(root, lpe):  # the last: it destroys a key
+    encrypt(root, f"folder:{root / 'photos'}", "moved")
+    before, folder = names_of(root, "moved"), root / "keys" / "names"
+    first = KeyStore(str(root / "keys")).keys("owner")[0].id
+    lpe("keys", "rotate", "owner", "--keystore", root / "keys")
+    lpe("reencrypt", root / "enc/moved", "--keystore", root / "keys", "--retire-after", "0d")
+    assert not (root / "enc/moved/1.0.0").exists()
+    assert names_of(root, "moved") == before
+    (later,) = [path for path in folder.iterdir() if f".{first}." not in path.name]
+    # What was hidden under a key goes with it.
+    assert len([*folder.iterdir()]) > 1
+    lpe("keys", "destroy", "owner", first, "--keystore", root / "keys", "--force")
+    assert [*folder.iterdir()] == [later]
+    assert names_of(root, "moved") == before
