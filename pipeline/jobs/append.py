@@ -79,7 +79,7 @@ def append(spec: JobSpec, *, add_labels: bool = False) -> JobResult:
                     dataclasses.replace(version, predecessor=before),
                     manifest={**kept_by(dataset), "source_digest": _source_digest(dataset, new.digest)},
                 )
-    return dataclasses.replace(result, left_out=left_out(additions))
+    return dataclasses.replace(result, seconds=time.monotonic() - started, left_out=left_out(additions))
 
 
 def _source_digest(dataset: Dataset, added: str) -> str:

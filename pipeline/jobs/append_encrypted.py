@@ -136,7 +136,7 @@ def append_encrypted(
                 )
             plan = dataclasses.replace(found.plan, notes=notes)
             result = _write(spec, key, before, dataclasses.replace(found, plan=plan))
-    return dataclasses.replace(result, left_out=left_out(found.additions))
+    return dataclasses.replace(result, seconds=time.monotonic() - started, left_out=left_out(found.additions))
 
 
 def _write(spec: JobSpec, key: KeyRef, dataset: Dataset, found: _Found) -> JobResult:

@@ -15,6 +15,7 @@ from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.seal.opening import SealOpener, seal_opener
 from lpe.pipeline.sources import KEYED, open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.imagefile import DECODER
 from lpe.pipeline.sources.opened import OpenedReader
 from lpe.pipeline.sources.splits import cut, parse_fraction, shard_bounds
@@ -94,8 +95,11 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all images; 0 where shapes differ."""
-        return self.examples * math.prod(self.image_shape) if self.image_shape is not None else 0
+        """Bytes of all images that are read, those of carried shards left out; 0 where shapes differ."""
+        if self.image_shape is None:
+            return 0
+        read = (task.reader for task in self.tasks if not isinstance(task.reader, CarriedShard))
+        return sum(reader.expected() for reader in read) * math.prod(self.image_shape)
 
     def output_format(self, file_format: FileFormat) -> RecordFormat:
         """The format to store its images in: raw bytes where all have one shape, PNG otherwise.

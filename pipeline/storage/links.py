@@ -24,7 +24,7 @@ _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOT
 def link_or_copy(source: str, target: str) -> None:
     """Gives a finished file, which nobody changes any more, a second name; a file that has it is replaced.
 
-    On the local disk that is a hard link, or a copy where there are none; in an object store, a copy by the service.
+    On the local disk that is a hard link, or a copy where that cannot be; in an object store, a copy by the service.
 
     Raises:
       OSError: the file is missing or no regular one, or the name cannot be given.
@@ -47,7 +47,7 @@ def link_or_copy(source: str, target: str) -> None:
 def _link(source: Path, target: Path) -> None:
     status = source.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(source))
+        raise OSError(errno.EXDEV, "no file to link to", str(source))  # where a link leads is copied
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:

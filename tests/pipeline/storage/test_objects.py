@@ -15,6 +15,7 @@ from lpe.pipeline.dataset import committed_versions
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.storage import objects
 from lpe.transforms.errors import DataError
+from tests.pipeline.jobs.numbered_images import draw
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.pipeline.sources import images
 from tests.servers.environment import services_at
@@ -97,6 +98,16 @@ def test_every_job_on_an_object_store(lpe, keystore, plain, service, tmp_path):
     assert lpe("decrypt", "--source", f"dataset:{home}", "--output", back, "--keystore", keystore).code == 0
     assert contents(back) == contents(plain)
     assert lpe("show", home, "--keystore", keystore, "--output", tmp_path / "grid.png").code == 0
+
+
+def test_shards_are_carried_over_by_the_service(lpe, service, tmp_path):
+    root, _ = service
+    for numbers in (range(12), range(15)):
+        draw(tmp_path / "photos", numbers)
+        for place in (f"{root}/plain/shapes", tmp_path / "plain" / "shapes"):
+            words = ("ingest", "--source", f"folder:{tmp_path / 'photos'}", "--output", place)
+            assert lpe(*words, *(["--append"] if len(numbers) > 12 else [])).code == 0
+    assert files(download(f"{root}/plain", tmp_path / "got")) == files(tmp_path / "plain")
 
 
 @pytest.mark.slow
