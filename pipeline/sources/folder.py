@@ -15,6 +15,7 @@ from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import (
     AnyPositions,
+    EncodedImage,
     ReadOptions,
     Slice,
     Source,
@@ -149,24 +150,26 @@ class FolderSlice(Slice):
         """See `Slice`."""
         return in_batches(self._images(on_bad_record), batch_size)
 
-    def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+    def encoded(self, on_bad_record: OnBadRecord) -> Iterator[EncodedImage]:
+        """See `Slice`."""
         with RangeReader() as reader:
             # A file that is gone is no bad record: with `skip` an unmounted disk would pass unseen.
             read = reader.read_each(file.bytes for file in self.files)
             for offset, (file, data) in enumerate(zip(self.files, read, strict=True)):
-                try:
-                    pixels = self._decode(file, data)
-                except DataError as error:
-                    on_bad_record(BadRecord(f"{self.root}/{file.name}", str(error)))
+                if is_image(file.name):
+                    yield EncodedImage(offset, file.name, data, file.label)
                 else:
-                    yield LabelledImage(offset, file.name, pixels, file.label, file_digest(data))
+                    on_bad_record(BadRecord(f"{self.root}/{file.name}", "not an image file"))
 
-    def _decode(self, file: _File, data: bytes) -> np.ndarray:
-        if not is_image(file.name):
-            raise DataError("not an image file")
-        image = decode_image(data, self.options)
-        check_shape(image, self.shape)
-        return image
+    def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+        for offset, name, data, label in self.encoded(on_bad_record):
+            try:
+                pixels = decode_image(data, self.options)
+                check_shape(pixels, self.shape)
+            except DataError as error:
+                on_bad_record(BadRecord(f"{self.root}/{name}", str(error)))
+            else:
+                yield LabelledImage(offset, name, pixels, label, file_digest(data))
 
 
 def _files(tree: FileTree, layout: Layout) -> dict[str, list[_File]]:
