@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import shlex
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -94,6 +95,16 @@ class ImageOptions:
             image_key=self.image_key,
             label_key=self.label_key,
         )
+
+    def words(self) -> list[str]:
+        """The options that were given, as words of a command line."""
+        words = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                option = f"--{field.name.replace('_', '-')}"
+                words += [option] if value is True else [option, shlex.quote(str(value))]
+        return words
 
     def read_spec(
         self,

@@ -100,18 +100,18 @@ class Forecast:
     def properties(self) -> dict[str, str]:
         """Rows of a summary table."""
         rows = {
-            name: f"{split.examples:,} images, {_size(split.bytes)}; shards: {split.shards:,}, at most "
-            f"{_size(split.largest_shard)} each"
+            name: f"{split.examples:,} images, {size_text(split.bytes)}; shards: {split.shards:,}, at most "
+            f"{size_text(split.largest_shard)} each"
             for name, split in self.splits.items()
         }
         phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in self.seconds.items())
         speed = f"{self.images_per_second:,.0f} images/s, {self.bytes_per_second / 1e6:,.0f} MB/s"
         return rows | {
-            "plan": f"{_size(self.plan_bytes)} in the pipeline's graph",
+            "plan": f"{size_text(self.plan_bytes)} in the pipeline's graph",
             "measured here": f"{self.sample:,} images on one core: {phases}",
             "a core does": speed,
-            "all of it takes": f"{_duration(self.core_seconds)} of one core, and what storage takes",
-            "peak memory": f"{_size(self.peak_memory)}, plan and a batch included",
+            "all of it takes": f"{time_text(self.core_seconds)} of one core, and what storage takes",
+            "peak memory": f"{size_text(self.peak_memory)}, plan and a batch included",
         }
 
     def _repr_html_(self) -> str:
@@ -245,11 +245,13 @@ class _RandomFunction:
         return hashlib.shake_256(self._key + context).digest(length)
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """A size in bytes as people read it."""
     return megabytes(size) if size < 10_000_000_000 else f"{size / 1e9:,.1f} GB"
 
 
-def _duration(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A duration as people read it."""
     return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
 
 

@@ -1,0 +1,81 @@
+"""What ingesting or encrypting a source would write and take."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lpe.pipeline.jobs.dry_run import Forecast, forecast_of, size_text, time_text
+from lpe.pipeline.jobs.inspection.sizes import Sizes
+from lpe.pipeline.jobs.spec import CipherChoice
+from lpe.pipeline.records.bad_records import BadRecord
+from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
+from lpe.transforms.errors import LpeError
+
+_BATCH_BYTES = 1 << 26
+_LEAST_IMAGES, _MOST_IMAGES = 8, 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """The forecast of a job, or why there is none.
+
+    Attributes:
+      job: `ingest`, or `encrypt` with a cipher.
+      forecast: measured on the first images; None if the job would be refused.
+      refused: the line that it would be refused with.
+    """
+
+    job: str
+    forecast: Forecast | None
+    refused: str = ""
+
+    def __str__(self) -> str:
+        if self.forecast is None:
+            return f"would be refused: {self.refused}"
+        foreseen = self.forecast
+        return (
+            f"{size_text(foreseen.bytes)} in {sum(split.shards for split in foreseen.splits.values()):,} shards; "
+            f"{time_text(foreseen.core_seconds)} of one core ({foreseen.images_per_second:,.0f} images/s, measured "
+            f"on {foreseen.sample:,})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of `--json`."""
+        if self.forecast is None:
+            return {"refused": self.refused}
+        value = self.forecast.to_json()
+        del value["dry_run"]
+        return {"bytes": self.forecast.bytes, **value}
+
+
+def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[ReadSpec, tuple[Estimate, Estimate]]:
+    """The estimates of ingesting and of encrypting a source, and how it was read for them.
+
+    Args:
+      read: the source; where its images are to have one size and have several, they keep them instead.
+      cipher: the scheme.
+      sizes: of its images.
+    """
+    options = read.options
+    if options.image_size == "same" and sizes.distinct > 1:
+        read = dataclasses.replace(read, options=dataclasses.replace(options, image_size="any"))
+    pixels = sizes.median[0] * sizes.median[1]
+    batch_size = max(_LEAST_IMAGES, min(_MOST_IMAGES, _BATCH_BYTES // (3 * pixels)))
+    choices = {"ingest": None, f"encrypt, {cipher}": CipherChoice(cipher)}
+    try:
+        with open_plan(read, digest=False) as plan:
+            first, second = (_estimate(job, plan, choice, batch_size) for job, choice in choices.items())
+    except LpeError as error:
+        first, second = (Estimate(job, None, str(error)) for job in choices)
+    return read, (first, second)
+
+
+def _estimate(job: str, plan: Plan, choice: CipherChoice | None, batch_size: int) -> Estimate:
+    def pass_over(record: BadRecord) -> None:
+        """The survey tells of those."""
+
+    try:
+        return Estimate(job, forecast_of(plan, choice, on_bad_record=pass_over, batch_size=batch_size))
+    except LpeError as error:
+        return Estimate(job, None, str(error))
