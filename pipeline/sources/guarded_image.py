@@ -12,26 +12,39 @@ _LEAST_BYTES = 1 << 16
 # A marker's bytes stand nowhere in compressed data. This one's length is 6 + 2 for each of 1 to 4 channels.
 _SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e]")
 _DIRECTORY = re.compile(rb"(\xff[\xe1\xe2]..)(Exif\0\0|MPF\0)", re.DOTALL)
+_AVIF_EXIF = re.compile(rb"(infe(?:.{8}|.{10}))Exif", re.DOTALL)
 
 
 class GuardedImage(io.BytesIO):
     """An encoded image, to be opened by Pillow; its pixels are those of `data`.
 
-    A JPEG's directories of metadata are hidden: of 64 KB of Exif that name the same bytes again and again Pillow
-    makes 250 MB. In other formats the reads that do so are counted.
+    The directories of metadata of a JPEG and an AVIF are hidden: of 64 KB of Exif that name the same bytes again and
+    again Pillow makes 250 MB. In other formats the reads that do so are counted. With them a JPEG's further pictures
+    are hidden, such as a phone's map of depths.
+
+    Attributes:
+      exif: a JPEG's first Exif block, unread.
 
     Raises:
       DataError: on creation or while it is read, it asks for too much; the message is the reason alone.
     """
 
     def __init__(self, data: bytes) -> None:
+        self.exif = b""
         if data.startswith(b"\xff\xd8"):
-            scans = len(_SCAN.findall(data))
-            if scans > MOST_SCANS:
+            # Most files are passed by these two quick looks.
+            scans = data.count(b"\xff\xda")
+            if scans > MOST_SCANS and (scans := len(_SCAN.findall(data))) > MOST_SCANS:
                 raise DataError(
                     f"it is a JPEG of {scans} scans, more than {MOST_SCANS}; save it again as another"
                 )
-            data = _DIRECTORY.sub(lambda match: match[1] + match[2].lower(), data)
+            if b"Exif\0\0" in data or b"MPF\0" in data:
+                blocks = (match for match in _DIRECTORY.finditer(data) if match[2] == b"Exif\0\0")
+                if first := next(blocks, None):
+                    self.exif = data[first.end() : first.start() + 2 + int.from_bytes(first[1][2:], "big")]
+                data = _DIRECTORY.sub(lambda match: match[1] + match[2].lower(), data)
+        elif data[4:8] == b"ftyp":
+            data = _AVIF_EXIF.sub(rb"\1exif", data)
         super().__init__(data)
         self._bytes_left = MOST_READS * len(data) + _LEAST_BYTES
         # Of its comments Pillow makes one by copying what it has for each further 255 bytes.
