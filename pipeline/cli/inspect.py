@@ -51,10 +51,17 @@ def inspect(
 
 
 def _next(found: lpe.Inspection, reading: ImageOptions) -> str:
-    """The command line that follows, with what it needs."""
-    needed = [advice.options[0] for advice in found.advice if advice.needed]
+    """The command line that follows, with the options that it needs."""
+    source = shlex.quote(found.source)
     if found.source.startswith("dataset:"):
-        line = f"next: lpe encrypt --source {shlex.quote(found.source)} --output enc/{found.name} …"
-        return line
-    words = ["next: lpe ingest --source", shlex.quote(found.source), *reading.words(), *needed]
-    return " ".join([*words, "--output", f"plain/{found.name}"])
+        return f"next: lpe encrypt --source {source} --output enc/{found.name} --keystore DIR --key NAME"
+    needed = [advice.options[0] for advice in found.advice if advice.needed]
+    words = [
+        "next: lpe ingest --source",
+        source,
+        *reading.words(),
+        *needed,
+        "--output",
+        f"plain/{found.name}",
+    ]
+    return " ".join(words)

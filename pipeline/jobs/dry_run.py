@@ -252,6 +252,8 @@ def size_text(size: int) -> str:
 
 def time_text(seconds: float) -> str:
     """A duration as people read it."""
+    if seconds < 1:
+        return "under 1 s"
     return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
 
 

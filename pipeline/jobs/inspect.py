@@ -143,8 +143,11 @@ def inspect(
       CipherError: an unknown scheme.
     """
     check_options(read)
-    with (progress or Silent()).progress("inspect") as update, _opened(read) as source:
-        found = survey(source, read.options, update)
+    progress = progress or Silent()
+    with _opened(read) as source:
+        with progress.progress("inspect") as update:
+            found = survey(source, read.options, update)
+        progress.status("looking for duplicates, and measuring what it will take")
         again = duplicates.find(found, source)
         if output is not None:
             save(sheet.contact_sheet(found, source, read.options.limits), output)

@@ -6,6 +6,7 @@ import dataclasses
 
 from lpe.pipeline.jobs.inspection.sizes import Sizes
 from lpe.pipeline.jobs.inspection.survey import Survey
+from lpe.pipeline.sources import split_uri
 from lpe.pipeline.sources.plan import ReadSpec
 
 
@@ -35,6 +36,8 @@ def advise(survey: Survey, sizes: Sizes | None, read: ReadSpec) -> tuple[Advice,
       sizes: of the images; None if none is readable.
       read: the source, with the options that were given already.
     """
+    if split_uri(read.source)[0] == "dataset":
+        return ()  # that is read as it is
     given = read.options
     advice: list[Advice] = []
 

@@ -13,6 +13,7 @@ from lpe.pipeline.sources.base import Source
 
 _GROUPS_SHOWN = 5
 _COPIES_SHOWN = 4
+_LINES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +59,11 @@ class Duplicates:
         return text
 
     def lines(self) -> list[str]:
-        """The groups that are shown, a line each."""
-        return [" = ".join(map(str, group)) for group in self.shown]
+        """Some of the groups, a line each."""
+        return [
+            f"{group[0]} = {group[-1]}" + (f" and {len(group) - 2} more" if len(group) > 2 else "")
+            for group in self.shown[:_LINES]
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json`."""

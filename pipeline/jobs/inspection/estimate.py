@@ -49,8 +49,8 @@ class Estimate:
         return {"bytes": self.forecast.bytes, **value}
 
 
-def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[ReadSpec, tuple[Estimate, Estimate]]:
-    """The estimates of ingesting and of encrypting a source, and how it was read for them.
+def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[ReadSpec, tuple[Estimate, ...]]:
+    """The estimates of ingesting, unless it is a dataset, and of encrypting a source, and how it was read for them.
 
     Args:
       read: the source; where its images are to have one size and have several, they keep them instead.
@@ -62,13 +62,14 @@ def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[ReadSpec, tupl
         read = dataclasses.replace(read, options=dataclasses.replace(options, image_size="any"))
     pixels = sizes.median[0] * sizes.median[1]
     batch_size = max(_LEAST_IMAGES, min(_MOST_IMAGES, _BATCH_BYTES // (3 * pixels)))
-    choices = {"ingest": None, f"encrypt, {cipher}": CipherChoice(cipher)}
+    jobs: dict[str, CipherChoice | None] = {"ingest": None, f"encrypt, {cipher}": CipherChoice(cipher)}
     try:
         with open_plan(read, digest=False) as plan:
-            first, second = (_estimate(job, plan, choice, batch_size) for job, choice in choices.items())
+            if plan.dataset is not None:
+                del jobs["ingest"]
+            return read, tuple(_estimate(job, plan, choice, batch_size) for job, choice in jobs.items())
     except LpeError as error:
-        first, second = (Estimate(job, None, str(error)) for job in choices)
-    return read, (first, second)
+        return read, tuple(Estimate(job, None, str(error)) for job in jobs)
 
 
 def _estimate(job: str, plan: Plan, choice: CipherChoice | None, batch_size: int) -> Estimate:

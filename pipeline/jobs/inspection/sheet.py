@@ -71,7 +71,7 @@ def contact_sheet(survey: Survey, source: Source, limits: Limits) -> Image.Image
 def _classes(counts: np.ndarray) -> list[int]:
     if len(counts) <= _MOST_CLASSES:
         return list(range(len(counts)))
-    order = np.argsort(-counts, kind="stable").tolist()
+    order: list[int] = np.argsort(-counts, kind="stable").tolist()
     return order[: _MOST_CLASSES // 2] + order[-(_MOST_CLASSES // 2) :]
 
 

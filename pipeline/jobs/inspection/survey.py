@@ -32,10 +32,12 @@ class Faults:
     """Images with something wrong.
 
     Attributes:
+      place: the path of the source, which is left out where an image's begins with it.
       count: how many.
       first: the first of them, with reasons.
     """
 
+    place: str
     count: int = 0
     first: list[BadRecord] = dataclasses.field(default_factory=list)
 
@@ -43,11 +45,11 @@ class Faults:
         """Takes note of one more."""
         self.count += 1
         if len(self.first) < _NAMED:
-            self.first.append(record)
+            self.first.append(BadRecord(record.where.removeprefix(f"{self.place}/"), record.reason))
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json`."""
-        return dataclasses.asdict(self)
+        return {"count": self.count, "first": [dataclasses.asdict(record) for record in self.first]}
 
 
 @dataclasses.dataclass
@@ -61,14 +63,14 @@ class Survey:
       labels: int32 [N]; −1 where even that is not known.
       heights, widths: int32 [N], once upright; 0 where unreadable.
       digests: uint8 [N, 16], of each file, or of the pixels.
+      unreadable: files that are no images by their headers, and damaged records.
+      refused: those of the files that were decoded that cannot be read with the options as they are.
       bytes: of all files, or of all pixels.
       formats, modes: how many images are stored so.
       orientations: how many have a flag that says they are not upright, by the flag, 2 to 8.
       transparent, animated, deep: how many have transparent pixels, several frames or pages, more than 8 bits.
       large: how many have more pixels than the limit.
-      unreadable: files that are no images by their headers, and damaged records.
       decoded: how many files were decoded as well, see `_DECODED`.
-      refused: those of them that cannot be read with the options as they are.
     """
 
     class_names: tuple[str, ...]
@@ -78,6 +80,8 @@ class Survey:
     heights: np.ndarray
     widths: np.ndarray
     digests: np.ndarray
+    unreadable: Faults
+    refused: Faults
     bytes: int = 0
     formats: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     modes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
@@ -86,9 +90,7 @@ class Survey:
     animated: int = 0
     deep: int = 0
     large: int = 0
-    unreadable: Faults = dataclasses.field(default_factory=Faults)
     decoded: int = 0
-    refused: Faults = dataclasses.field(default_factory=Faults)
 
     @property
     def readable(self) -> np.ndarray:
@@ -123,6 +125,7 @@ def survey(source: Source, options: ReadOptions, update: Update) -> Survey:
     """
     stops = list(itertools.accumulate(source.info.splits.values(), initial=0))
     total = stops[-1]
+    place = source.uri.partition(":")[2].rstrip("/")
     found = Survey(
         class_names=source.info.class_names,
         splits={
@@ -134,6 +137,8 @@ def survey(source: Source, options: ReadOptions, update: Update) -> Survey:
         heights=np.zeros(total, np.int32),
         widths=np.zeros(total, np.int32),
         digests=np.zeros((total, 16), np.uint8),
+        unreadable=Faults(place),
+        refused=Faults(place),
     )
     for split, rows in found.splits.items():
         part = source.slice(split, SplitPart(split, len(rows)).positions(0, len(rows)))
