@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from lpe.pipeline.sources.imagefile import SUFFIXES
+from lpe.pipeline.sources.image_formats import SUFFIXES
 from lpe.transforms.errors import DataError
 
 _SPLITS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 
-from lpe.pipeline.sources.limits import MOST_GIF_READS, MOST_READS, MOST_SCANS
+from lpe.pipeline.sources.gif import without_metadata
+from lpe.pipeline.sources.limits import MOST_READS, MOST_SCANS
 from lpe.transforms.errors import DataError
 
 _LEAST_BYTES = 1 << 16
@@ -19,11 +20,12 @@ class GuardedImage(io.BytesIO):
     """An encoded image, to be opened by Pillow; its pixels are those of `data`.
 
     The directories of metadata of a JPEG and an AVIF are hidden: of 64 KB of Exif that name the same bytes again and
-    again Pillow makes 250 MB. In other formats the reads that do so are counted. With them a JPEG's further pictures
-    are hidden, such as a phone's map of depths.
+    again Pillow makes 250 MB. With them a JPEG's further pictures are hidden, such as a phone's map of depths. A GIF's
+    comments are left out. In other formats the bytes that are read are counted.
 
     Attributes:
       exif: a JPEG's first Exif block, unread.
+      gif_frames: the (height, width) that each frame of a GIF reaches to.
 
     Raises:
       DataError: on creation or while it is read, it asks for too much; the message is the reason alone.
@@ -31,6 +33,7 @@ class GuardedImage(io.BytesIO):
 
     def __init__(self, data: bytes) -> None:
         self.exif = b""
+        self.gif_frames: list[tuple[int, int]] = []
         if data.startswith(b"\xff\xd8"):
             # Most files are passed by these two quick looks.
             scans = data.count(b"\xff\xda")
@@ -45,17 +48,16 @@ class GuardedImage(io.BytesIO):
                 data = _DIRECTORY.sub(lambda match: match[1] + match[2].lower(), data)
         elif data[4:8] == b"ftyp":
             data = _AVIF_EXIF.sub(rb"\1exif", data)
+        elif data.startswith(b"GIF"):
+            data, self.gif_frames = without_metadata(data)
         super().__init__(data)
-        self._bytes_left = MOST_READS * len(data) + _LEAST_BYTES
-        # Of its comments Pillow makes one by copying what it has for each further 255 bytes.
-        self._reads_left = MOST_GIF_READS if data.startswith(b"GIF") else None
+        # Pillow asks for as much at the start of each frame.
+        self._bytes_left = MOST_READS * len(data) + _LEAST_BYTES * (1 + len(self.gif_frames))
 
     def read(self, size: int | None = -1, /) -> bytes:
         """See `io.BytesIO`."""
         content = super().read(size)
         self._bytes_left -= len(content)
-        if self._reads_left is not None:
-            self._reads_left -= 1
-        if self._bytes_left < 0 or (self._reads_left is not None and self._reads_left < 0):
+        if self._bytes_left < 0:
             raise DataError("its metadata are out of proportion; save it again without them")
         return content

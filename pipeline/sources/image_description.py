@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 from PIL import Image
 
@@ -66,7 +67,7 @@ def describe(data: bytes) -> ImageDescription:
             mode=image.mode,
             bits=stored_bits(image, data),
             orientation=orientation,
-            frames=frame_count(image, data),
+            frames=frame_count(image, guarded),
             transparent=image.has_transparency_data,
             profile=bool(image.info.get("icc_profile")),
         )
@@ -97,12 +98,10 @@ def stored_bits(image: Image.Image, data: bytes) -> int:
     if image.mode == "F":
         return 32
     if image.format == "PNG":
-        depth = re.search(r";(\d+)", _arguments(image)[0])
+        depth = re.search(r";(\d+)", _codec(image)[1][0])
         return int(depth[1]) if depth else 8
     if image.format == "PPM":
-        arguments = _arguments(image)
-        decoded = image.tile[0].codec_name != "raw"
-        return (arguments[1] if decoded else 65535 if arguments[0] == "I;16B" else 255).bit_length()
+        return ppm_maximum(image).bit_length()
     if image.format == "JPEG2000":
         return _jpeg2000_bits(image, data)
     if image.format == "AVIF":
@@ -110,9 +109,18 @@ def stored_bits(image: Image.Image, data: bytes) -> int:
     return 8
 
 
-def _arguments(image: Image.Image) -> tuple:  # type: ignore[type-arg]
-    arguments = image.tile[0].args  # type: ignore[attr-defined]
-    return arguments if isinstance(arguments, tuple) else (arguments,)
+def ppm_maximum(image: Image.Image) -> int:
+    """The value that means white in an opened PPM of integers."""
+    codec, arguments = _codec(image)
+    if codec != "raw":
+        return int(arguments[1])
+    return 65535 if arguments[0] == "I;16B" else 255
+
+
+def _codec(image: Image.Image) -> tuple[str, tuple[Any, ...]]:
+    """The decoder that Pillow will use, and its arguments."""
+    codec, _, _, arguments = image.tile[0]  # type: ignore[attr-defined]
+    return codec, arguments if isinstance(arguments, tuple) else (arguments,)
 
 
 def _jpeg2000_bits(image: Image.Image, data: bytes) -> int:

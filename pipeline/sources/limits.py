@@ -34,9 +34,8 @@ MOST_SCANS = 200
 """Scans of a progressive JPEG, each of which may pass over all pixels; cameras and tools write about ten."""
 MOST_READS = 8
 """How many times its size may be read from an image file while it is decoded; a tag of a TIFF can name all of it."""
-
-MOST_GIF_READS = 10_000
-"""Reads from a GIF while it is decoded, two for each 255 bytes of metadata: a megabyte of them."""
+MOST_PROFILE_BYTES = 4 << 20
+"""Bytes of a colour profile; those of printing presses have one or two million."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ _TURNS = {
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation in an Exif block, 1..8, with or without its signature `Exif\\0\\0`.
+    """The orientation in an Exif block, 1..8, with or without its signature.
 
     Only the first directory's entries are looked at, for Pillow reads all that a hostile block names. A block that is
     damaged, or says nothing, or none of the eight, says 1: the pixels are whole, so the image is read as it is stored.
