@@ -249,6 +249,16 @@ class Source(abc.ABC):
           secret: 32 bytes.
         """
 
+    def content_digests(self, split: str) -> np.ndarray | None:  # noqa: ARG002  (not all can tell)
+        """`file_digest` of each image of `split`, uint8 [N, 16], in the order of positions; None where it has no files.
+
+        Reads the files, unless `digest` has; after `arrange`.
+
+        Raises:
+          DataError: a file is gone.
+        """
+        return None
+
     @abc.abstractmethod
     def slice(self, split: str, positions: AnyPositions) -> Slice:
         """The images of `split`, a key of `info.splits`, at `positions` (int64 [N], ascending)."""
