@@ -8,7 +8,7 @@ from typing import Any
 
 from lpe.pipeline.engine.progress import Progress, Silent
 from lpe.pipeline.jobs.inspection import duplicates, sheet
-from lpe.pipeline.jobs.inspection.advice import Advice, advise
+from lpe.pipeline.jobs.inspection.advice import Advice, advise, assume
 from lpe.pipeline.jobs.inspection.classes import ClassCounts
 from lpe.pipeline.jobs.inspection.duplicates import Duplicates
 from lpe.pipeline.jobs.inspection.estimate import Estimate, estimates
@@ -35,7 +35,7 @@ class Inspection:
       duplicates: images that are there more than once.
       notes: what else the source says of itself: what was passed over.
       estimates: of ingesting and encrypting it.
-      image_size: how images were read for that: `same`, `any`, or a size.
+      assumed: options that were added to those given, so that there is something to estimate.
       advice: options that `lpe ingest` and `lpe encrypt` need for it.
       output: the path of the contact sheet; None if none was asked for.
     """
@@ -48,7 +48,7 @@ class Inspection:
     duplicates: Duplicates
     notes: tuple[str, ...]
     estimates: tuple[Estimate, ...]
-    image_size: Any
+    assumed: tuple[str, ...]
     advice: tuple[Advice, ...]
     output: str | None
 
@@ -68,6 +68,8 @@ class Inspection:
         rows["duplicates"] = "\n".join([str(self.duplicates), *self.duplicates.lines()])
         for estimate in self.estimates:
             rows[estimate.job] = str(estimate)
+        if self.assumed:
+            rows["(both with)"] = " ".join(self.assumed)
         if self.output is not None:
             rows["contact sheet"] = f"{self.output} (images as they are, not encrypted)"
         return rows
@@ -76,7 +78,7 @@ class Inspection:
         found = self.found
         kinds = {
             "not upright, by a flag": found.orientations.total(),
-            "transparent": found.transparent,
+            "maybe transparent": found.transparent,
             "animated or of several pages": found.animated,
             "of more than 8 bits": found.deep,
             "too large": found.large,
@@ -85,13 +87,13 @@ class Inspection:
 
     def _unreadable(self) -> str:
         found = self.found
-        lines = [f"{found.unreadable.count:,}" + (", by all headers" if found.encoded else "")]
+        lines = [
+            f"{found.unreadable.count:,}"
+            + (" by their headers, which were all read" if found.encoded else "")
+        ]
         lines += [f"{record.where}: {record.reason}" for record in found.unreadable.first]
         if found.decoded:
-            lines.append(
-                f"decoded besides: {found.decoded:,}, spread over all; {found.refused.count:,} cannot be read with "
-                "these options"
-            )
+            lines.append(f"{found.refused.count:,} of {found.decoded:,} that were decoded, spread over all")
             lines += [f"{record.where}: {record.reason}" for record in found.refused.first]
         return "\n".join(lines)
 
@@ -119,7 +121,7 @@ class Inspection:
             "decoded": {"images": found.decoded, "refused": found.refused.to_json()},
             "duplicates": self.duplicates.to_json(),
             "notes": list(self.notes),
-            "image_size": self.image_size,
+            "assumed": list(self.assumed),
             "estimates": {estimate.job: estimate.to_json() for estimate in self.estimates},
             "advice": [dataclasses.asdict(advice) for advice in self.advice],
             "output": self.output,
@@ -153,7 +155,10 @@ def inspect(
             save(sheet.contact_sheet(found, source, read.options.limits), output)
         info = source.info
     sizes = sizes_of(found)
-    estimated, foreseen = estimates(read, cipher, sizes) if sizes is not None else (read, ())
+    options, assumed = assume(found, sizes, read.options)
+    foreseen = (
+        estimates(dataclasses.replace(read, options=options), cipher, sizes) if sizes is not None else ()
+    )
     return Inspection(
         source=read.source,
         name=info.name,
@@ -163,7 +168,7 @@ def inspect(
         duplicates=again,
         notes=info.notes,
         estimates=foreseen,
-        image_size=estimated.options.image_size,
+        assumed=assumed,
         advice=advise(found, sizes, read),
         output=output,
     )

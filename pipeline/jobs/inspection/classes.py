@@ -51,7 +51,7 @@ class ClassCounts:
         text += f", from {counts[fewest]:,} images ({fewest}) to {counts[most]:,} ({most})"
         empty = sum(not count for count in counts.values())
         return (
-            f"{text}; {empty:,} have none" if empty else f"{text}: 1 to {counts[most] / counts[fewest]:,.1f}"
+            f"{text}; {empty:,} have none" if empty else f"{text}, {counts[most] / counts[fewest]:,.1f} times as many"
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:

@@ -49,17 +49,14 @@ class Estimate:
         return {"bytes": self.forecast.bytes, **value}
 
 
-def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[ReadSpec, tuple[Estimate, ...]]:
-    """The estimates of ingesting, unless it is a dataset, and of encrypting a source, and how it was read for them.
+def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[Estimate, ...]:
+    """The estimates of ingesting, unless it is a dataset, and of encrypting a source.
 
     Args:
-      read: the source; where its images are to have one size and have several, they keep them instead.
+      read: the source.
       cipher: the scheme.
       sizes: of its images.
     """
-    options = read.options
-    if options.image_size == "same" and sizes.distinct > 1:
-        read = dataclasses.replace(read, options=dataclasses.replace(options, image_size="any"))
     pixels = sizes.median[0] * sizes.median[1]
     batch_size = max(_LEAST_IMAGES, min(_MOST_IMAGES, _BATCH_BYTES // (3 * pixels)))
     jobs: dict[str, CipherChoice | None] = {"ingest": None, f"encrypt, {cipher}": CipherChoice(cipher)}
@@ -67,9 +64,9 @@ def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[ReadSpec, tupl
         with open_plan(read, digest=False) as plan:
             if plan.dataset is not None:
                 del jobs["ingest"]
-            return read, tuple(_estimate(job, plan, choice, batch_size) for job, choice in jobs.items())
+            return tuple(_estimate(job, plan, choice, batch_size) for job, choice in jobs.items())
     except LpeError as error:
-        return read, tuple(Estimate(job, None, str(error)) for job in jobs)
+        return tuple(Estimate(job, None, str(error)) for job in jobs)
 
 
 def _estimate(job: str, plan: Plan, choice: CipherChoice | None, batch_size: int) -> Estimate:

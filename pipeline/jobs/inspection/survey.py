@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.records.bad_records import BadRecord
 from lpe.pipeline.sources.base import EncodedImage, ReadOptions, Slice, Source, file_digest
+from lpe.pipeline.sources.depth import grey_range
 from lpe.pipeline.sources.image_description import ImageDescription, describe
 from lpe.pipeline.sources.imagefile import decode_image
 from lpe.pipeline.sources.splits import SplitPart
@@ -22,6 +24,8 @@ _DECODED = 500
 """Image files that are decoded, spread evenly over all."""
 _DECODED_PIXELS = 500_000_000
 """And no more once so many pixels are: some seconds."""
+BACKGROUND = "white"
+"""What transparent images are laid over where nothing is said."""
 _NAMED = 5
 _BATCH = 256
 _STEPS = 256  # images between two signs of progress
@@ -64,11 +68,14 @@ class Survey:
       heights, widths: int32 [N], once upright; 0 where unreadable.
       digests: uint8 [N, 16], of each file, or of the pixels.
       unreadable: files that are no images by their headers, and damaged records.
-      refused: those of the files that were decoded that cannot be read with the options as they are.
+      refused: those of the files that were decoded that cannot be read.
       bytes: of all files, or of all pixels.
       formats, modes: how many images are stored so.
       orientations: how many have a flag that says they are not upright, by the flag, 2 to 8.
-      transparent, animated, deep: how many have transparent pixels, several frames or pages, more than 8 bits.
+      transparent, animated, deep: how many may have transparent pixels, have several frames or pages, more than 8
+        bits.
+      grey_range: the lowest and the highest value of grey of more than 8 bits, in files that were decoded; (∞, −∞) if
+        there is none.
       large: how many have more pixels than the limit.
       decoded: how many files were decoded as well, see `_DECODED`.
     """
@@ -89,6 +96,7 @@ class Survey:
     transparent: int = 0
     animated: int = 0
     deep: int = 0
+    grey_range: tuple[float, float] = (math.inf, -math.inf)
     large: int = 0
     decoded: int = 0
 
@@ -117,7 +125,8 @@ def survey(source: Source, options: ReadOptions, update: Update) -> Survey:
 
     Args:
       source: opened so that images keep their sizes.
-      options: how the files that are decoded would be read.
+      options: how the files that are decoded would be read; what they do not decide is decided for them, so that only
+        damaged ones, and those that need a `window`, cannot be.
       update: called now and then with images done and images in all.
 
     Raises:
@@ -125,6 +134,7 @@ def survey(source: Source, options: ReadOptions, update: Update) -> Survey:
     """
     stops = list(itertools.accumulate(source.info.splits.values(), initial=0))
     total = stops[-1]
+    decoded = decided(options)
     place = source.uri.partition(":")[2].rstrip("/")
     found = Survey(
         class_names=source.info.class_names,
@@ -142,10 +152,20 @@ def survey(source: Source, options: ReadOptions, update: Update) -> Survey:
     )
     for split, rows in found.splits.items():
         part = source.slice(split, SplitPart(split, len(rows)).positions(0, len(rows)))
-        for done in _looked_at(found, part, rows.start, options):
+        for done in _looked_at(found, part, rows.start, decoded):
             update(rows.start + done, total)
         update(rows.stop, total)
     return found
+
+
+def decided(options: ReadOptions) -> ReadOptions:
+    """The options, with a background, a depth and a frame where they have none."""
+    return dataclasses.replace(
+        options,
+        background=options.background or BACKGROUND,
+        depth=options.depth or (None if options.window is not None else 8),
+        frame=options.frame or 0,
+    )
 
 
 def _looked_at(found: Survey, part: Slice, start: int, options: ReadOptions) -> Iterator[int]:
@@ -164,7 +184,7 @@ def _looked_at(found: Survey, part: Slice, start: int, options: ReadOptions) -> 
         described = _note_file(found, row, image, options)
         if described is not None and row % step == 0 and pixels < _DECODED_PIXELS:
             pixels += described.height * described.width
-            _decode(found, image, options)
+            _decode(found, image, described, options)
         if image.offset % _STEPS == 0:
             yield image.offset
 
@@ -202,10 +222,13 @@ def _note_file(found: Survey, row: int, image: EncodedImage, options: ReadOption
     return described
 
 
-def _decode(found: Survey, image: EncodedImage, options: ReadOptions) -> None:
+def _decode(found: Survey, image: EncodedImage, described: ImageDescription, options: ReadOptions) -> None:
     found.decoded += 1
     try:
         decode_image(image.data, options)
+        if described.bits > 8 and (values := grey_range(image.data)) is not None:
+            low, high = found.grey_range
+            found.grey_range = min(low, values[0]), max(high, values[1])
     except DataError as error:
         found.refused.add(BadRecord(image.name, str(error)))
 
