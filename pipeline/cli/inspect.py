@@ -44,8 +44,8 @@ def inspect(
     found = lpe.inspect(reading.read_spec(source), cipher, output, report)
     report.result(
         found.to_json(),
-        rows_table(f"inspect {source}", *found.classes.table()),
-        properties_table("", found.properties()),
+        properties_table(f"inspect {source}", found.properties()),
+        rows_table("readable images", *found.classes.table()),
         lines=(*found.notes, *map(str, found.advice), _next(found, reading)),
     )
 

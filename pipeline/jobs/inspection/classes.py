@@ -48,10 +48,12 @@ class ClassCounts:
         text = f"{len(counts):,}"
         if counts[fewest] == counts[most]:
             return f"{text}, of {counts[most]:,} images each"
-        text += f", from {counts[fewest]:,} images ({fewest}) to {counts[most]:,} ({most})"
+        text += f", from {counts[fewest]:,} ({fewest}) to {counts[most]:,} images ({most})"
         empty = sum(not count for count in counts.values())
         return (
-            f"{text}; {empty:,} have none" if empty else f"{text}, {counts[most] / counts[fewest]:,.1f} times as many"
+            f"{text}; {empty:,} have none"
+            if empty
+            else f"{text}, {counts[most] / counts[fewest]:,.1f} times as many"
         )
 
     def table(self) -> tuple[list[str], list[list[str]]]:
