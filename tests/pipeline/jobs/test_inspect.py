@@ -193,8 +193,8 @@ def test_the_sheet_has_a_row_for_each_class_upright_and_marked(odd, tmp_path):
         return pixels[top : top + CELL, left : left + CELL]
 
     red, blue = cell(0, 0)[20, CELL // 2], cell(0, 0)[-20, CELL // 2]
-    assert red[0] > 200 > 60 > red[2]
-    assert blue[2] > 200 > 60 > blue[0]
+    assert red[0] - red[2] > 150
+    assert blue[2] - blue[0] > 150
     squares = {tuple(colour) for colour in cell(1, 0)[CELL // 2]}
     assert squares == {(235, 235, 235), (200, 200, 200)}
     assert (cell(1, 1)[CELL // 2 - 5 : CELL // 2 + 5] == (190, 75, 0)).all(axis=-1).any()  # crossed out
@@ -207,7 +207,8 @@ def test_of_many_classes_the_largest_and_the_smallest_are_shown(lpe, tmp_path):
         for i in range(1 + number % 3):
             save(root / f"class{number:02d}" / f"{i}.png", PIXELS[number, :4, : 3 + i])
     outcome = lpe("inspect", f"folder:{root}", "--output", tmp_path / "sheet.png")
-    assert "14, from 1 (class00) to 3 images (class02), 3.0 times as many" in outcome.out
+    assert outcome.code == 0
+    assert "14, from 1 (class00) to 3 images (class02), 3.0 times as many" in " ".join(outcome.out.split())
     assert "… 6 more" in outcome.out
     assert Image.open(tmp_path / "sheet.png").height == 44 + 10 * 152
     value = lpe("inspect", f"folder:{root}", "--json").json
@@ -266,7 +267,7 @@ def test_its_numbers_are_json(lpe, odd):
     assert json.dumps(lpe("inspect", f"folder:{odd}", "--json").json)
 
 
-@pytest.mark.parametrize("package, folder", [("skimage", "data"), ("matplotlib", "mpl-data/sample_data")])
+@pytest.mark.parametrize(("package", "folder"), [("skimage", "data"), ("matplotlib", "mpl-data/sample_data")])
 def test_images_that_packages_ship(tmp_path, package, folder):
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
