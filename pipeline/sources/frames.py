@@ -36,7 +36,7 @@ def choose_frame(image: Image.Image, guarded: GuardedImage, frame: int | None, m
     Raises:
       DataError: the file has several and none is asked for, or not so many; the message is the reason alone.
     """
-    if image.format == "JPEG":  # its further pictures are hidden
+    if image.format == "JPEG":  # its further pictures are none of its own
         return
     frames = frame_count(image, guarded)
     if frames <= 1:

@@ -6,9 +6,9 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from lpe.pipeline.sources.guarded_image import GuardedImage
+from lpe.pipeline.sources.guarded_image import JPEG, GuardedImage, guarded
 from lpe.transforms.errors import DataError, one_line
 
 SUFFIXES = frozenset(
@@ -20,7 +20,7 @@ SUFFIXES = frozenset(
 """The endings, in lower case, of files that are taken for images."""
 
 # Pillow's names for the formats of those endings. Targa's files have no signature: it is tried last.
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF", "TGA")
+_FORMATS = ("PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF", "TGA")
 
 
 @contextlib.contextmanager
@@ -32,11 +32,16 @@ def opened(data: bytes) -> Iterator[tuple[Image.Image, GuardedImage]]:
         reason alone.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
-            guarded = GuardedImage(data)
-            with Image.open(guarded, formats=_FORMATS) as image:
-                yield image, guarded
+        image_bytes = guarded(data)
+        if data.startswith(JPEG):
+            # Quicker than `Image.open`, which would also read the index of further pictures, such as a map of depths.
+            with JpegImagePlugin.JpegImageFile(image_bytes) as image:
+                yield image, image_bytes
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
+                with Image.open(image_bytes, formats=_FORMATS) as image:
+                    yield image, image_bytes
     except DataError:
         raise
     except Exception as error:  # Pillow raises a dozen kinds for damaged files

@@ -92,7 +92,8 @@ def check_shape(pixels: np.ndarray, shape: ImageShape | None) -> None:
     if shape is not None and pixels.shape != shape:
         raise DataError(
             f"it is {pixels.shape[0]}x{pixels.shape[1]}, most are {shape[0]}x{shape[1]} (pass --image-size "
-            "HEIGHTxWIDTH to crop all to that aspect around the centre and scale them, or --image-size any to keep all sizes)"
+            "HEIGHTxWIDTH to crop all to that aspect around the centre and scale them, or --image-size any to keep "
+            "all sizes)"
         )
 
 
@@ -132,5 +133,4 @@ def _batch(images: list[LabelledImage]) -> SourceBatch:
 
 
 def _to_array(image: Image.Image, options: ReadOptions) -> np.ndarray:
-    pixels = np.asarray(image)
-    return pixels.reshape(*pixels.shape[:2], options.channels)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, options.channels)
