@@ -25,7 +25,6 @@ AnyPositions = np.ndarray | Positions
 ImageSize = tuple[int, int] | Literal["same", "any"]
 """(height, width), or a word; see `ReadOptions`."""
 
-
 Fit = Literal["crop", "stretch"]
 """How an image becomes one of another aspect; see `ReadOptions`."""
 
@@ -34,6 +33,9 @@ Resampling = Literal["lanczos", "bilinear", "box"]
 
 JPEG_REDUCTION = 2
 """JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is at least so many times the size asked for."""
+
+DigestMode = Literal["contents", "names-and-sizes"]
+"""See `ReadOptions`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,9 @@ class ReadOptions:
       window: (low, high): grey of more than 8 bits becomes 0 at low and 255 at high, linearly in between.
       frame: which frame or page is read of files that have several, from 0; None: they are bad records.
       limits: see `Limits`.
+      digest: what tells a folder from others: `"contents"`, all bytes of it are read for that; or its files'
+        `"names-and-sizes"`, then other contents are not told from these.
+      labels: a table (CSV or Parquet) of a folder's images and their labels; None: each is in its class's directory.
       image_key: the image among a dataset's features; None for the one that it is for, or has alone.
       label_key: the label among them, likewise.
     """
@@ -59,6 +64,8 @@ class ReadOptions:
     image_size: ImageSize = "same"
     grey: bool = False
     limits: Limits = DEFAULT
+    digest: DigestMode = "contents"
+    labels: str | None = None
     image_key: str | None = None
     label_key: str | None = None
     fit: Fit = "crop"
@@ -122,9 +129,13 @@ def _rgb(colour: str) -> str | None:
     return "#{:02x}{:02x}{:02x}".format(*channels) if len(channels) == 3 else None
 
 
+DIGEST_BYTES = 16
+"""The size of `file_digest`."""
+
+
 def file_digest(data: bytes) -> bytes:
     """What tells an image's file from others: the first 16 bytes of its SHA-256."""
-    return hashlib.sha256(data).digest()[:16]
+    return hashlib.sha256(data).digest()[:DIGEST_BYTES]
 
 
 def dataset_name(stem: str) -> str:
@@ -249,7 +260,7 @@ class Source(abc.ABC):
           secret: 32 bytes.
         """
 
-    def content_digests(self, split: str) -> np.ndarray | None:  # noqa: ARG002  (not all can tell)
+    def content_digests(self, split: str) -> np.ndarray | None:
         """`file_digest` of each image of `split`, uint8 [N, 16], in the order of positions; None where it has no files.
 
         Reads the files, unless `digest` has; after `arrange`.

@@ -30,6 +30,8 @@ MOST_PICKLE_STEPS = 1_000_000
 """Instructions in one of CIFAR's pickles; the longest has about 350,000."""
 MOST_CLASS_NAMES_BYTES = 1 << 20
 """Bytes of a file of class names."""
+MOST_TABLE_BYTES = 256 << 20
+"""Bytes of a table of labels: a path and a label for each of a few million images."""
 MOST_SCANS = 200
 """Scans of a progressive JPEG, each of which may pass over all pixels; cameras and tools write about ten."""
 MOST_READS = 8

@@ -124,6 +124,9 @@ def check_options(spec: ReadSpec) -> None:
         parse_fraction(spec.validation_fraction)
     if spec.data_key is not None and split_uri(spec.source)[0] != "dataset":
         raise UsageError(f"{spec.source}: not a sealed dataset; leave out the data key {spec.data_key}")
+    for option, given in (("--labels", spec.options.labels), ("--digest", spec.options.digest != "contents")):
+        if given and split_uri(spec.source)[0] != "folder":
+            raise UsageError(f"{spec.source}: {option} goes with folder: alone; leave it out")
     as_it_is = spec.options == ReadOptions() and not spec.keep_ids and spec.validation_fraction is None
     if split_uri(spec.source)[0] == "dataset" and not as_it_is:
         raise UsageError(
