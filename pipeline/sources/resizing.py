@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from PIL import Image, JpegImagePlugin
 
-from lpe.pipeline.sources.base import JPEG_REDUCTION, ReadOptions
+from lpe.pipeline.sources.base import ReadOptions
+from lpe.pipeline.sources.orientation import upright_size
 
 _RESAMPLING = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -13,27 +14,33 @@ _RESAMPLING = {
 }
 
 
-def reduce(image: Image.Image, height: int, width: int) -> int:
-    """Has a JPEG decoded at 1/8, 1/4 or 1/2 of its size, at least `JPEG_REDUCTION` times (height, width).
+def reduce(image: Image.Image, orientation: int, options: ReadOptions) -> int:
+    """Has a JPEG decoded at 1/2, 1/4 or 1/8 of its size, as `options.jpeg_reduction` allows.
 
     Args:
       image: opened, not decoded.
-      height: what it will be resized to, as it is stored.
-      width: likewise.
+      orientation: how it is stored.
+      options: the size asked for, and the filter.
 
     Returns:
       By what the sides are divided; 1 for other formats and small images.
     """
-    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+    least = options.jpeg_reduction
+    if least is None or not (
+        isinstance(options.image_size, tuple) and isinstance(image, JpegImagePlugin.JpegImageFile)
+    ):
         return 1
-    scale = min(image.height // (JPEG_REDUCTION * height), image.width // (JPEG_REDUCTION * width))
+    height, width = upright_size(*options.image_size, orientation)
+    scale = min(image.height // (least * height), image.width // (least * width))
     reduction = next((by for by in (8, 4, 2) if scale >= by), 1)
     if reduction > 1:
-        image.draft(None, (JPEG_REDUCTION * width, JPEG_REDUCTION * height))
+        image.draft(None, (least * width, least * height))
     return reduction
 
 
-def fitted(image: Image.Image, full: tuple[int, int], reduction: int, options: ReadOptions) -> Image.Image:
+def fitted(
+    image: Image.Image, full: tuple[int, int], options: ReadOptions, reduction: int = 1, orientation: int = 1
+) -> Image.Image:
     """The image in the size that `options` ask for, if they do.
 
     `fit="crop"` cuts off the sides, or top and bottom, evenly, to the aspect asked for, and scales; `"stretch"` scales
@@ -42,16 +49,21 @@ def fitted(image: Image.Image, full: tuple[int, int], reduction: int, options: R
     Args:
       image: upright.
       full: (height, width) before its reduction.
-      reduction: by what its sides were divided.
       options: size, fit, resampling.
+      reduction: by what its sides were divided.
+      orientation: how it was stored.
     """
     size = options.image_size
     if not isinstance(size, tuple) or size == full:
         return image
     height, width = size
     box = _crop(*full, height, width) if options.fit == "crop" else (0, 0, full[1], full[0])
+    # A reduced JPEG's last column and row may stand for less than the others; turned, they may be the first.
+    across = image.width - full[1] / reduction if orientation in (2, 3, 6, 7) else 0
+    down = image.height - full[0] / reduction if orientation in (3, 4, 7, 8) else 0
     left, top, right, bottom = (edge / reduction for edge in box)
-    return image.resize((width, height), _RESAMPLING[options.resample], (left, top, right, bottom))
+    reduced = (left + across, top + down, right + across, bottom + down)
+    return image.resize((width, height), _RESAMPLING[options.resample], reduced)
 
 
 def _crop(height: int, width: int, to_height: int, to_width: int) -> tuple[float, float, float, float]:
