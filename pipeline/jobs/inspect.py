@@ -67,7 +67,7 @@ class Inspection:
         rows["unreadable"] = self._unreadable()
         rows["duplicates"] = "\n".join([str(self.duplicates), *self.duplicates.lines()])
         for estimate in self.estimates:
-            rows[estimate.job] = str(estimate)
+            rows[estimate.title] = str(estimate)
         if self.assumed:
             rows["(both with)"] = " ".join(self.assumed)
         if self.output is not None:

@@ -21,14 +21,21 @@ class Estimate:
     """The forecast of a job, or why there is none.
 
     Attributes:
-      job: `ingest`, or `encrypt` with a cipher.
+      job: `ingest` or `encrypt`.
+      cipher: the scheme, for `encrypt`.
       forecast: measured on the first images; None if the job would be refused.
       refused: the line that it would be refused with.
     """
 
     job: str
+    cipher: str | None
     forecast: Forecast | None
     refused: str = ""
+
+    @property
+    def title(self) -> str:
+        """The job and its cipher."""
+        return self.job if self.cipher is None else f"{self.job}, {self.cipher}"
 
     def __str__(self) -> str:
         if self.forecast is None:
@@ -42,11 +49,12 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """The part of `--json`."""
+        cipher = {} if self.cipher is None else {"cipher": self.cipher}
         if self.forecast is None:
-            return {"refused": self.refused}
+            return {**cipher, "refused": self.refused}
         value = self.forecast.to_json()
         del value["dry_run"]
-        return {"bytes": self.forecast.bytes, **value}
+        return {**cipher, "bytes": self.forecast.bytes, **value}
 
 
 def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[Estimate, ...]:
@@ -59,21 +67,23 @@ def estimates(read: ReadSpec, cipher: str, sizes: Sizes) -> tuple[Estimate, ...]
     """
     pixels = sizes.median[0] * sizes.median[1]
     batch_size = max(_LEAST_IMAGES, min(_MOST_IMAGES, _BATCH_BYTES // (3 * pixels)))
-    jobs: dict[str, CipherChoice | None] = {"ingest": None, f"encrypt, {cipher}": CipherChoice(cipher)}
+    jobs: dict[str, str | None] = {"ingest": None, "encrypt": cipher}
     try:
         with open_plan(read, digest=False) as plan:
             if plan.dataset is not None:
                 del jobs["ingest"]
-            return tuple(_estimate(job, plan, choice, batch_size) for job, choice in jobs.items())
+            return tuple(_estimate(job, plan, scheme, batch_size) for job, scheme in jobs.items())
     except LpeError as error:
-        return tuple(Estimate(job, None, str(error)) for job in jobs)
+        return tuple(Estimate(job, scheme, None, str(error)) for job, scheme in jobs.items())
 
 
-def _estimate(job: str, plan: Plan, choice: CipherChoice | None, batch_size: int) -> Estimate:
+def _estimate(job: str, plan: Plan, cipher: str | None, batch_size: int) -> Estimate:
     def pass_over(record: BadRecord) -> None:
         """The survey tells of those."""
 
+    choice = None if cipher is None else CipherChoice(cipher)
     try:
-        return Estimate(job, forecast_of(plan, choice, on_bad_record=pass_over, batch_size=batch_size))
+        forecast = forecast_of(plan, choice, on_bad_record=pass_over, batch_size=batch_size)
     except LpeError as error:
-        return Estimate(job, None, str(error))
+        return Estimate(job, cipher, None, str(error))
+    return Estimate(job, cipher, forecast)

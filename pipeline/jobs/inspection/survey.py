@@ -177,7 +177,7 @@ def _looked_at(found: Survey, part: Slice, start: int, options: ReadOptions) -> 
             yield int(batch.offsets[-1]) + 1
         return
     found.encoded = True
-    step = max(1, len(found.labels) // _DECODED)
+    step = -(-len(found.labels) // _DECODED)
     pixels = 0
     for image in encoded:
         row = start + image.offset

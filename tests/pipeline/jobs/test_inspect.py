@@ -142,7 +142,8 @@ def test_what_it_foretells_is_what_is_written(lpe, odd, tmp_path, keystore):
     source = f"folder:{odd}"
     ingested = lpe("ingest", "--source", source, "--output", tmp_path / "a" / "b", *more, "--json").json
     encrypted = encrypt(lpe, keystore, source, tmp_path / "c" / "d", *more).json
-    for job, made in (("ingest", ingested), ("encrypt, pbe", encrypted)):
+    assert value["estimates"]["encrypt"]["cipher"] == "pbe"
+    for job, made in (("ingest", ingested), ("encrypt", encrypted)):
         estimate = value["estimates"][job]
         assert {name: split["shards"] for name, split in estimate["splits"].items()} == {
             name: split["shards"] for name, split in made["splits"].items()
@@ -159,6 +160,20 @@ def test_an_encryption_that_would_be_refused_is_no_failure(odd):
     assert ingest.forecast is not None
     assert encryption.forecast is None
     assert "30" in encryption.refused
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_described_all_the_same(lpe, tmp_path):
+    (tmp_path / "bad" / "cat").mkdir(parents=True)
+    for i in range(7):
+        (tmp_path / "bad" / "cat" / f"{i}.jpg").write_bytes(b"no image")
+    outcome = lpe("inspect", f"folder:{tmp_path}/bad", "--output", tmp_path / "sheet.png", "--json")
+    assert outcome.code == 0
+    assert outcome.json["images"] == 0
+    assert outcome.json["sizes"] is None
+    assert outcome.json["estimates"] == {}
+    assert outcome.json["unreadable"]["count"] == 7
+    assert len(outcome.json["unreadable"]["first"]) == 5
+    assert lpe("inspect", f"folder:{tmp_path}/bad").code == 0
 
 
 def test_nothing_is_written_but_the_sheet(lpe, odd, tmp_path, monkeypatch):
@@ -250,7 +265,7 @@ def test_a_plain_dataset_is_looked_at_and_an_encrypted_one_refused(lpe, plain, k
     source = lpe("inspect", "synthetic:100", "--json", "--output", tmp_path / "source.png").json
     for name in ("images", "splits", "classes", "bytes", "sizes", "modes", "duplicates"):
         assert value[name] == source[name], name
-    assert list(value["estimates"]) == ["encrypt, lpe-100"]
+    assert list(value["estimates"]) == ["encrypt"]
     assert value["advice"] == []
     # Both draw the same images, under another heading.
     drawn, expected = (np.asarray(Image.open(path))[44:] for path in (sheet, tmp_path / "source.png"))
