@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import inspect
 import re
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from lpe.pipeline.sources.base import ImageSize
 
 _PARAMETER = "reading"
+
+
+class DigestKind(enum.StrEnum):
+    """See `lpe.ReadOptions`."""
+
+    contents = "contents"
+    names_and_sizes = "names-and-sizes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +100,23 @@ class ImageOptions:
             rich_help_panel=READING,
         ),
     ] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With folder: a table, .csv or .parquet, with a column path (or file, filename, file_name, image), a "
+            "column label (or class), and perhaps one split. Else an image's directory is its class.",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    digest: Annotated[
+        DigestKind,
+        typer.Option(
+            help="With folder: what tells it from others. `contents` reads all bytes before anything is written; "
+            "`names-and-sizes` reads none, and takes other contents of the same names and sizes for these.",
+            rich_help_panel=READING,
+        ),
+    ] = DigestKind.contents
     image_key: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +168,8 @@ class ImageOptions:
             image_size=_parse_size(self.image_size),
             grey=self.grey,
             limits=lpe.Limits(**{name: limit for name, limit in limits.items() if limit is not None}),
+            labels=self.labels,
+            digest=self.digest.value,
             image_key=self.image_key,
             label_key=self.label_key,
             fit=self.fit,  # type: ignore[arg-type]  # checked there

@@ -47,7 +47,7 @@ SOURCE = Annotated[
     typer.Option(
         metavar="SOURCE",
         help="Where images come from: cifar10, tfds:NAME, cifar:PATH (official archive or folder), folder:PATH (a "
-        "directory per class, or a .tar.gz of them), parquet:GLOB, dataset:DIR, synthetic:N.",
+        "directory per class, or a .tar.gz or .zip of them), parquet:GLOB, dataset:DIR, synthetic:N.",
         autocompletion=complete_source,
     ),
 ]

@@ -24,7 +24,7 @@ from lpe.pipeline.records import FileFormat, RecordFormat, tfrecord
 from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, OnBadRecord, fail
 from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
+from lpe.pipeline.sources.plan import Plan, ReadSpec, check_scope, open_plan
 from lpe.pipeline.sources.task import SliceReader
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.batch import ImageBatch
@@ -149,6 +149,7 @@ def forecast(
       DataError: the source is missing, damaged or encrypted already, or its first images cannot be read.
       CipherError, UsageError: the images do not go with the cipher or the options.
     """
+    check_scope(read, choice.scope)
     with open_plan(read, digest=False) as opened:
         opened.require_plain("decrypt it first")
         return forecast_of(augmented.with_copies(opened, augmentation), choice, file_format)

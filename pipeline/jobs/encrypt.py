@@ -21,7 +21,7 @@ from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.plan import open_plan
+from lpe.pipeline.sources.plan import check_scope, open_plan
 from lpe.transforms.augment import Augmentation
 
 
@@ -42,6 +42,7 @@ def encrypt(
       DataError: the source is missing, damaged or encrypted already; the home holds something else.
       BusyError: another job writes at the home.
     """
+    check_scope(spec.read, choice.scope)
     spec, key = spec.on_workers(), dataclasses.replace(key, keystore=spec.path_on_workers(key.keystore))
     primary = key.open()
     with open_plan(spec.read, primary.order_secret) as opened:

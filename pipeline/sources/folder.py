@@ -157,7 +157,7 @@ class FolderSource(Source):
         size = int(self._tree.table.sizes.sum())
         note = (
             f"read for the digest alone: {size:,} bytes of {len(self._tree.table):,} files in {seconds:.0f} s; "
-            "--digest names-and-sizes reads none (see lpe.pipeline's README on what that gives up)"
+            "--digest names-and-sizes reads none of them, and does not tell other contents from these"
         )
         self.info = dataclasses.replace(self.info, notes=(*self.info.notes, note))
 

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
+from lpe.pipeline import storage
 from lpe.pipeline.sources.labels_layout import table_layout
 from lpe.pipeline.sources.layout import Layout
 from lpe.pipeline.sources.limits import MOST_NAME_BYTES, MOST_TABLE_BYTES, Limits
@@ -27,6 +28,7 @@ ENDINGS = (".csv", ".parquet")
 """Of tables."""
 
 _MOST_LINE = 1 << 20
+_VALUES = "texts or whole numbers"
 _REMEDY = "mend the table"
 _Row = tuple[object, ...]
 
@@ -60,7 +62,7 @@ class LabelsTable:
         Raises:
           DataError: it is missing, damaged, too large, or has not the columns; or a row is not complete.
         """
-        content = read_bounded(path, "name a CSV or Parquet file with --labels", most=MOST_TABLE_BYTES)
+        content = _content(path)
         rows = _parquet_rows(content, path, limits) if path.endswith(".parquet") else _csv_rows(content, path)
         names = [str(name) for name in next(rows)]
         columns = [_column(names, PATHS, path), _column(names, LABELS, path), _column(names, SPLIT, path)]
@@ -95,6 +97,17 @@ class LabelsTable:
         return table_layout(names, self.paths, self.labels, self.splits, (folder, self.path), passed_over)
 
 
+def _content(path: str) -> bytes:
+    if not path.endswith(ENDINGS):
+        raise DataError(f"{path}: --labels takes a table whose name ends in {' or '.join(ENDINGS)}")
+    try:
+        return read_bounded(path, _REMEDY, most=MOST_TABLE_BYTES)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; --labels takes a table") from None
+    except OSError as error:
+        raise storage.explain(error) from error
+
+
 def _column(names: list[str], known: tuple[str, ...], path: str) -> int | None:
     there = [i for i, name in enumerate(names) if name.strip().lower() in known]
     if len(there) > 1 or (not there and known != SPLIT):
@@ -113,9 +126,7 @@ def _text(row: _Row, at: int, names: list[str], where: str) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         what = "nothing" if value is None or value == "" else one_line(repr(value), 40)
-        raise DataError(
-            f"{where}: {what} as {names[at].strip()!a}, where a text or a whole number must be; {_REMEDY}"
-        )
+        raise DataError(f"{where}: {what} as {names[at].strip()!a}, not {_VALUES}; {_REMEDY}")
     if len(value) > MOST_NAME_BYTES or not is_plain_text(value):
         raise DataError(f"{where}: {value[:40]!a} is too long or has control characters; {_REMEDY}")
     return value.strip()
@@ -173,9 +184,18 @@ def _parquet_rows(content: bytes, path: str, limits: Limits) -> Iterator[_Row]:
     known = {*PATHS, *LABELS, *SPLIT}
     wanted = [name for name in schema.names if name.strip().lower() in known]
     yield tuple(wanted) if len({*wanted}) == len(wanted) else tuple(schema.names)
+    texts = []
+    for name in wanted:
+        kind = schema.field(name).type
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if pa.types.is_string(inner) or pa.types.is_large_string(inner):
+            texts.append(name)
+        elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
+            raise DataError(f"{path}: {name!a} is a column of {one_line(kind, 60)}, not {_VALUES}; {_REMEDY}")
     file.seek(0)
     with damaged(path, _REMEDY):
-        arrow = arrow_file(file, end, read_dictionary=wanted)
+        # A text that stands in many rows takes its bytes once.
+        arrow = arrow_file(file, end, read_dictionary=texts)
         batches = arrow.iter_batches(1 << 14, columns=wanted, use_threads=False)
     while True:
         with damaged(path, _REMEDY):

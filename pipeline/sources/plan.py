@@ -141,6 +141,15 @@ def check_options(spec: ReadSpec) -> None:
         )
 
 
+def check_scope(spec: ReadSpec, scope: str) -> None:
+    """Raises UsageError if images could meet keys of their own that other images have met before."""
+    if scope == "image" and spec.options.digest != "contents":
+        raise UsageError(
+            "--scope image needs --digest contents: each image's key is made from the digest, and other images of the "
+            "same names and sizes would meet the same keys"
+        )
+
+
 @contextlib.contextmanager
 def open_plan(
     spec: ReadSpec, order: Callable[[str], bytes] | None = None, *, digest: bool = True

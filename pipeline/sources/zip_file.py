@@ -112,8 +112,11 @@ def members(file: BinaryIO, limits: Limits, passed_over: PassedOver) -> Members:
         )
     order = np.argsort(headers, kind="stable")
     return Members(
-        [names[row] for row in order.tolist()],
-        *(column[order] for column in (headers, packed, sizes, checksums)),
+        names=[names[row] for row in order.tolist()],
+        headers=headers[order],
+        packed=packed[order],
+        sizes=sizes[order],
+        checksums=checksums[order],
         deflated=methods[order] == _DEFLATED,
         end=start,
         directories=directories,

@@ -25,7 +25,7 @@ def thumbnail(data: bytes, described: ImageDescription, side: int, limits: Limit
     with opened(data) as (image, _):
         image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded at a half, a quarter or an eighth
         image.load()
-        small = fitted(_eight_bits(image), side)
+        small = fitted(_eight_bits(image, side), side)
         # Pillow turns a TIFF itself.
         return small if described.format == "TIFF" else upright(small, described.orientation)
 
@@ -40,11 +40,12 @@ def fitted(image: Image.Image, side: int) -> Image.Image:
     return image.convert("RGB").resize(size, resampling)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, side: int) -> Image.Image:
     """An image of 8 bits a channel: others from their darkest to their brightest pixel, so that something is seen."""
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.nan_to_num(np.asarray(image, np.float64))
+    step = max(1, min(image.size) // (4 * side))  # as 64-bit numbers all pixels might take half a gigabyte
+    values = np.nan_to_num(np.asarray(image)[::step, ::step].astype(np.float64))
     low, high = values.min(), values.max()
     return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
 

@@ -29,7 +29,7 @@ def tree(splits: tuple[str, ...] = ("train", "test"), wrap: str = "", count: int
     }
 
 
-@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "tgz", "zip"])
 @pytest.mark.parametrize("wrap", ["", "my-images/", "a/b/"])
 def test_splits_classes_and_pixels(tmp_path, form, wrap):
     files = {
@@ -89,7 +89,7 @@ def test_slices_read_anywhere_and_together_are_the_whole(tmp_path):
             assert np.array_equal(batch.images, whole.images[positions])
 
 
-@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz"])
+@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "zip"])
 @pytest.mark.parametrize("digest_first", [False, True])
 def test_the_digest_of_each_file_in_the_order_of_positions(tmp_path, form, digest_first):
     path = (
