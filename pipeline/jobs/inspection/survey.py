@@ -181,12 +181,15 @@ def _looked_at(found: Survey, part: Slice, start: int, options: ReadOptions) -> 
     pixels = 0
     for image in encoded:
         row = start + image.offset
-        described = _note_file(found, row, image, options)
-        if described is not None and row % step == 0 and pixels < _DECODED_PIXELS:
-            pixels += described.height * described.width
-            _decode(found, image, described, options)
         if image.offset % _STEPS == 0:
             yield image.offset
+        described = _note_file(found, row, image, options)
+        if described is None or row % step or pixels >= _DECODED_PIXELS:
+            continue
+        size = described.height * described.width
+        if size <= options.limits.pixels:
+            pixels += size
+            _decode(found, image, described, options)
 
 
 def _note_pixels(found: Survey, rows: np.ndarray, images: np.ndarray, labels: np.ndarray) -> None:

@@ -176,6 +176,16 @@ def test_a_folder_of_which_nothing_can_be_read_is_described_all_the_same(lpe, tm
     assert lpe("inspect", f"folder:{tmp_path}/bad").code == 0
 
 
+def test_images_of_more_pixels_than_the_limit_are_counted_not_decoded(lpe, tmp_path):
+    for i in range(3):
+        save(tmp_path / "few" / "cat" / f"{i}.png", PIXELS[i])
+    save(tmp_path / "few" / "cat" / "large.png", np.zeros((100, 50, 3), np.uint8))
+    value = lpe("inspect", f"folder:{tmp_path}/few", "--max-pixels", 800, "--image-size", 8, "--json").json
+    assert (value["too_large"], value["decoded"]["images"]) == (1, 3)
+    advised = [option for advice in value["advice"] for option in advice["options"]]
+    assert advised == ["--max-pixels 5000", "--validation-fraction 0.1"]
+
+
 def test_nothing_is_written_but_the_sheet(lpe, odd, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = files(odd)

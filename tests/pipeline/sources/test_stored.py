@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lpe.pipeline.records.bad_records import fail
-from lpe.pipeline.sources.plan import open_plan
-from lpe.pipeline.sources.plan import ReadSpec
+from lpe.pipeline.sources.plan import ReadSpec, open_plan
 from lpe.pipeline.sources.stored import DatasetSource
 from lpe.transforms.errors import DataError
 from tests.pipeline.running import encrypt
