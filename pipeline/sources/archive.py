@@ -119,9 +119,7 @@ class FileTree:
     def _find(self, path: str) -> Files:
         remote = storage.is_remote(path)
         if not self.is_archive:
-            if remote:
-                return objects_below(path)
-            files, self.directories = walk(path, self.passed_over)
+            files, self.directories = objects_below(path) if remote else walk(path, self.passed_over)
             return files
         if not remote and not Path(path).is_file():
             raise _missing(path)

@@ -75,9 +75,10 @@ class FolderSource(Source):
             else:
                 layout = self._table.sort_out(files.names, path, self._tree.passed_over)
             if len(layout.class_names) > MOST_CLASSES:
+                what = "directories of images" if self._table is None else f"labels in {self._table.path}"
                 raise DataError(
-                    f"{path}: {len(layout.class_names)} directories of images, more than {MOST_CLASSES}; there must "
-                    "be one for each class"
+                    f"{path}: {len(layout.class_names)} {what}, more than {MOST_CLASSES}; there must be one for each "
+                    "class"
                 )
             self._labels = layout.labels
             self._rows: dict[str, np.ndarray] = {}

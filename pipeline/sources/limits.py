@@ -30,6 +30,8 @@ MOST_PICKLE_STEPS = 1_000_000
 """Instructions in one of CIFAR's pickles; the longest has about 350,000."""
 MOST_CLASS_NAMES_BYTES = 1 << 20
 """Bytes of a file of class names."""
+MOST_DIRECTORY_BYTES = 1 << 30
+"""Bytes of the directory of a .zip, whose names are in memory: two million members take a quarter of that."""
 MOST_TABLE_BYTES = 256 << 20
 """Bytes of a table of labels: a path and a label for each of a few million images."""
 MOST_SCANS = 200
