@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.encrypt import encrypt
     from lpe.pipeline.jobs.export import export_data_key
     from lpe.pipeline.jobs.ingest import ingest
+    from lpe.pipeline.jobs.inspect import Inspection, inspect
     from lpe.pipeline.jobs.keyset_status import keyset_status
     from lpe.pipeline.jobs.page import show_page
     from lpe.pipeline.jobs.predict import Prediction, predict
@@ -115,6 +116,7 @@ _MODULES = {
     "ExportedModel": "lpe.train.exporting",
     "Forecast": "lpe.pipeline.jobs.dry_run",
     "ImageFiles": "lpe.pipeline.jobs.decrypt_files",
+    "Inspection": "lpe.pipeline.jobs.inspect",
     "JobResult": "lpe.pipeline.jobs.spec",
     "JobSpec": "lpe.pipeline.jobs.spec",
     "JobStaged": "lpe.pipeline.engine.runners",
@@ -152,6 +154,7 @@ _MODULES = {
     "fit": "lpe.train.loop",
     "forecast": "lpe.pipeline.jobs.dry_run",
     "ingest": "lpe.pipeline.jobs.ingest",
+    "inspect": "lpe.pipeline.jobs.inspect",
     "keys_to_destroy": "lpe.pipeline.jobs.rotation",
     "keyset_status": "lpe.pipeline.jobs.keyset_status",
     "load_run": "lpe.train.runs",
@@ -193,6 +196,7 @@ __all__ = [
     "ExportedModel",
     "Forecast",
     "ImageFiles",
+    "Inspection",
     "JobResult",
     "JobSpec",
     "JobStaged",
@@ -231,6 +235,7 @@ __all__ = [
     "fit",
     "forecast",
     "ingest",
+    "inspect",
     "keys_to_destroy",
     "keyset_status",
     "load_run",

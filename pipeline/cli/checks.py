@@ -35,7 +35,7 @@ def check_source(read: lpe.ReadSpec) -> None:
         if not storage.is_remote(place):
             find(place)
     elif kind != "tfds" and not storage.is_remote(place) and not storage.exists(place):
-        raise DataError(f"{place}: nothing is there; check the path of --source {read.source}")
+        raise DataError(f"{place}: nothing is there; check the path of {read.source}")
 
 
 def check_append(home: str, *, append: bool, add_labels: bool) -> None:

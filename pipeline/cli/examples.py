@@ -18,6 +18,11 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe run --source folder:photos --output work --epochs 10",
         "lpe run --source cifar10 --cipher pbe --no-baseline",
     ),
+    "inspect": (
+        "lpe inspect folder:photos",
+        "lpe inspect folder:photos --image-size 224x224 --output contact-sheet.png",
+        "lpe inspect 'parquet:hub/*.parquet' --cipher pbe --json",
+    ),
     "ingest": (
         "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos",
         "lpe ingest --source tfds:cifar100 --label-key coarse_label \\\n    --output plain/kinds",

@@ -7,6 +7,7 @@ import enum
 import functools
 import inspect
 import re
+import shlex
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -178,6 +179,16 @@ class ImageOptions:
             window=None if self.window is None else _parse_window(self.window),
             frame=self.frame,
         )
+
+    def words(self) -> list[str]:
+        """The options that were given, as words of a command line."""
+        words = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                option = f"--{field.name.replace('_', '-')}"
+                words += [option] if value is True else [option, shlex.quote(str(value))]
+        return words
 
     def read_spec(
         self,

@@ -9,7 +9,7 @@ import math
 import typing
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -193,6 +193,15 @@ class SourceBatch:
     digests: list[bytes] | None = None
 
 
+class EncodedImage(NamedTuple):
+    """One image of a slice as it is stored: index in the slice, original name, bytes of a file, class."""
+
+    offset: int
+    name: str
+    data: bytes
+    label: int
+
+
 class Slice(abc.ABC):
     """Some images of one split: a small picklable value, read on whatever machine works on it.
 
@@ -216,6 +225,17 @@ class Slice(abc.ABC):
         Raises:
           DataError: the whole slice is unreadable: a missing file, a truncated archive.
         """
+
+    def encoded(self, on_bad_record: OnBadRecord) -> Iterator[EncodedImage] | None:
+        """Reads the slice in order without decoding it; None where images are not stored as image files.
+
+        Args:
+          on_bad_record: called for each image that is missing, or by its name none; not for what would not decode.
+
+        Raises:
+          DataError: as for `batches`.
+        """
+        return None
 
 
 class Source(abc.ABC):

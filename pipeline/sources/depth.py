@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from lpe.pipeline.sources.base import ReadOptions
-from lpe.pipeline.sources.image_description import ppm_maximum
+from lpe.pipeline.sources.image_description import ppm_maximum, stored_bits
+from lpe.pipeline.sources.image_formats import opened
 from lpe.transforms.errors import DataError
 
 _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 262, 284, 339  # a TIFF's tags
@@ -51,6 +52,20 @@ def in_eight_bits(image: Image.Image, bits: int, options: ReadOptions) -> Image.
     if image.format == "TIFF" and _tag(image, _PHOTOMETRIC, 1) == 0:  # 0 is white, which Pillow passes over
         pixels = 255 - pixels
     return Image.fromarray(pixels)
+
+
+def grey_range(data: bytes) -> tuple[float, float] | None:
+    """The lowest and the highest value of a grey image of more than 8 bits; None for another.
+
+    Raises:
+      DataError: it cannot be decoded; the message is the reason alone.
+    """
+    with opened(data) as (image, _):
+        bits = stored_bits(image, data)
+        if bits <= 8 or not image.mode.startswith(("I", "F")):
+            return None
+        values = _grey_values(image, bits)
+        return float(values.min()), float(values.max())
 
 
 def _deep_colour(image: Image.Image, bits: int, options: ReadOptions) -> Image.Image:

@@ -18,6 +18,7 @@ from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.sources.archive import FileTree
 from lpe.pipeline.sources.base import (
     AnyPositions,
+    EncodedImage,
     ReadOptions,
     Slice,
     Source,
@@ -204,23 +205,25 @@ class FolderSlice(Slice):
         """See `Slice`."""
         return in_batches(self._images(on_bad_record), batch_size)
 
-    def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+    def encoded(self, on_bad_record: OnBadRecord) -> Iterator[EncodedImage]:
+        """See `Slice`."""
         with RangeReader() as reader:
             # A file that is gone is no bad record: with `skip` an unmounted disk would pass unseen.
             files = zip(
                 self.files.names, self.labels.tolist(), reader.read_each(self.files.ranges()), strict=True
             )
             for offset, (name, label, data) in enumerate(files):
-                try:
-                    pixels = self._decode(name, data)
-                except DataError as error:
-                    on_bad_record(BadRecord(f"{self.root}/{name}", str(error)))
+                if is_image(name):
+                    yield EncodedImage(offset, name, data, label)
                 else:
-                    yield LabelledImage(offset, name, pixels, label, file_digest(data))
+                    on_bad_record(BadRecord(f"{self.root}/{name}", "not an image file"))
 
-    def _decode(self, name: str, data: bytes) -> np.ndarray:
-        if not is_image(name):
-            raise DataError("not an image file")
-        image = decode_image(data, self.options)
-        check_shape(image, self.shape)
-        return image
+    def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+        for offset, name, data, label in self.encoded(on_bad_record):
+            try:
+                pixels = decode_image(data, self.options)
+                check_shape(pixels, self.shape)
+            except DataError as error:
+                on_bad_record(BadRecord(f"{self.root}/{name}", str(error)))
+            else:
+                yield LabelledImage(offset, name, pixels, label, file_digest(data))

@@ -21,12 +21,14 @@ class SliceReader:
       split: the output split that it goes to.
       first: the number of the slice's first image in that split.
       keep_names: use the original names as ids.
+      batch_size: the most images in a batch.
     """
 
     images: Slice
     split: str
     first: int
     keep_names: bool = False
+    batch_size: int = BATCH_SIZE
 
     def expected(self) -> int:
         """See `Reader`."""
@@ -34,7 +36,7 @@ class SliceReader:
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
         """See `Reader`; the batches carry the original names as `origins`, and the files' digests."""
-        for batch in self.images.batches(BATCH_SIZE, on_bad_record):
+        for batch in self.images.batches(self.batch_size, on_bad_record):
             neutral = [neutral_id(self.split, self.first + int(offset)) for offset in batch.offsets]
             ids = batch.names if self.keep_names else neutral
             yield ImageBatch(ids, batch.images, batch.labels, batch.names, batch.digests)
