@@ -124,7 +124,7 @@ def test_images_are_read_as_those_that_it_was_trained_on(plain, tmp_path, asked)
     assert np.array_equal(asked[0][0], np.asarray(expected))
     record["reading"]["fit"] = "nearly"
     Path(run, "run.json").write_text(json.dumps(record))
-    with pytest.raises(DataError, match="run: damaged .*--fit nearly"):
+    with pytest.raises(DataError, match=r"run: damaged .*--fit nearly"):
         predict(run, [str(path)])
 
 
