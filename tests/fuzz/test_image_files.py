@@ -68,7 +68,6 @@ CASES = {
     "TIFF of 16 bits": odd_files.tiff(DEEP.tobytes(), [16] * 3, (262, 2), width=7, height=9),
     "TIFF of 12 bits": odd_files.tiff(bytes(99), [12], width=7, height=9),
     "TIFF of real numbers": saved("TIFF", "F"),
-    "JPEG of inks with a profile": saved("JPEG", "CMYK", icc_profile=odd_files.ink_profile()),
     "a directory": directory(4, 200, (256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
 }  # fmt: skip
 
@@ -109,6 +108,12 @@ def test_the_cases_are_images():
 )
 def test_damaged_images(data, size, grey):
     decode(data, dataclasses.replace(OPTIONS, image_size=size, grey=grey))
+
+
+@fuzz(1)  # each profile takes long to make a transform of
+@hypothesis.given(mutated(saved("JPEG", "CMYK", icc_profile=odd_files.ink_profile())))
+def test_damaged_profiles(data):
+    decode(data, OPTIONS)
 
 
 @fuzz(20)
