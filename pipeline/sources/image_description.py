@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zlib
 from typing import Any
 
 from PIL import Image
@@ -78,6 +79,8 @@ def stored_orientation(image: Image.Image, guarded: GuardedImage) -> int:
         orientation = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
         return orientation if orientation in range(1, 9) else 1
     exif = guarded.exif if image.format == "JPEG" else image.info.get("exif", b"")
+    if not exif and image.format == "PNG":
+        exif = _late_exif(guarded.getvalue())
     return exif_orientation(exif) if exif else 1
 
 
@@ -106,6 +109,17 @@ def stored_bits(image: Image.Image, data: bytes) -> int:
     if image.format == "AVIF":
         return _avif_bits(data)
     return 8
+
+
+def _late_exif(data: bytes) -> bytes:
+    """The Exif of a PNG behind its pixels, which Pillow finds only once it has decoded them."""
+    at = data.rfind(b"eXIf")
+    if at < 8:
+        return b""
+    end = at + 4 + int.from_bytes(data[at - 4 : at], "big")
+    return (
+        data[at + 4 : end] if zlib.crc32(data[at:end]) == int.from_bytes(data[end : end + 4], "big") else b""
+    )
 
 
 def ppm_maximum(image: Image.Image) -> int:
