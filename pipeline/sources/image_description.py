@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zlib
 from typing import Any
 
 from PIL import Image
@@ -11,12 +12,11 @@ from PIL import Image
 from lpe.pipeline.sources.frames import frame_count
 from lpe.pipeline.sources.guarded_image import GuardedImage
 from lpe.pipeline.sources.image_formats import opened
+from lpe.pipeline.sources.jpeg2000 import read_codestream
 from lpe.pipeline.sources.orientation import exif_orientation, upright_size
-from lpe.transforms.errors import DataError
 
 _BITS_PER_SAMPLE = 258
 _ORIENTATION = 274
-_SIZ = b"\xff\x4f\xff\x51"  # the start of a JPEG 2000 codestream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,8 @@ def stored_orientation(image: Image.Image, guarded: GuardedImage) -> int:
         orientation = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
         return orientation if orientation in range(1, 9) else 1
     exif = guarded.exif if image.format == "JPEG" else image.info.get("exif", b"")
+    if not exif and image.format == "PNG":
+        exif = _late_exif(guarded.getvalue())
     return exif_orientation(exif) if exif else 1
 
 
@@ -103,10 +105,21 @@ def stored_bits(image: Image.Image, data: bytes) -> int:
     if image.format == "PPM":
         return ppm_maximum(image).bit_length()
     if image.format == "JPEG2000":
-        return _jpeg2000_bits(image, data)
+        return read_codestream(data).bits
     if image.format == "AVIF":
         return _avif_bits(data)
     return 8
+
+
+def _late_exif(data: bytes) -> bytes:
+    """The Exif of a PNG behind its pixels, which Pillow finds only once it has decoded them."""
+    at = data.rfind(b"eXIf")
+    if at < 8:
+        return b""
+    end = at + 4 + int.from_bytes(data[at - 4 : at], "big")
+    return (
+        data[at + 4 : end] if zlib.crc32(data[at:end]) == int.from_bytes(data[end : end + 4], "big") else b""
+    )
 
 
 def ppm_maximum(image: Image.Image) -> int:
@@ -121,16 +134,6 @@ def _codec(image: Image.Image) -> tuple[str, tuple[Any, ...]]:
     """The decoder that Pillow will use, and its arguments."""
     codec, _, _, arguments = image.tile[0]  # type: ignore[attr-defined]
     return codec, arguments if isinstance(arguments, tuple) else (arguments,)
-
-
-def _jpeg2000_bits(image: Image.Image, data: bytes) -> int:
-    """The most bits of a component, after the codestream's own header."""
-    at = data.find(_SIZ) + 4
-    components = int.from_bytes(data[at + 36 : at + 38], "big")
-    depths = data[at + 38 : at + 38 + 3 * components : 3]
-    if at < 4 or not depths:
-        raise DataError("cannot be decoded: it has no header of its codestream")
-    return max((depth & 0x7F) + 1 for depth in depths)
 
 
 def _avif_bits(data: bytes) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from lpe.pipeline.sources.guarded_image import JPEG, GuardedImage, guarded
+from lpe.pipeline.sources.jpeg2000 import read_codestream
 from lpe.transforms.errors import DataError, one_line
 
 SUFFIXES = frozenset(
@@ -41,6 +42,10 @@ def opened(data: bytes) -> Iterator[tuple[Image.Image, GuardedImage]]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
                 with Image.open(image_bytes, formats=_FORMATS) as image:
+                    if image.format == "JPEG2000":
+                        header = read_codestream(data)
+                        if (header.width, header.height) != image.size:
+                            raise DataError("cannot be decoded: its size is not what it says")
                     yield image, image_bytes
     except DataError:
         raise

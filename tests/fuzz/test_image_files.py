@@ -1,5 +1,6 @@
 """Image files, damaged: decoded or refused, soon and in little memory, and never another image where there is a sum."""
 
+import dataclasses
 import io
 
 import hypothesis
@@ -14,10 +15,12 @@ from lpe.transforms.errors import DataError
 from tests.fuzz.budget import fuzz
 from tests.fuzz.mutations import mutated
 from tests.fuzz.trial import trial
-from tests.pipeline.sources import images
+from tests.pipeline.sources import images, odd_files
 from tests.pipeline.sources.hostile import directory
 
-OPTIONS = ReadOptions(limits=Limits(pixels=1 << 20))
+OPTIONS = ReadOptions(
+    limits=Limits(pixels=1 << 20), background="white", depth=8, window=(0.0, 60000.0), frame=0
+)
 PIXELS = images.pixels(1, (9, 7, 3))
 
 
@@ -28,7 +31,8 @@ def saved(form: str, mode: str = "RGB", **options: object) -> bytes:
 
 
 EXIF = Image.Exif()
-EXIF[0x010E], EXIF[0x0128] = "text", 2
+EXIF[0x010E], EXIF[0x0112], EXIF[0x0128] = "text", 6, 2
+DEEP = PIXELS.astype(np.uint16) * 257
 FRAMES = [Image.fromarray(images.pixels(seed, (9, 7, 3))) for seed in (2, 3)]
 CASES = {
     "PNG": saved("PNG"),
@@ -53,6 +57,17 @@ CASES = {
     "PPM": saved("PPM"),
     "PGM in words": b"P2\n3 2\n255\n0 1 2\n253 254 255\n",
     "PBM": saved("PPM", "1"),
+    "JPEG 2000": saved("JPEG2000"),
+    "JPEG 2000 codestream": saved("JPEG2000", no_jp2=True, tile_size=(4, 4), precinct_size=(8, 8)),
+    "AVIF": saved("AVIF", exif=EXIF),
+    "AVIF of frames": saved("AVIF", save_all=True, append_images=FRAMES),
+    "TGA": saved("TGA"),
+    "TGA by runs": saved("TGA", "RGBA", rle=True),
+    "PNG of 16 bits": odd_files.png(2, DEEP),
+    "PNG of deep grey": odd_files.png(0, DEEP[..., :1]),
+    "TIFF of 16 bits": odd_files.tiff(DEEP.tobytes(), [16] * 3, (262, 2), width=7, height=9),
+    "TIFF of 12 bits": odd_files.tiff(bytes(99), [12], width=7, height=9),
+    "TIFF of real numbers": saved("TIFF", "F"),
     "a directory": directory(4, 200, (256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
 }  # fmt: skip
 
@@ -92,7 +107,13 @@ def test_the_cases_are_images():
     st.booleans(),
 )
 def test_damaged_images(data, size, grey):
-    decode(data, ReadOptions(size, grey, OPTIONS.limits))
+    decode(data, dataclasses.replace(OPTIONS, image_size=size, grey=grey))
+
+
+@fuzz(1)  # each profile takes long to make a transform of
+@hypothesis.given(mutated(saved("JPEG", "CMYK", icc_profile=odd_files.ink_profile())))
+def test_damaged_profiles(data):
+    decode(data, OPTIONS)
 
 
 @fuzz(20)

@@ -73,6 +73,35 @@ def jpeg_of_scans() -> bytes:
     return plain[: tables[1]] + plain[tables[1] : tables[2]] * 2000 + plain[tables[1] :]
 
 
+def jpeg2000(tile: int = 8192, block: int = 4, precinct: int | None = None, layers: int = 1) -> bytes:
+    """170 bytes that OpenJPEG makes up to 10 GB of: a codestream that says that it has 8192x8192 pixels."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(out, "JPEG2000", no_jp2=True)
+    data = bytearray(out.getvalue())
+    struct.pack_into(">II", data, 8, 8192, 8192)
+    struct.pack_into(">II", data, 24, tile, tile)
+    style = data.index(b"\xff\x52") + 4
+    struct.pack_into(">H", data, style + 2, layers)
+    data[style + 6 : style + 8] = bytes([block, block])
+    if precinct is not None:
+        sizes = bytes([precinct << 4 | precinct]) * (data[style + 5] + 1)
+        data[style] |= 1
+        data[style + 10 : style + 10] = sizes
+        struct.pack_into(">H", data, style - 2, struct.unpack_from(">H", data, style - 2)[0] + len(sizes))
+    return bytes(data)
+
+
+def boxes_of(codestream: bytes) -> bytes:
+    """The boxes of a .jp2 after its signature."""
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(content)) + kind + content
+
+    header = box(b"ihdr", struct.pack(">IIHBBBB", 8192, 8192, 3, 7, 7, 0, 0))
+    header += box(b"colr", struct.pack(">BBBI", 1, 0, 0, 16))
+    return box(b"ftyp", b"jp2 \0\0\0\0jp2 ") + box(b"jp2h", header) + box(b"jp2c", codestream)
+
+
 def gif_of_comment(size: int = 20 << 20) -> bytes:
     """20 MB of comment that Pillow copies 80,000 times."""
     out = io.BytesIO()

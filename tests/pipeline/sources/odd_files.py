@@ -42,6 +42,13 @@ def packed_12(values: np.ndarray) -> bytes:
     return b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in pairs)
 
 
+def behind_the_pixels(png_file: bytes, exif: bytes) -> bytes:
+    """A PNG with its Exif as the last chunk but one."""
+    content = b"eXIf" + exif
+    chunk = struct.pack(">I", len(exif)) + content + struct.pack(">I", zlib.crc32(content))
+    return png_file[:-12] + chunk + png_file[-12:]
+
+
 def png(mode: int, rows: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG of 16 bits, which Pillow writes of grey alone: `rows` uint16 [H, W, C]."""
 

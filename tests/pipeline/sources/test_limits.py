@@ -70,6 +70,22 @@ def test_images_that_cost_too_much_are_bad_records(tmp_path):
     assert seconds < 20
 
 
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ({"tile": 100}, "tiles, more than 4096"),
+        ({"block": 0}, "code-blocks, more than"),
+        ({"precinct": 2}, "precincts, more than"),
+        ({"precinct": 8, "layers": 65535}, "packets, more than"),
+    ],
+)
+def test_a_jpeg_2000_whose_tables_are_larger_than_its_pixels_is_refused(asked, part):
+    with pytest.raises(DataError, match=part):
+        decode_image(hostile.jpeg2000(**asked), ReadOptions())
+    with pytest.raises(DataError, match=part):
+        decode_image(b"\0\0\0\x0cjP  \r\n\x87\n" + hostile.boxes_of(hostile.jpeg2000(**asked)), ReadOptions())
+
+
 def test_hidden_metadata_leave_the_pixels_as_they_are():
     photo = Image.fromarray(images.pixels(1, (40, 30, 3)))
     exif = Image.Exif()

@@ -16,7 +16,7 @@ from lpe.pipeline.sources.imagefile import decode_image, image_size
 from lpe.pipeline.sources.limits import Limits
 from lpe.transforms.errors import DataError
 from tests.pipeline.sources import images, odd_files
-from tests.pipeline.sources.odd_files import packed_12, png, saved, tiff, with_orientation
+from tests.pipeline.sources.odd_files import behind_the_pixels, packed_12, png, saved, tiff, with_orientation
 
 README = Path(__file__).parents[3] / "pipeline" / "README.md"
 RGB = images.pixels(1, (6, 4, 3))
@@ -54,6 +54,7 @@ def turned() -> list[Case]:
         pixels, exif = np.ascontiguousarray(view), with_orientation(orientation)
         cases += [Case(saved(pixels, form, exif=exif, **options), RGB) for form, options in LOSSLESS.items()]
         cases.append(Case(saved(pixels, "TIFF", exif=exif, compression="tiff_lzw"), RGB))
+        cases.append(Case(behind_the_pixels(saved(pixels, "PNG"), exif.removeprefix(b"Exif\0\0")), RGB))
         smooth = np.kron(pixels[::2, ::2] // 2, np.ones((16, 16, 1), np.uint8))
         upright = decode_image(saved(smooth, "JPEG", quality=100, subsampling=0), ReadOptions())
         back = {
