@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.append_encrypted import append_encrypted
     from lpe.pipeline.jobs.audit import AuditSpec, audit
     from lpe.pipeline.jobs.decrypt import decrypt
+    from lpe.pipeline.jobs.decrypt_files import ImageFiles, decrypt_files
     from lpe.pipeline.jobs.demo import DemoResult, DemoSpec, run_demo
     from lpe.pipeline.jobs.doctor.report import DoctorReport, doctor
     from lpe.pipeline.jobs.dry_run import Forecast, forecast
@@ -113,6 +114,7 @@ _MODULES = {
     "Example": "lpe.transforms.dofns",
     "ExportedModel": "lpe.train.exporting",
     "Forecast": "lpe.pipeline.jobs.dry_run",
+    "ImageFiles": "lpe.pipeline.jobs.decrypt_files",
     "JobResult": "lpe.pipeline.jobs.spec",
     "JobSpec": "lpe.pipeline.jobs.spec",
     "JobStaged": "lpe.pipeline.engine.runners",
@@ -139,6 +141,7 @@ _MODULES = {
     "ciphers": "lpe.transforms",
     "compare": "lpe.pipeline.compare.comparison",
     "decrypt": "lpe.pipeline.jobs.decrypt",
+    "decrypt_files": "lpe.pipeline.jobs.decrypt_files",
     "destroy_unused_keys": "lpe.pipeline.jobs.rotation",
     "doctor": "lpe.pipeline.jobs.doctor.report",
     "due_actions": "lpe.pipeline.jobs.rotation",
@@ -189,6 +192,7 @@ __all__ = [
     "Example",
     "ExportedModel",
     "Forecast",
+    "ImageFiles",
     "JobResult",
     "JobSpec",
     "JobStaged",
@@ -216,6 +220,7 @@ __all__ = [
     "ciphers",
     "compare",
     "decrypt",
+    "decrypt_files",
     "destroy_unused_keys",
     "doctor",
     "due_actions",

@@ -23,6 +23,7 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2|order|DIGEST                                PRF context of the order of a folder's files
     lpe/v2/order|DIGEST                                SHA-256 preimage of that order where there is no key
     lpe/v2/source                                      associated data of the hidden digests of a dataset's source
+    lpe/v2/names[/SPLIT/SHARD]                         associated data of the hidden names of a dataset's images
     lpe/v2|mac|SALT                                    PRF context of the key of a dataset's MAC
     lpe/v2|data-key-mac|SALT                           HMAC message: the key of the MAC under a data key
     lpe/v2/receipt|                                    start of the MAC's message for a finished shard's receipt
@@ -43,6 +44,8 @@ HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
 """Associated data of class names that are hidden under a dataset's key (AES-SIV)."""
 HIDDEN_SOURCE = b"lpe/v2/source"
 """Associated data of the digests of a dataset's source that are hidden under its key (AES-SIV)."""
+HIDDEN_NAMES = b"lpe/v2/names"
+"""Associated data of the map of a dataset's ids to original names that is hidden under its key (AES-SIV)."""
 RECEIPT = b"lpe/v2/receipt|"
 """Start of the message of a MAC when it is of a finished shard's receipt; when of a manifest, that starts with `{`."""
 
@@ -153,6 +156,11 @@ def keyed_order(digest: str) -> bytes:
 def unkeyed_order(digest: str) -> bytes:
     """The SHA-256 preimage of the order of the files of a folder with this digest, where there is no key."""
     return f"lpe/v2/order|{digest}".encode()
+
+
+def hidden_names_of_shard(split: str, index: int) -> bytes:
+    """Associated data of that map for one shard, while the dataset is being written."""
+    return HIDDEN_NAMES + f"/{split}/{index}".encode()
 
 
 def dataset_mac(salt: str) -> bytes:

@@ -190,16 +190,39 @@ def _dataset_spec(source: str) -> lpe.ReadSpec:
 def decrypt(
     ctx: typer.Context,
     source: DATASET_SOURCE,
-    output: HOME,
     keystore: KEYSTORE,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOME", help="The plain dataset's home, ROOT/NAME; the next version goes there."
+        ),
+    ] = None,
+    as_files: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of a dataset: PNG files with their original names, DIR/SPLIT/CLASS/NAME.png.",
+        ),
+    ] = None,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
-    """Restore the plain dataset from an encrypted one."""
+    """Restore the plain dataset, or the image files, from an encrypted one."""
+    if (output is None) == (as_files is None):
+        raise UsageError("say where the images go: --output HOME for a dataset, or --as-files DIR for files")
     read = _dataset_spec(source)
     checks.check_keystore(keystore)
+    if as_files is not None:
+        if on_bad_record is OnBadRecord.skip or file_format is not FileKind.tfrecord:
+            raise UsageError("--on-bad-record and --format go with --output, not with --as-files")
+        report = Report("decrypt", as_json=as_json)
+        spec = lpe.JobSpec(read, as_files, tuple(ctx.args), processes=process_count(workers))
+        files = lpe.decrypt_files(spec, keystore)
+        report.result(files.to_json(), properties_table("decrypt", files.properties()), lines=files.notes)
+        return
+    assert output is not None
     run_job(
         "decrypt",
         lambda spec: lpe.decrypt(spec, keystore),

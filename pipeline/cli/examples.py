@@ -37,6 +37,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "decrypt": (
         "lpe decrypt --source enc/photos --output back/photos --keystore keys",
+        "lpe decrypt --source enc/photos --keystore keys --as-files photos",
         "lpe decrypt --source enc/photos/1.0.0 --output back/photos \\\n    --keystore keys --workers 4",
     ),
     "reencrypt": (

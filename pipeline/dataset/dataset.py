@@ -212,6 +212,12 @@ class Dataset:
         return self.manifest.origin if self.manifest is not None else self.digest()
 
 
+def named_images(dataset: Dataset) -> int:
+    """How many images of a dataset can have original names: copies have none."""
+    copies = {copy for split in dataset.splits for copy in dataset.copies(split)}
+    return sum(split.examples for name, split in dataset.splits.items() if name not in copies)
+
+
 def committed_versions(home: str) -> list[str]:
     """The committed versions of a dataset home, oldest first."""
     names = [name for name in storage.list_names(home) if is_version(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -56,27 +57,36 @@ def merge_id_maps(before: pa.Table, added: Iterable[pa.Table]) -> Iterator[pa.Ta
         yield part
 
 
-def read_id_map(path: str, rows: int, remedy: str, *, whole: bool = True) -> pa.Table:
+def id_map_bytes(table: pa.Table) -> bytes:
+    """A map as the content of a Parquet file."""
+    file = io.BytesIO()
+    pq.write_table(table, file, write_page_checksum=True)
+    return file.getvalue()
+
+
+def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
     """Reads a map.
 
     Args:
       path: the file.
       rows: how many images it is of.
       remedy: what to do about damage, for messages.
-      whole: whether it must have a row of each.
 
     Raises:
       DataError: it is damaged.
       OSError: it cannot be read.
     """
-    content = storage.read_bytes(path)
+    return parse_id_map(storage.read_bytes(path), path, rows, remedy)
+
+
+def parse_id_map(content: bytes, path: str, rows: int, remedy: str) -> pa.Table:
+    """The map that a file holds; see `read_id_map`."""
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             described = file.metadata
             groups = [described.row_group(i) for i in range(described.num_row_groups)]
             size = sum(group.total_byte_size for group in groups)
-            fits = described.num_rows == rows if whole else described.num_rows <= rows
-            if not file.schema_arrow.equals(_SCHEMA) or not fits:
+            if not file.schema_arrow.equals(_SCHEMA) or described.num_rows != rows:
                 raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
             if size > _LEAST_BYTES + _MOST_ROW_BYTES * rows:
                 raise DataError(f"{path}: {size} bytes for {rows} ids; {remedy}")
@@ -84,8 +94,6 @@ def read_id_map(path: str, rows: int, remedy: str, *, whole: bool = True) -> pa.
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
-    if table.num_rows != described.num_rows or any(
-        table[name].null_count for name in ("id", "split", "name")
-    ):
+    if table.num_rows != rows or any(table[name].null_count for name in ("id", "split", "name")):
         raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
     return table

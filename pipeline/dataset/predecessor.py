@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lpe.pipeline import storage
+from lpe.pipeline.dataset.dataset import Dataset, named_images
 from lpe.pipeline.dataset.layout import BAD_RECORDS_FILE, IDS_FILE
 from lpe.pipeline.dataset.manifest import REMEDY
 from lpe.pipeline.dataset.receipt import ShardReceipt
@@ -15,8 +16,6 @@ from lpe.transforms.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lpe.pipeline.dataset.dataset import Dataset
-
 
 @dataclasses.dataclass(frozen=True)
 class Predecessor:
@@ -24,14 +23,14 @@ class Predecessor:
 
     Attributes:
       directory: its version directory.
-      examples: how many it has.
+      named: how many of its images may have an original name: augmented copies have none.
       bad_records: how many images were left out of it.
       class_counts: of each split, its images of each class.
       numbers: see `Manifest`.
     """
 
     directory: str
-    examples: int
+    named: int
     bad_records: int
     class_counts: Mapping[str, tuple[int, ...]]
     numbers: Mapping[str, int | None]
@@ -45,17 +44,22 @@ class Predecessor:
                 f"{dataset.directory}: nobody recorded which numbers its ids have had, so that none can follow; write "
                 "the dataset again with this version of lpe"
             )
-        examples = sum(split.examples for split in dataset.splits.values())
-        return cls(dataset.directory, examples, manifest.bad_records, manifest.class_counts, manifest.numbers)
+        return cls(
+            dataset.directory,
+            named_images(dataset),
+            manifest.bad_records,
+            manifest.class_counts,
+            manifest.numbers,
+        )
 
     def id_map(self) -> pa.Table | None:
-        """The map of its ids, or of some, to original names; None where there is none. Raises DataError for damage."""
+        """The map of its ids to original names; None where there is none. Raises DataError if it is damaged."""
         path = storage.join(self.directory, IDS_FILE)
         if not storage.exists(path):
             return None
         from lpe.pipeline.dataset.id_map import read_id_map  # noqa: PLC0415  (pyarrow is slow)
 
-        return read_id_map(path, self.examples, REMEDY, whole=False)
+        return read_id_map(path, self.named, REMEDY)
 
     def bad_record_lines(self) -> bytes:
         """The content of its list of images that were left out."""

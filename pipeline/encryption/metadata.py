@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from lpe.pipeline.dataset import Dataset
-from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME
+from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME, VERSION
 from lpe.pipeline.dataset.manifest import is_salt
 from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry
 from lpe.pipeline.seal.spec import SealSpec
@@ -50,6 +50,7 @@ class Encryption:
       seal: how the encrypted images are sealed; None if they are not.
       hidden_source: the digests of its source, encrypted under the key (base64); None in format 1.
       unsealed: whether the images were sealed, and somebody with the data key took them out.
+      appended_to: the version that this one was appended to, whose salt it has; None if it was not.
     """
 
     spec: CipherSpec
@@ -60,6 +61,7 @@ class Encryption:
     seal: SealSpec | None = None
     hidden_source: str | None = None
     unsealed: bool = False
+    appended_to: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The part of encryption.json that describes the encryption."""
@@ -73,6 +75,7 @@ class Encryption:
             "seal": self.seal.to_json() if self.seal is not None else None,
             "source": self.hidden_source,
             "unsealed": self.unsealed,
+            **({} if self.appended_to is None else {"appended_to": self.appended_to}),
         }
 
     @classmethod
@@ -133,6 +136,7 @@ class Encryption:
             seal=SealSpec.from_json(seal) if seal is not None else None,
             hidden_source=hidden_source,
             unsealed=unsealed,
+            appended_to=fields.text("appended_to", VERSION) if fields.has("appended_to") else None,
         )
 
     def key_ref(self, keystore: str) -> KeyRef:
@@ -219,10 +223,10 @@ def new_encryption(
     return Encryption(spec, key.name, key.id, key.check_value(spec.salt), hidden, seal, hidden_source)
 
 
-def with_source(encryption: Encryption, key: DatasetKey, source: SourceDigests) -> Encryption:
-    """The same encryption, of a dataset with another source."""
+def appended(encryption: Encryption, key: DatasetKey, source: SourceDigests, version: str) -> Encryption:
+    """The same encryption, of what is appended to a version, with the digests of the whole."""
     hidden = _hidden(key, encryption.spec.salt, dataclasses.asdict(source), labels.HIDDEN_SOURCE)
-    return dataclasses.replace(encryption, hidden_source=hidden)
+    return dataclasses.replace(encryption, hidden_source=hidden, appended_to=version)
 
 
 def _hidden(key: DatasetKey, salt: str, value: object, context: bytes) -> str:

@@ -16,6 +16,7 @@ from lpe.pipeline.dataset.unique_ids import ShardIds
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchFunction, BatchTransform
+from lpe.pipeline.encryption.names import NameKeeper
 from lpe.pipeline.engine.shard_file import ShardFile
 from lpe.pipeline.engine.shard_writer import shard_writer
 from lpe.pipeline.engine.stopwatch import Stopwatch
@@ -41,6 +42,7 @@ class WriteShard:
       skip_bad_records: leave unreadable images out, instead of failing.
       signer: makes the MACs of an encrypted version's receipts; None for plain data.
       numbers: of each split, the numbers that the ids of its new images may have; None for any ids.
+      names: hides the original names of an encrypted version's images; None where they are not known or not hidden.
     """
 
     restore: BatchTransform
@@ -50,6 +52,7 @@ class WriteShard:
     skip_bad_records: bool
     signer: Signer | None = None
     numbers: Mapping[str, NumberRange] | None = None
+    names: NameKeeper | None = None
 
     def setup(self) -> None:
         """Opens the batch transforms, which fetches their keys."""
@@ -57,6 +60,7 @@ class WriteShard:
         self._conceal: BatchFunction = self.conceal.open()
         self._check: BatchFunction | None = self.check.open() if self.check is not None else None
         self._sign: Sign | None = self.signer.open() if self.signer is not None else None
+        self._hide_names = self.names.open() if self.names is not None else None
 
     def run(self, task: ShardTask) -> ShardReceipt:
         """Writes the shard, unless an earlier run, or the version before, finished it.
@@ -131,7 +135,7 @@ class WriteShard:
                 writer.write(concealed, plain)
                 shard_ids.add(concealed.ids)
                 class_counts += np.bincount(concealed.labels, minlength=len(class_counts))
-                if batch.origins is not None and not identity.encrypted:
+                if batch.origins is not None and (not identity.encrypted or self._hide_names is not None):
                     ids += batch.ids
                     origins += batch.origins
                     digests += batch.digests or []
@@ -146,7 +150,11 @@ class WriteShard:
             from lpe.pipeline.dataset.id_map import id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
 
             part = id_map(ids, task.split, origins, digests or None)
-            write_id_map(self.version.ids_path(task.split, task.index), [part])
+            ids_path = self.version.ids_path(task.split, task.index)
+            if self._hide_names is None:
+                write_id_map(ids_path, [part])
+            else:
+                storage.write_atomic(ids_path, self._hide_names(part, task.split, task.index))
         return ShardReceipt(
             task.split,
             task.index,

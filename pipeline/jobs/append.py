@@ -21,6 +21,7 @@ from lpe.pipeline.jobs.appending import (
     image_tasks,
     kept_by,
     left_out,
+    map_note,
     names,
     nothing_new,
 )
@@ -49,7 +50,8 @@ def append(spec: JobSpec, *, add_labels: bool = False) -> JobResult:
             raise DataError(f"{dataset.directory}: this dataset is encrypted; use lpe encrypt --append")
         check_kept_ids(dataset, keep_ids=spec.read.keep_ids)
         before = Predecessor.of(dataset)
-        with open_additions(spec.read, _held(dataset, before)) as additions:
+        held = _held(dataset, before)
+        with open_additions(spec.read, held) as additions:
             new = additions.plan({split: number or 0 for split, number in dataset.numbers.items()})
             runners.check_no_temporary(spec.options(), spec.read.source, new.temporary)
             notes = (*new.notes, *additions.notes())
@@ -70,7 +72,7 @@ def append(spec: JobSpec, *, add_labels: bool = False) -> JobResult:
                 format=dataset.format,
             )
             plan = dataclasses.replace(
-                appended_plan(dataset, new), notes=(*notes, *decoder_note(dataset, new))
+                appended_plan(dataset, new), notes=(*notes, *decoder_note(dataset, new), *map_note(held))
             )
             with new_version(spec.home, identity, locked=True) as version:
                 result = write_version(
@@ -88,7 +90,7 @@ def _source_digest(dataset: Dataset, added: str) -> str:
 
 
 def _held(dataset: Dataset, before: Predecessor) -> Held:
-    table, images = before.id_map(), before.examples
+    table, images = before.id_map(), before.named
     return Held(
         dataset.class_names,
         file_digests(table, images),

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.dataset.dataset import named_images
 from lpe.pipeline.dataset.numbers import NumberRange
 from lpe.pipeline.dataset.predecessor import Predecessor
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
-from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, with_source
+from lpe.pipeline.encryption.metadata import Encryption, SourceDigests, appended
+from lpe.pipeline.encryption.names import AppendedNames, HiddenMap, NewNames, PlainMap, read_names
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.appending import (
     append_settings,
@@ -23,10 +25,13 @@ from lpe.pipeline.jobs.appending import (
     check_fits,
     check_kept_ids,
     decoder_note,
+    file_digests,
     held_dataset,
     image_tasks,
     kept_by,
     left_out,
+    map_note,
+    names,
     nothing_new,
 )
 from lpe.pipeline.jobs.reencrypt import write_reencrypted
@@ -53,12 +58,14 @@ class _Found:
       source: digests of the whole that the dataset will be made of.
       contents: of each split, what tells its new images from others, see `Claim`.
       additions: how they were found; None for the new shards of a plain dataset, whose ids are fixed.
+      notes: what its user should know.
     """
 
     plan: Plan
     source: SourceDigests
     contents: Mapping[str, tuple[str, ...]]
     additions: Additions | None
+    notes: tuple[str, ...] = ()
 
 
 def append_encrypted(
@@ -109,7 +116,7 @@ def append_encrypted(
         order = key.open().order_secret
         with _found(spec.read, dataset, encryption, old_key, key.keystore, order) as found:
             runners.check_no_temporary(spec.options(), spec.read.source, found.plan.temporary)
-            notes = (*found.plan.notes, *(found.additions.notes() if found.additions is not None else ()))
+            notes = (*found.plan.notes, *found.notes)
             if not found.plan.tasks:
                 _log(dataset, key)  # unless the run that wrote it did
                 return nothing_new(dataset, found.additions, notes, time.monotonic() - started)
@@ -132,7 +139,7 @@ def _write(spec: JobSpec, key: KeyRef, dataset: Dataset, found: _Found) -> JobRe
     """Writes what is new after the version, whose key is the primary one."""
     before = Encryption.of(dataset, "")
     dataset_key = open_dataset_key(dataset, before, key.keystore)
-    encryption = with_source(before, dataset_key, found.source)
+    encryption = appended(before, dataset_key, found.source, dataset.version)
     true_names = before.class_names(dataset_key, dataset.class_names)
     hidden = before.hidden_class_names is not None
     class_names = (
@@ -169,6 +176,7 @@ def _write(spec: JobSpec, key: KeyRef, dataset: Dataset, found: _Found) -> JobRe
             conceal=Encrypt(key.keystore, encryption, len(class_names)),
             manifest={**encryption.to_json(), **kept_by(dataset)},
             signer=OwnerSigner(key.keystore, encryption),
+            names=_names(dataset, before, encryption, key.keystore, found),
             numbers={**_of_copies(dataset, allowed), **allowed},
         )
     _log(result.dataset, key)
@@ -199,10 +207,10 @@ def _found(
         raise DataError(f"{dataset.directory}: is of format 1; re-encrypt it first: lpe reencrypt")
     true_names = encryption.class_names(key, dataset.class_names)
     if split_uri(read.source)[0] == "dataset":
-        with open_appended(read, dataset, source.digest, _numbers(dataset)) as appended:
-            whole = SourceDigests(appended.plan.digest, source.origin)
-            plan = relabelled(appended.plan, true_names)
-            yield _Found(plan, whole, appended.contents, None)
+        with open_appended(read, dataset, source.digest, _numbers(dataset)) as added:
+            whole = SourceDigests(added.plan.digest, source.origin)
+            plan = relabelled(added.plan, true_names)
+            yield _Found(plan, whole, added.contents, None)
         return
     check_kept_ids(dataset, keep_ids=read.keep_ids)
     check_scope(read, encryption.spec.scope)
@@ -212,11 +220,22 @@ def _found(
             "encrypt all of it into another home"
         )
     restore = Decrypt(keystore, encryption, len(dataset.class_names)).open()
-    held = Held(true_names, None, None, image_tasks(dataset), restore)
+    table, images = read_names(dataset, encryption, keystore), named_images(dataset)
+    held = Held(true_names, file_digests(table, images), names(table, images), image_tasks(dataset), restore)
     with open_additions(read, held, order) as additions:
         plan = additions.plan(_numbers(dataset))
         whole = SourceDigests(chained(source.digest, plan.digest), source.origin)
-        yield _Found(plan, whole, {}, additions)
+        yield _Found(plan, whole, {}, additions, (*additions.notes(), *map_note(held)))
+
+
+def _names(
+    dataset: Dataset, before: Encryption, encryption: Encryption, keystore: str, found: _Found
+) -> AppendedNames:
+    """What keeps the names of the images, before copies are added."""
+    target = HiddenMap(keystore, encryption)
+    plain = found.plan.dataset
+    new = NewNames(target, found.plan.splits) if plain is None else PlainMap.of(plain)
+    return AppendedNames(HiddenMap.of(dataset, before, keystore), new, target)
 
 
 def _claims(dataset: Dataset, found: _Found, key: DatasetKey, job: str) -> list[Claim]:

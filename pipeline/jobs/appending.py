@@ -18,7 +18,7 @@ from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import read_settings
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.additions import DIGEST_BYTES, Additions
+from lpe.pipeline.sources.additions import DIGEST_BYTES, Additions, Held
 from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.plan import Plan, plan_dataset
 from lpe.pipeline.sources.task import ShardTask
@@ -159,6 +159,13 @@ def nothing_new(
     """The result of a job that found no new image."""
     lines = (*notes, "nothing is new: no version was written")
     return JobResult(dataset, skipped=True, seconds=seconds, notes=lines, left_out=left_out(additions))
+
+
+def map_note(held: Held) -> tuple[str, ...]:
+    """A line where the dataset has no map of names that new ones could be added to."""
+    if held.names is not None:
+        return ()
+    return ("the dataset has no map of original names, so that those of the new images are not kept either",)
 
 
 def left_out(additions: Additions | None) -> Mapping[str, int]:

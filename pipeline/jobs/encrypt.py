@@ -10,6 +10,7 @@ from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Encrypt
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
+from lpe.pipeline.encryption.names import CarriedNames, HiddenMap, NameKeeper, NewNames, PlainMap
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.choice import (
     chosen_encryption,
@@ -21,7 +22,7 @@ from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.plan import check_scope, open_plan
+from lpe.pipeline.sources.plan import Plan, check_scope, open_plan
 from lpe.transforms.augment import Augmentation
 
 
@@ -82,10 +83,18 @@ def encrypt(
                 conceal=Encrypt(key.keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies},
                 signer=OwnerSigner(key.keystore, encryption),
+                names=_names(opened, HiddenMap(key.keystore, encryption)),
             )
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
+
+
+def _names(plan: Plan, target: HiddenMap) -> NameKeeper:
+    """What keeps the names of the images that a plan reads, before copies are added."""
+    if plan.dataset is None:
+        return NewNames(target, plan.splits)
+    return CarriedNames(PlainMap.of(plan.dataset), target)
 
 
 def _origin(home: str, digest: str, key: DatasetKey, keystore: str) -> str:

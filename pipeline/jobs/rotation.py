@@ -20,6 +20,7 @@ from lpe.pipeline.dataset.retirement import OldVersion
 from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.names import HiddenMap
 from lpe.pipeline.jobs.reencrypt import changes_cipher, write_reencrypted
 from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
 from lpe.pipeline.keystore import KeyRef, KeyStore, Registry
@@ -199,7 +200,7 @@ def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = N
         keys = _keys_of_versions(home, keystore)
         retired = _retire(registry, name, home, keys)
         logged = registry.retired(name)
-        deleted = _delete_expired(home, policy.retire_after, logged)
+        deleted = _delete_expired(home, keystore, policy.retire_after, logged, keys)
         kept = {version: key for version, key in keys.items() if storage.join(home, version) not in deleted}
         expired = [place for place, since in logged.items() if _is_over(since, policy.retire_after)]
         registry.forget_versions(name, home, kept, expired)
@@ -348,7 +349,11 @@ def _is_over(retired: datetime.datetime, after: datetime.timedelta | None) -> bo
 
 
 def _delete_expired(
-    home: str, after: datetime.timedelta | None, logged: Mapping[str, datetime.datetime]
+    home: str,
+    keystore: str,
+    after: datetime.timedelta | None,
+    logged: Mapping[str, datetime.datetime],
+    keys: Mapping[str, int | None],
 ) -> tuple[str, ...]:
     if after is None:
         return ()
@@ -356,6 +361,8 @@ def _delete_expired(
     deleted = []
     for old in retirement.old_versions(home):
         if _has_expired(old, after, logged):
+            if keys.get(old.version) is not None:  # so that it is its owner who says which names are its own
+                HiddenMap(keystore, Encryption.of(open_dataset(old.directory), "")).delete()
             retirement.delete(old)
             deleted.append(old.directory)
     return tuple(deleted)

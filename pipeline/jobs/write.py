@@ -15,6 +15,7 @@ from lpe.pipeline.dataset.numbers import NumberRange
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
+from lpe.pipeline.encryption.names import NameKeeper
 from lpe.pipeline.engine import execution
 from lpe.pipeline.engine.commit import Commit
 from lpe.pipeline.engine.progress import Update
@@ -98,6 +99,7 @@ def write_version(
     manifest: Mapping[str, Any] | None = None,
     signer: Signer | None = None,
     numbers: Mapping[str, NumberRange] | None = None,
+    names: NameKeeper | None = None,
 ) -> JobResult:
     """Writes and commits a version, unless this very job has committed it before.
 
@@ -108,6 +110,7 @@ def write_version(
       manifest: goes into manifest.json or encryption.json, besides what all jobs record.
       signer: makes the MACs of an encrypted version.
       numbers: see `WriteShard`.
+      names: keeps the original names of the images, where the version itself does not.
 
     Raises:
       ShardsFailedError: shards could not be done.
@@ -138,8 +141,9 @@ def write_version(
             spec.skip_bad_records,
             signer,
             numbers,
+            names,
         ),
-        Commit(version, recorded, plan.splits, signer),
+        Commit(version, recorded, plan.splits, signer, names),
         spec.options(),
         processes=spec.processes,
         size=plan.bytes,

@@ -101,7 +101,8 @@ class FileTree:
     def content_digests(self, rows: np.ndarray) -> np.ndarray:
         """`file_digest` of some files, uint8 [N, 16], by their rows; read for it, unless `digest` has read them."""
         if self._contents is not None:
-            return self._contents[rows]
+            known: np.ndarray = self._contents[rows]
+            return known
         with RangeReader() as reader:
             read = reader.read_each(self.table.take(rows).ranges())
             digests = b"".join(file_digest(data) for data in read)
@@ -118,9 +119,7 @@ class FileTree:
     def _find(self, path: str) -> Files:
         remote = storage.is_remote(path)
         if not self.is_archive:
-            if remote:
-                return objects_below(path)
-            files, self.directories = walk(path, self.passed_over)
+            files, self.directories = objects_below(path) if remote else walk(path, self.passed_over)
             return files
         if not remote and not Path(path).is_file():
             raise _missing(path)

@@ -74,9 +74,10 @@ class FolderSource(Source):
             else:
                 layout = self._table.sort_out(files.names, path, self._tree.passed_over)
             if len(layout.class_names) > MOST_CLASSES:
+                what = "directories of images" if self._table is None else f"labels in {self._table.path}"
                 raise DataError(
-                    f"{path}: {len(layout.class_names)} directories of images, more than {MOST_CLASSES}; there must "
-                    "be one for each class"
+                    f"{path}: {len(layout.class_names)} {what}, more than {MOST_CLASSES}; there must be one for each "
+                    "class"
                 )
             self._labels = layout.labels
             self._rows: dict[str, np.ndarray] = {}
@@ -161,7 +162,7 @@ class FolderSource(Source):
         size = int(self._tree.table.sizes.sum())
         note = (
             f"read for the digest alone: {size:,} bytes of {len(self._tree.table):,} files in {seconds:.0f} s; "
-            "--digest names-and-sizes reads none (see lpe.pipeline's README on what that gives up)"
+            "--digest names-and-sizes reads none of them, and does not tell other contents from these"
         )
         self.info = dataclasses.replace(self.info, notes=(*self.info.notes, note))
 

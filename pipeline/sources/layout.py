@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from lpe.pipeline.sources.imagefile import SUFFIXES
+from lpe.pipeline.sources.image_formats import SUFFIXES
 from lpe.transforms.errors import DataError
 
 _IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}

@@ -48,13 +48,22 @@ def walk(root: str, passed_over: PassedOver) -> tuple[Files, list[str]]:
     return sorted_files(Place(root), names, sizes), sorted(directories)
 
 
-def objects_below(root: str) -> Files:
-    """The objects below a path at gs:// or s3://. Raises DataError if there are none."""
+def objects_below(root: str) -> tuple[Files, list[str]]:
+    """The objects below a path at gs:// or s3://, and the directories that some tools mark there by objects.
+
+    Raises:
+      DataError: there are none.
+    """
     prefix = root.rstrip("/") + "/"
     found = objects.list_sizes(prefix)
     if not found:
         raise DataError(f"{root}: no such file or directory; check the path")
-    # Some tools mark directories so.
-    names = [path.removeprefix(prefix) for path in found if not path.endswith("/")]
-    sizes = [size for path, size in found.items() if not path.endswith("/")]
-    return sorted_files(Place(prefix.rstrip("/")), names, sizes)
+    names, sizes, directories = [], [], []
+    for path, size in found.items():
+        name = path.removeprefix(prefix)
+        if not path.endswith("/"):
+            names.append(name)
+            sizes.append(size)
+        elif name:
+            directories.append(name.rstrip("/"))
+    return sorted_files(Place(prefix.rstrip("/")), names, sizes), directories

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from lpe.pipeline.sources.limits import MOST_NAME_BYTES, Limits
+from lpe.pipeline.sources.limits import MOST_DIRECTORY_BYTES, MOST_NAME_BYTES, Limits
 from lpe.pipeline.sources.passed_over import LINKS, SPECIAL, PassedOver
 from lpe.pipeline.sources.ranges import GET_AGAIN, PIECE
 from lpe.transforms.errors import DataError
@@ -112,8 +112,11 @@ def members(file: BinaryIO, limits: Limits, passed_over: PassedOver) -> Members:
         )
     order = np.argsort(headers, kind="stable")
     return Members(
-        [names[row] for row in order.tolist()],
-        *(column[order] for column in (headers, packed, sizes, checksums)),
+        names=[names[row] for row in order.tolist()],
+        headers=headers[order],
+        packed=packed[order],
+        sizes=sizes[order],
+        checksums=checksums[order],
         deflated=methods[order] == _DEFLATED,
         end=start,
         directories=directories,
@@ -130,6 +133,8 @@ def data_offsets(file: BinaryIO, found: Members) -> Iterator[int]:
     for name, header, packed in zip(found.names, found.headers.tolist(), found.packed.tolist(), strict=True):
         if header < end:
             raise _damaged(f"the member {name!a} lies over another one")
+        if header > found.end:  # no file system lets one go as far as a header may say
+            raise _damaged(f"the member {name!a} is cut off")
         file.seek(header)
         block = file.read(_HEADER.size)
         if len(block) < _HEADER.size or not block.startswith(b"PK\3\4"):
@@ -222,6 +227,10 @@ def _directory(file: BinaryIO, file_size: int) -> tuple[int, int]:
         raise DataError("one of several parts of an archive; join them first")
     if start + size != end:
         raise _damaged("its directory is not where it should be")
+    if size > MOST_DIRECTORY_BYTES:
+        raise DataError(
+            f"a directory of {size} bytes, more than {MOST_DIRECTORY_BYTES}; pack it as several archives"
+        )
     return start, size
 
 

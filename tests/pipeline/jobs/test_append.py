@@ -195,13 +195,14 @@ def test_without_files_the_pixels_are_compared(lpe, home, photos, tmp_path):
     assert appended(lpe, photos, home)["left_out"]["known"] == 26
 
 
-def test_a_dataset_without_a_map_has_one_of_what_is_added(lpe, photos, home):
+def test_a_dataset_without_a_map_has_none_afterwards_and_says_so(lpe, photos, home):
     (home / "1.0.0" / "ids.parquet").unlink()
     edit_json(home / "1.0.0" / "manifest.json", lambda manifest: manifest["files"].pop("ids.parquet"))
-    for count in (1, 2):
-        draw(photos, range(19 + count, 20 + count))
-        assert "(by their pixels)" in appended(lpe, photos, home)["notes"][0]
-    assert len(id_map(home, "1.0.2")) == 2
+    draw(photos, range(20, 21))
+    first, second = appended(lpe, photos, home)["notes"]
+    assert "(by their pixels)" in first
+    assert "has no map of original names" in second
+    assert not (home / "1.0.1" / "ids.parquet").exists()
 
 
 def test_names_alone_when_no_file_is_to_be_read(lpe, photos, home):

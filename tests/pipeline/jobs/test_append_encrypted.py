@@ -11,6 +11,8 @@ import pytest
 
 import lpe as api
 from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.names import read_names
 from tests.pipeline.jobs.numbered_images import draw
 from tests.pipeline.running import contents, encrypt, files, flipped
 from tests.tamper import editing
@@ -96,17 +98,33 @@ def test_what_was_added_to_the_plain_dataset_is_added_again_and_again(
     assert open_dataset(str(back)).numbers["train"] == 24
 
 
-def test_a_folder_that_has_grown_is_compared_by_pixels(lpe, keystore, photos, enc, made, tmp_path):
+@pytest.mark.parametrize("kept", [True, False], ids=["names kept", "names lost"])
+def test_a_folder_that_has_grown(lpe, keystore, photos, enc, made, tmp_path, kept):
     made(f"folder:{photos}", "--scope", "image", "--hide-labels")
+    if not kept:
+        shutil.rmtree(Path(keystore, "names"))
     for last in (23, 24):
         draw(photos, range(20, last))
         value = made(f"folder:{photos}", "--append")
         assert value["left_out"] == {"known": 20 if last == 23 else 23, "repeated": 0}
+        assert ("(by the content of their files)" if kept else "(by their pixels)") in value["notes"][0]
+        assert ("has no map of original names" in value["notes"][-1]) is not kept
     assert made(f"folder:{photos}", "--append")["status"] == "skipped"
     back = tmp_path / "back" / "shapes"
     assert lpe("decrypt", "--source", enc, "--output", back, "--keystore", keystore).code == 0
     value = lpe("ingest", "--source", f"folder:{photos}", "--output", back, "--append", "--json").json
-    assert value["status"] == "skipped"  # all pixels are there
+    assert value["status"] == "skipped"
+    if kept:
+        table = read_names(open_dataset(str(enc)), Encryption.of(open_dataset(str(enc)), ""), keystore)
+        assert sorted(table["name"].to_pylist()) == sorted(
+            f"{('cat', 'dog')[n % 2]}/{n:03d}.png" for n in range(24)
+        )
+        assert lpe("reencrypt", enc, "--keystore", keystore, "--cipher", "le").code == 0
+        words = ("--retire-after", "0s", "--destroy-keys")
+        assert lpe("reencrypt", enc, "--keystore", keystore, *words).code == 0
+        folder = tmp_path / "as files"
+        assert lpe("decrypt", "--source", enc, "--as-files", folder, "--keystore", keystore).code == 0
+        assert {path.name for path in folder.rglob("*.png")} == {f"{n:03d}.png" for n in range(24)}
     assert sorted(contents(back)) == [f"train-{number:07d}" for number in range(24)]
     assert [label for _, label in contents(back).values()].count(0) == 12
 

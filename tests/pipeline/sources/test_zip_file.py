@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import stat
 import struct
 import zipfile
@@ -174,9 +175,35 @@ def test_bombs_and_masses_of_members_have_limits(tmp_path):
         FileTree(path, Limits(unpacked_bytes=100_000))
 
 
-def test_slices_are_small(tmp_path):
-    import pickle  # noqa: PLC0415
+def test_a_directory_larger_than_memory_is_refused(tmp_path):
+    path = tmp_path / "d.zip"
+    size = (1 << 30) + 1
+    end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, size, 1)
+    with path.open("wb") as file:
+        file.truncate(size)  # a hole, which takes no disk
+        file.seek(size)
+        file.write(end + locator + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, 0, 0, 0))
+    with pytest.raises(DataError, match=r"d\.zip: a directory of 1073741825 bytes, more than"):
+        FileTree(str(path))
 
+
+@pytest.mark.parametrize("start", [1 << 31, (1 << 61) + 5, 1 << 63])
+def test_a_member_beyond_the_end_is_refused(tmp_path, start):
+    path = zipped(tmp_path / "d.zip", {"d/a/0.png": PNG})
+    data = path.read_bytes()
+    at, end = data.index(b"PK\1\2"), data.rindex(b"PK\5\6")
+    field = struct.pack("<2HQ", 1, 8, start)
+    entry = bytearray(data[at:end])
+    entry[30:32], entry[42:46] = struct.pack("<H", len(field)), b"\xff" * 4
+    tail = bytearray(data[end:])
+    tail[12:16] = struct.pack("<L", len(entry) + len(field))
+    path.write_bytes(data[:at] + entry + field + tail)
+    with pytest.raises(DataError, match=r"d\.zip: damaged or cut off"):
+        FileTree(str(path))
+
+
+def test_slices_are_small(tmp_path):
     many = {f"{'ab'[i % 2]}/{i:06d}.png": PNG for i in range(2000)}
     with FolderSource(str(zipped(tmp_path / "d.zip", many)), ReadOptions()) as source:
         part = pickle.dumps(source.slice("train", np.arange(2000)))

@@ -145,7 +145,7 @@ IMAGES = {
         "tar",
         *(
             pytest.param(kind, marks=pytest.mark.slow)
-            for kind in ("directory", "tar.gz", "cifar.tar", "cifar directory")
+            for kind in ("directory", "tar.gz", "zip", "cifar.tar", "cifar directory")
         ),
     ],
 )
@@ -186,6 +186,23 @@ def test_parquet_in_an_object_store(lpe, service, tmp_path):
     refused(
         lpe("ingest", "--source", f"parquet:{root}/no*.parquet", "--output", tmp_path / "x"), "no such file"
     )
+
+
+def test_labels_and_empty_classes_in_an_object_store(lpe, s3_root, tmp_path):
+    for name, data in {**IMAGES, "train/c/": b"", "test/.x": b""}.items():
+        storage.write_atomic(f"{s3_root}/pictures/{name}", data)
+    rows = [f"{name},{len(name)}" for name in IMAGES]
+    storage.write_atomic(f"{s3_root}/labels.csv", "\n".join(["path,label", *rows]).encode())
+    command = ("ingest", "--source", f"folder:{s3_root}/pictures", "--output", tmp_path / "far" / "shapes")
+    refused(lpe(*command, "--labels", f"{s3_root}/none.csv"), "none.csv: no such file")
+    made = lpe(*command, "--labels", f"{s3_root}/labels.csv", "--json").json
+    assert sum(split["examples"] for split in made["splits"].values()) == len(IMAGES)
+    assert made["notes"] == ["hidden files passed over: 1 (it is test/.x)"]
+    made = lpe(*command[:-1], tmp_path / "without" / "shapes", "--json").json
+    assert sorted(made["notes"]) == [
+        "class directories without an image, which are no classes: 1 (it is train/c)",
+        "hidden files passed over: 1 (it is test/.x)",
+    ]
 
 
 def test_images_that_are_not_in_the_object_store_are_one_line(lpe, s3_root, tmp_path):
