@@ -100,8 +100,8 @@ def _floor(folder: str, output: str, *, cipher: bool) -> Job:
                 batch = np.stack(pixels)
                 if scheme is not None:
                     batch = scheme.encrypt(batch)
-                google_crc32c.value(batch.data)
-                crc = google_crc32c.extend(crc, batch.data)
+                google_crc32c.value(batch)
+                crc = google_crc32c.extend(crc, batch)
                 whole.update(batch.data)
                 file.write(batch.data)
             file.flush()
