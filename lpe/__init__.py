@@ -37,14 +37,18 @@ if TYPE_CHECKING:
     from lpe.pipeline.compare.trials import CompareSpec
     from lpe.pipeline.dataset import Dataset, open_dataset
     from lpe.pipeline.engine.runners import JobStaged
+    from lpe.pipeline.jobs.append import append
+    from lpe.pipeline.jobs.append_encrypted import append_encrypted
     from lpe.pipeline.jobs.audit import AuditSpec, audit
     from lpe.pipeline.jobs.decrypt import decrypt
+    from lpe.pipeline.jobs.decrypt_files import ImageFiles, decrypt_files
     from lpe.pipeline.jobs.demo import DemoResult, DemoSpec, run_demo
     from lpe.pipeline.jobs.doctor.report import DoctorReport, doctor
     from lpe.pipeline.jobs.dry_run import Forecast, forecast
     from lpe.pipeline.jobs.encrypt import encrypt
     from lpe.pipeline.jobs.export import export_data_key
     from lpe.pipeline.jobs.ingest import ingest
+    from lpe.pipeline.jobs.inspect import Inspection, inspect
     from lpe.pipeline.jobs.keyset_status import keyset_status
     from lpe.pipeline.jobs.page import show_page
     from lpe.pipeline.jobs.predict import Prediction, predict
@@ -111,6 +115,8 @@ _MODULES = {
     "Example": "lpe.transforms.dofns",
     "ExportedModel": "lpe.train.exporting",
     "Forecast": "lpe.pipeline.jobs.dry_run",
+    "ImageFiles": "lpe.pipeline.jobs.decrypt_files",
+    "Inspection": "lpe.pipeline.jobs.inspect",
     "JobResult": "lpe.pipeline.jobs.spec",
     "JobSpec": "lpe.pipeline.jobs.spec",
     "JobStaged": "lpe.pipeline.engine.runners",
@@ -130,11 +136,14 @@ _MODULES = {
     "TrainSpec": "lpe.train.loop",
     "UsageError": "lpe.transforms.errors",
     "Verification": "lpe.pipeline.jobs.verify",
+    "append": "lpe.pipeline.jobs.append",
+    "append_encrypted": "lpe.pipeline.jobs.append_encrypted",
     "attacks": "lpe.transforms",
     "audit": "lpe.pipeline.jobs.audit",
     "ciphers": "lpe.transforms",
     "compare": "lpe.pipeline.compare.comparison",
     "decrypt": "lpe.pipeline.jobs.decrypt",
+    "decrypt_files": "lpe.pipeline.jobs.decrypt_files",
     "destroy_unused_keys": "lpe.pipeline.jobs.rotation",
     "doctor": "lpe.pipeline.jobs.doctor.report",
     "due_actions": "lpe.pipeline.jobs.rotation",
@@ -145,6 +154,7 @@ _MODULES = {
     "fit": "lpe.train.loop",
     "forecast": "lpe.pipeline.jobs.dry_run",
     "ingest": "lpe.pipeline.jobs.ingest",
+    "inspect": "lpe.pipeline.jobs.inspect",
     "keys_to_destroy": "lpe.pipeline.jobs.rotation",
     "keyset_status": "lpe.pipeline.jobs.keyset_status",
     "load_run": "lpe.train.runs",
@@ -185,6 +195,8 @@ __all__ = [
     "Example",
     "ExportedModel",
     "Forecast",
+    "ImageFiles",
+    "Inspection",
     "JobResult",
     "JobSpec",
     "JobStaged",
@@ -205,11 +217,14 @@ __all__ = [
     "UsageError",
     "Verification",
     "__version__",
+    "append",
+    "append_encrypted",
     "attacks",
     "audit",
     "ciphers",
     "compare",
     "decrypt",
+    "decrypt_files",
     "destroy_unused_keys",
     "doctor",
     "due_actions",
@@ -220,6 +235,7 @@ __all__ = [
     "fit",
     "forecast",
     "ingest",
+    "inspect",
     "keys_to_destroy",
     "keyset_status",
     "load_run",

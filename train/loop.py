@@ -365,6 +365,7 @@ def _commit(state: RunState, spec: TrainSpec, files: ShardFiles, settings: dict[
         epochs=spec.epochs,
         seconds=round(sum(line["seconds"] for line in state.history), 3),
         seed=spec.seed,
+        reading=dataset.reading,
     )
     storage.write_atomic(str(directory / RUN_FILE), (json.dumps(run.to_json(), indent=2) + "\n").encode())
     _tidy(directory)

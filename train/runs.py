@@ -46,6 +46,7 @@ class Run:
       epochs: how many there were.
       seconds: training time, interruptions left out.
       seed: the seed of initial weights and of the order of images.
+      reading: how its dataset's images were read from image files, unchecked; None where that was not recorded.
     """
 
     directory: str
@@ -60,6 +61,7 @@ class Run:
     epochs: int
     seconds: float
     seed: int
+    reading: Mapping[str, Any] | None = None
 
     @property
     def model_path(self) -> str:
@@ -150,6 +152,7 @@ def load_run(path: str) -> Run:
         epochs=record.integer("epochs", 1),
         seconds=record.number("seconds", 0),
         seed=record.integer("seed", 0, 2**32 - 1),
+        reading=read_reading(record),
     )
 
 
@@ -204,3 +207,9 @@ def read_encryption(record: Fields) -> Mapping[str, Any] | None:
     key.integer("id")
     key.text("check_value", _WORDS)
     return encryption.raw()
+
+
+def read_reading(record: Fields) -> Mapping[str, Any] | None:
+    """How image files were read, in a record of a model; that of an older one may not have it."""
+    reading = record.optional_object("reading") if record.has("reading") else None
+    return None if reading is None else reading.raw()

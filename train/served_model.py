@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lpe.pipeline.storage.documents import parse_document
-from lpe.train.runs import Run, read_class_names, read_encryption, read_image_shape
+from lpe.train.runs import Run, read_class_names, read_encryption, read_image_shape, read_reading
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
 
@@ -26,11 +26,13 @@ class ServedModel:
       class_names: output i of the network is class_names[i].
       image_shape: (H, W, C) of its images.
       encryption: how they are encrypted, the part of encryption.json that a prediction needs; None for plain images.
+      reading: see `Run`.
     """
 
     class_names: tuple[str, ...]
     image_shape: ImageShape
     encryption: Mapping[str, Any] | None
+    reading: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, run: Run) -> ServedModel:
@@ -39,7 +41,7 @@ class ServedModel:
         if run.encryption is not None:
             encryption = {name: run.encryption[name] for name in _BINDING if name in run.encryption}
             encryption["key"] = {name: run.encryption["key"][name] for name in _KEY}
-        return cls(run.class_names, run.image_shape, encryption)
+        return cls(run.class_names, run.image_shape, encryption, run.reading)
 
     @classmethod
     def parse(cls, text: str, where: str) -> ServedModel:
@@ -62,7 +64,9 @@ class ServedModel:
                 f"{where}: model format {version}, this `lpe` reads {FORMAT_VERSION}; use the version of `lpe` that "
                 "exported it"
             )
-        return cls(read_class_names(record), read_image_shape(record), read_encryption(record))
+        return cls(
+            read_class_names(record), read_image_shape(record), read_encryption(record), read_reading(record)
+        )
 
     def to_text(self) -> str:
         """The JSON text."""

@@ -23,6 +23,7 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2|order|DIGEST                                PRF context of the order of a folder's files
     lpe/v2/order|DIGEST                                SHA-256 preimage of that order where there is no key
     lpe/v2/source                                      associated data of the hidden digests of a dataset's source
+    lpe/v2/names|JOB[|SPLIT|SHARD]                     associated data of the hidden names of a dataset's images
     lpe/v2|mac|SALT                                    PRF context of the key of a dataset's MAC
     lpe/v2|data-key-mac|SALT                           HMAC message: the key of the MAC under a data key
     lpe/v2/receipt|                                    start of the MAC's message for a finished shard's receipt
@@ -153,6 +154,16 @@ def keyed_order(digest: str) -> bytes:
 def unkeyed_order(digest: str) -> bytes:
     """The SHA-256 preimage of the order of the files of a folder with this digest, where there is no key."""
     return f"lpe/v2/order|{digest}".encode()
+
+
+def hidden_names(job: str) -> bytes:
+    """Associated data of the hidden map of ids to original names of the version that a job writes (AES-SIV)."""
+    return f"lpe/v2/names|{job}".encode()
+
+
+def hidden_names_of_shard(job: str, split: str, index: int) -> bytes:
+    """Associated data of that map for one shard, while the version is being written."""
+    return f"lpe/v2/names|{job}|{split}|{index}".encode()
 
 
 def dataset_mac(salt: str) -> bytes:

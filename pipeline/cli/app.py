@@ -16,7 +16,7 @@ import typer
 
 import lpe
 from lpe.pipeline import storage
-from lpe.pipeline.cli import audit, compare, data, doctor, keys, reencrypt, run, schemes, training
+from lpe.pipeline.cli import audit, compare, data, doctor, inspect, keys, reencrypt, run, schemes, training
 from lpe.pipeline.cli.commands import BEAM, Command, Group
 from lpe.pipeline.cli.console import Report
 from lpe.pipeline.cli.examples import epilog
@@ -43,6 +43,7 @@ def _add(function: Callable[..., None], name: str, *, beam: bool = False) -> Non
 
 
 _add(run.run, "run", beam=True)
+_add(inspect.inspect, "inspect")
 _add(data.ingest, "ingest", beam=True)
 _add(data.encrypt, "encrypt", beam=True)
 _add(data.decrypt, "decrypt", beam=True)

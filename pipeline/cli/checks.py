@@ -35,7 +35,20 @@ def check_source(read: lpe.ReadSpec) -> None:
         if not storage.is_remote(place):
             find(place)
     elif kind != "tfds" and not storage.is_remote(place) and not storage.exists(place):
-        raise DataError(f"{place}: nothing is there; check the path of --source {read.source}")
+        raise DataError(f"{place}: nothing is there; check the path of {read.source}")
+
+
+def check_append(home: str, *, append: bool, add_labels: bool) -> None:
+    """Refuses options of appending that cannot be meant.
+
+    Raises:
+      UsageError: classes are to be added to a dataset that is written anew.
+      DataError: there is no dataset to append to.
+    """
+    if add_labels and not append:
+        raise UsageError("--add-labels goes with --append; a new dataset has all classes of its source")
+    if append:
+        check_dataset(home)
 
 
 def check_dataset(path: str) -> None:

@@ -18,7 +18,7 @@ BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that pass what they do not know to Beam."""
 
 _NEAR = 0.85  # of `difflib`; no option of Beam's is so near to one of ours
-_BEAMS = "--dry_run"  # but this one
+_BEAMS = ("--dry_run", "--label")  # but these
 
 
 class Command(TyperCommand):
@@ -62,7 +62,7 @@ class Group(TyperGroup):
 
 def slip_of(word: str, names: Iterable[str]) -> str | None:
     """The option that a word is a slip of: one letter more, less or other, two swapped, or nearly alike."""
-    if word == _BEAMS:
+    if word in _BEAMS:
         return None
     names = list(names)
     word = word.replace("_", "-")

@@ -53,7 +53,17 @@ def complete_recipe(incomplete: str) -> list[str]:
 
 def complete_image_size(incomplete: str) -> list[str]:
     """The words for a size, and two usual ones."""
-    return _starting_with(incomplete, ["same", "any", "32x32", "224x224"])
+    return _starting_with(incomplete, ["same", "any", "32", "224"])
+
+
+def complete_fit(incomplete: str) -> list[str]:
+    """What is done with another aspect."""
+    return _starting_with(incomplete, ["crop", "stretch"])
+
+
+def complete_resampling(incomplete: str) -> list[str]:
+    """The filters."""
+    return _starting_with(incomplete, ["lanczos", "bilinear", "box"])
 
 
 def complete_precision(incomplete: str) -> list[str]:

@@ -10,15 +10,17 @@ import lpe
 from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_ciphers, complete_source
 from lpe.pipeline.cli.console import Report, properties_table
-from lpe.pipeline.cli.file_format import FORMAT, FileKind
+from lpe.pipeline.cli.file_format import FORMAT, FORMAT_OR_KEPT, FileKind
 from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.job import check_beam_options, process_count, run_job
 from lpe.pipeline.cli.options import (
+    ADD_LABELS,
     ANY_KEYSTORE,
+    APPEND,
     AUGMENT,
     AUGMENT_SEED,
     BAD_RECORD,
-    CIPHER,
+    CIPHER_OR_KEPT,
     COPIES,
     DATASET_SOURCE,
     EXECUTION,
@@ -28,12 +30,11 @@ from lpe.pipeline.cli.options import (
     KEEP_IDS,
     KEYSTORE,
     PARAM,
-    SCOPE,
+    SCOPE_OR_KEPT,
     SEAL,
     SOURCE,
     VALIDATION,
     WORKERS,
-    KeyScope,
     OnBadRecord,
     augmentation_of,
     cipher_names,
@@ -46,6 +47,11 @@ from lpe.transforms.errors import UsageError
 if TYPE_CHECKING:
     from lpe.pipeline.jobs.page import Page
     from lpe.pipeline.jobs.show import Grid
+    from lpe.pipeline.records import FileFormat
+    from lpe.transforms.keyed import Scope
+
+
+_CIPHER = "lpe-100"
 
 
 @takes_image_options
@@ -56,21 +62,24 @@ def ingest(
     validation_fraction: VALIDATION = None,
     keep_ids: KEEP_IDS = False,
     reading: ImageOptions = AS_THEY_ARE,
+    append: APPEND = False,
+    add_labels: ADD_LABELS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
-    file_format: FORMAT = FileKind.tfrecord,
+    file_format: FORMAT_OR_KEPT = None,
     workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
     """Write images of any source as a plain dataset with neutral ids."""
     read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
+    checks.check_append(output, append=append, add_labels=add_labels)
     run_job(
         "ingest",
-        lpe.ingest,
+        (lambda spec: lpe.append(spec, add_labels=add_labels)) if append else lpe.ingest,
         read,
         output,
         ctx.args,
         on_bad_record=on_bad_record,
-        file_format=file_format.value,
+        file_format=None if file_format is None else file_format.value,
         workers=workers,
         as_json=as_json,
     )
@@ -94,9 +103,9 @@ def encrypt(
     key: Annotated[
         str | None, typer.Option(metavar="NAME", help="The keyset's name. Required, but for --dry-run.")
     ] = None,
-    cipher: CIPHER = "lpe-100",
+    cipher: CIPHER_OR_KEPT = None,
     param: PARAM = None,
-    scope: SCOPE = KeyScope.dataset,
+    scope: SCOPE_OR_KEPT = None,
     hide_labels: HIDE_LABELS = False,
     seal: SEAL = False,
     augment: AUGMENT = None,
@@ -105,8 +114,10 @@ def encrypt(
     validation_fraction: VALIDATION = None,
     keep_ids: KEEP_IDS = False,
     reading: ImageOptions = AS_THEY_ARE,
+    append: APPEND = False,
+    add_labels: ADD_LABELS = False,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
-    file_format: FORMAT = FileKind.tfrecord,
+    file_format: FORMAT_OR_KEPT = None,
     workers: WORKERS = "auto",
     dry_run: Annotated[
         bool,
@@ -120,28 +131,48 @@ def encrypt(
 ) -> None:
     """Encrypt images of any source, or of an ingested dataset, under a keyset's primary key."""
     params = cipher_params(param)
-    checks.check_cipher(cipher, params, seal=seal, image_size=reading.image_size)
+    if cipher is not None or not append:
+        checks.check_cipher(cipher or _CIPHER, params, seal=seal, image_size=reading.image_size)
     augmentation = augmentation_of(augment, copies, augment_seed)
     read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
+    kind: FileFormat | None = None if file_format is None else file_format.value
+    key_scope: Scope = "dataset" if scope is None else scope.value
+    choice = lpe.CipherChoice(cipher or _CIPHER, params, key_scope, hide_labels, seal)
     if dry_run:
+        if append:
+            raise UsageError("--dry-run tells of whole encryptions; leave out --append")
         check_beam_options(ctx.args)
-        choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
-        _print_forecast(lpe.forecast(read, choice, augmentation, file_format.value), as_json)
+        _print_forecast(lpe.forecast(read, choice, augmentation, kind or "tfrecord"), as_json)
         return
     if output is None or keystore is None or key is None:
         missing = "--output" if output is None else "--keystore" if keystore is None else "--key"
         raise UsageError(f"missing option {missing} (see lpe encrypt --help)")
     keyset = lpe.KeyRef(keystore, key)
     checks.check_keyset(keyset)
-    choice = lpe.CipherChoice(cipher, params, scope.value, hide_labels, seal)
+    checks.check_append(output, append=append, add_labels=add_labels)
+    given = lpe.CipherChange(cipher, params, None if scope is None else scope.value)
+
+    def job(spec: lpe.JobSpec) -> lpe.JobResult:
+        if not append:
+            return lpe.encrypt(spec, choice, keyset, augmentation)
+        return lpe.append_encrypted(
+            spec,
+            keyset,
+            given,
+            hide_labels=hide_labels,
+            seal=seal,
+            augmentation=augmentation,
+            add_labels=add_labels,
+        )
+
     run_job(
         "encrypt",
-        lambda spec: lpe.encrypt(spec, choice, keyset, augmentation),
+        job,
         read,
         output,
         ctx.args,
         on_bad_record=on_bad_record,
-        file_format=file_format.value,
+        file_format=kind,
         workers=workers,
         as_json=as_json,
     )
@@ -159,16 +190,39 @@ def _dataset_spec(source: str) -> lpe.ReadSpec:
 def decrypt(
     ctx: typer.Context,
     source: DATASET_SOURCE,
-    output: HOME,
     keystore: KEYSTORE,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOME", help="The plain dataset's home, ROOT/NAME; the next version goes there."
+        ),
+    ] = None,
+    as_files: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of a dataset: PNG files with their original names, DIR/SPLIT/CLASS/NAME.png.",
+        ),
+    ] = None,
     on_bad_record: BAD_RECORD = OnBadRecord.fail,
     file_format: FORMAT = FileKind.tfrecord,
     workers: WORKERS = "auto",
     as_json: JSON = False,
 ) -> None:
-    """Restore the plain dataset from an encrypted one."""
+    """Restore the plain dataset, or the image files, from an encrypted one."""
+    if (output is None) == (as_files is None):
+        raise UsageError("say where the images go: --output HOME for a dataset, or --as-files DIR for files")
     read = _dataset_spec(source)
     checks.check_keystore(keystore)
+    if as_files is not None:
+        if on_bad_record is OnBadRecord.skip or file_format is not FileKind.tfrecord:
+            raise UsageError("--on-bad-record and --format go with --output, not with --as-files")
+        report = Report("decrypt", as_json=as_json)
+        spec = lpe.JobSpec(read, as_files, tuple(ctx.args), processes=process_count(workers))
+        files = lpe.decrypt_files(spec, keystore)
+        report.result(files.to_json(), properties_table("decrypt", files.properties()), lines=files.notes)
+        return
+    assert output is not None
     run_job(
         "decrypt",
         lambda spec: lpe.decrypt(spec, keystore),

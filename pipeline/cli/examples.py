@@ -18,14 +18,22 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe run --source folder:photos --output work --epochs 10",
         "lpe run --source cifar10 --cipher pbe --no-baseline",
     ),
+    "inspect": (
+        "lpe inspect folder:photos",
+        "lpe inspect folder:photos --image-size 224x224 --output contact-sheet.png",
+        "lpe inspect 'parquet:hub/*.parquet' --cipher pbe --json",
+    ),
     "ingest": (
         "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos",
         "lpe ingest --source tfds:cifar100 --label-key coarse_label \\\n    --output plain/kinds",
+        "lpe ingest --source folder:photos --image-size 224x224 \\\n    --output plain/photos --append",
         "lpe ingest --source cifar:cifar-10-binary.tar.gz --output plain/cifar10",
         "lpe ingest --source 'parquet:hub/*.parquet' --output plain/hub --workers 4",
     ),
     "encrypt": (
         "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n    --keystore keys --key owner",
+        "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"
+        "    --keystore keys --key owner --append",
         "lpe encrypt --source cifar10 --output enc/cifar10 \\\n"
         "    --keystore keys --key owner --augment flip,crop --copies 3 --workers 4",
         "lpe encrypt --source folder:photos --image-size 64x64 --dry-run",
@@ -34,6 +42,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "decrypt": (
         "lpe decrypt --source enc/photos --output back/photos --keystore keys",
+        "lpe decrypt --source enc/photos --keystore keys --as-files photos",
         "lpe decrypt --source enc/photos/1.0.0 --output back/photos \\\n    --keystore keys --workers 4",
     ),
     "reencrypt": (

@@ -17,12 +17,13 @@ class FileKind(StrEnum):
     parquet = "parquet"
 
 
-FORMAT = Annotated[
-    FileKind,
+_HELP = "The files to write: TFRecord, for TFDS, or Parquet, for Hugging Face's datasets, pandas and DuckDB."
+FORMAT = Annotated[FileKind, typer.Option("--format", help=_HELP, rich_help_panel=EXECUTION)]
+FORMAT_OR_KEPT = Annotated[
+    FileKind | None,
     typer.Option(
         "--format",
-        help="The files to write: TFRecord, which TFDS reads, or Parquet, which Hugging Face's datasets, pandas and "
-        "DuckDB read.",
+        help=f"{_HELP} \\[default: tfrecord; with --append as they are]",
         rich_help_panel=EXECUTION,
     ),
 ]

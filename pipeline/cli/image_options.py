@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import inspect
 import re
+import shlex
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +16,7 @@ import typer
 
 import lpe
 from lpe.pipeline.cli import checks
-from lpe.pipeline.cli.completion import complete_image_size
+from lpe.pipeline.cli.completion import complete_fit, complete_image_size, complete_resampling
 from lpe.pipeline.cli.options import READING
 from lpe.transforms.errors import UsageError, did_you_mean
 
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     from lpe.pipeline.sources.base import ImageSize
 
 _PARAMETER = "reading"
+
+
+class DigestKind(enum.StrEnum):
+    """See `lpe.ReadOptions`."""
+
+    contents = "contents"
+    names_and_sizes = "names-and-sizes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +41,8 @@ class ImageOptions:
         str,
         typer.Option(
             metavar="SIZE",
-            help="For image files: `same` (all must have one size), `any` (keep all sizes), or HEIGHTxWIDTH.",
+            help="For image files: `same` (all must have one size), `any` (keep all sizes), `224` (as 224x224) or "
+            "HEIGHTxWIDTH (cropped to that aspect around the centre, and scaled).",
             autocompletion=complete_image_size,
             rich_help_panel=READING,
         ),
@@ -40,6 +50,73 @@ class ImageOptions:
     grey: Annotated[
         bool, typer.Option("--grey", help="Read image files as one grey channel.", rich_help_panel=READING)
     ] = False
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With folder: a table, .csv or .parquet, with a column path (or file, filename, file_name, image), a "
+            "column label (or class), and perhaps one split. Else an image's directory is its class.",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    digest: Annotated[
+        DigestKind,
+        typer.Option(
+            help="With folder: what tells it from others. `contents` reads all bytes before anything is written; "
+            "`names-and-sizes` reads none, and takes other contents of the same names and sizes for these.",
+            rich_help_panel=READING,
+        ),
+    ] = DigestKind.contents
+    fit: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="With a size: `crop` to its aspect around the centre and scale, or `stretch` all of the image.",
+            autocompletion=complete_fit,
+            rich_help_panel=READING,
+        ),
+    ] = "crop"
+    resample: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="The filter that scales: `lanczos`, `bilinear` or `box`, none of which aliases.",
+            autocompletion=complete_resampling,
+            rich_help_panel=READING,
+        ),
+    ] = "lanczos"
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLOUR",
+            help="Lay transparent pixels over it: white, #ff8000, … \\[default: such images are bad records]",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            metavar="8",
+            help="Of more than 8 bits per channel read the upper 8. \\[default: such images are bad records]",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW:HIGH",
+            help="Of grey images of more than 8 bits read LOW as 0 and HIGH as 255, linearly in between.",
+            rich_help_panel=READING,
+        ),
+    ] = None
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of animations and files of several pages read this one, from 0. \\[default: they are bad records]",
+            rich_help_panel=READING,
+        ),
+    ] = None
     image_key: Annotated[
         str | None,
         typer.Option(
@@ -91,9 +168,27 @@ class ImageOptions:
             image_size=_parse_size(self.image_size),
             grey=self.grey,
             limits=lpe.Limits(**{name: limit for name, limit in limits.items() if limit is not None}),
+            labels=self.labels,
+            digest=self.digest.value,
             image_key=self.image_key,
             label_key=self.label_key,
+            fit=self.fit,  # type: ignore[arg-type]  # checked there
+            resample=self.resample,  # type: ignore[arg-type]  # likewise
+            background=self.background,
+            depth=self.depth,
+            window=None if self.window is None else _parse_window(self.window),
+            frame=self.frame,
         )
+
+    def words(self) -> list[str]:
+        """The options that were given, as words of a command line."""
+        words = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                option = f"--{field.name.replace('_', '-')}"
+                words += [option] if value is True else [option, shlex.quote(str(value))]
+        return words
 
     def read_spec(
         self,
@@ -157,13 +252,10 @@ def takes_image_options(command: Callable[..., None]) -> Callable[..., None]:
 def _parse_size(text: str) -> ImageSize:
     if text in ("same", "any"):
         return "same" if text == "same" else "any"
-    if match := re.fullmatch(r"(\d+)x(\d+)", text):
-        size = (int(match[1]), int(match[2]))
-        if min(size) < 1:
-            raise UsageError(f"--image-size {text}: at least 1x1")
-        return size
+    if match := re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text):
+        return int(match[1]), int(match[2] or match[1])
     raise UsageError(
-        f"--image-size {text}: give same, any, or HEIGHTxWIDTH such as 224x224{_size_hint(text)}"
+        f"--image-size {text}: give same, any, 224, or HEIGHTxWIDTH such as 224x320{_size_hint(text)}"
     )
 
 
@@ -171,3 +263,13 @@ def _size_hint(text: str) -> str:
     if numbers := re.fullmatch(r"(\d+)(?:\D+(\d+))?", text):
         return f"; did you mean {numbers[1]}x{numbers[2] or numbers[1]}?"
     return did_you_mean(text, ["same", "any"])
+
+
+def _parse_window(text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    try:
+        if colon:
+            return float(low), float(high)
+    except ValueError:
+        pass
+    raise UsageError(f"--window {text}: give LOW:HIGH, such as 0:4095 or -160:240")

@@ -23,7 +23,7 @@ def run_job(
     beam: Sequence[str],
     *,
     on_bad_record: OnBadRecord = OnBadRecord.fail,
-    file_format: FileFormat = "tfrecord",
+    file_format: FileFormat | None = None,
     workers: str,
     as_json: bool,
 ) -> None:

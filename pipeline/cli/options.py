@@ -18,6 +18,7 @@ from lpe.pipeline.cli.completion import (
 from lpe.transforms.errors import UsageError
 
 READING = "Reading images"
+APPENDING = "Adding to a dataset"
 ENCRYPTION = "Encryption"
 AUGMENTATION = "Augmentation"
 TRAINING = "Network and training"
@@ -47,7 +48,7 @@ SOURCE = Annotated[
     typer.Option(
         metavar="SOURCE",
         help="Where images come from: cifar10, tfds:NAME, cifar:PATH (official archive or folder), folder:PATH (a "
-        "directory per class, or a .tar.gz of them), parquet:GLOB, dataset:DIR, synthetic:N.",
+        "directory per class, or a .tar.gz or .zip of them), parquet:GLOB, dataset:DIR, synthetic:N.",
         autocompletion=complete_source,
     ),
 ]
@@ -108,6 +109,14 @@ CIPHER = Annotated[
         metavar="NAME", help="The encryption scheme; see lpe ciphers.", autocompletion=complete_cipher
     ),
 ]
+CIPHER_OR_KEPT = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The encryption scheme; see lpe ciphers. \\[default: lpe-100; with --append as it is]",
+        autocompletion=complete_cipher,
+    ),
+]
 WORKERS = Annotated[
     str,
     typer.Option(
@@ -129,8 +138,13 @@ PARAM = Annotated[
         metavar="NAME=VALUE", help="A parameter of the scheme, e.g. chain=row.", rich_help_panel=ENCRYPTION
     ),
 ]
-SCOPE = Annotated[
-    KeyScope, typer.Option(help="One key for the dataset, or one per image.", rich_help_panel=ENCRYPTION)
+_SCOPE_HELP = "One key for the dataset, or one per image."
+SCOPE = Annotated[KeyScope, typer.Option(help=_SCOPE_HELP, rich_help_panel=ENCRYPTION)]
+SCOPE_OR_KEPT = Annotated[
+    KeyScope | None,
+    typer.Option(
+        help=f"{_SCOPE_HELP} \\[default: dataset; with --append as it is]", rich_help_panel=ENCRYPTION
+    ),
 ]
 SEAL = Annotated[
     bool,
@@ -162,6 +176,23 @@ AUGMENT_SEED = Annotated[
     int,
     typer.Option(
         metavar="N", help="With --augment: other seeds, other copies.", rich_help_panel=AUGMENTATION
+    ),
+]
+APPEND = Annotated[
+    bool,
+    typer.Option(
+        "--append",
+        help="Add the images that the dataset at --output does not hold yet: its next version takes over all shards as "
+        "they are.",
+        rich_help_panel=APPENDING,
+    ),
+]
+ADD_LABELS = Annotated[
+    bool,
+    typer.Option(
+        "--add-labels",
+        help="With --append: give classes that are new numbers after the others, instead of refusing them.",
+        rich_help_panel=APPENDING,
     ),
 ]
 HIDE_LABELS = Annotated[

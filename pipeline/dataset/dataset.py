@@ -125,6 +125,11 @@ class Dataset:
             return None
         return {split: dict(zip(self.class_names, counts, strict=True)) for split, counts in recorded.items()}
 
+    @property
+    def numbers(self) -> Mapping[str, int | None]:
+        """See `Manifest`; nothing where that was not recorded."""
+        return (self.manifest.numbers if self.manifest is not None else None) or {}
+
     def copies(self, split: str) -> tuple[str, ...]:
         """The splits that hold augmented copies of a split's images; none for other splits."""
         augmented = self.manifest.augmented if self.manifest is not None else None
@@ -180,19 +185,23 @@ class Dataset:
         """What was recorded of each shard when it was written, in shard order; None for a directory of TFDS's own."""
         return self.manifest.shards[split] if self.manifest is not None else None
 
-    def digest(self) -> str:
+    def digest(self, first: Mapping[str, int] | None = None) -> str:
         """SHA-256 (hex) over split, number, examples and SHA-256 of all shards.
 
         Reads the shards where nobody recorded that: of a directory of TFDS's own, and in format 1, whose CRC32C fits
         as many other files as an adversary likes.
 
+        Args:
+          first: of which splits how many shards count, from the first on; None for all.
+
         Raises:
           DataError: such a shard is missing.
         """
         lines = []
-        for split in sorted(self.splits):
+        for split in sorted(self.splits if first is None else first):
             recorded = self.shards(split)
-            for i, path in enumerate(self.shard_paths(split)):
+            paths = self.shard_paths(split)
+            for i, path in enumerate(paths if first is None else paths[: first[split]]):
                 checksum = (recorded[i].sha256 if recorded is not None else None) or _sha256(path)
                 lines.append(f"{split} {i} {self.splits[split].shard_lengths[i]} {checksum}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

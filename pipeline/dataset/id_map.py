@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lpe.pipeline import storage
@@ -41,25 +43,52 @@ def write_id_map(path: str, parts: Iterable[pa.Table]) -> None:
             writer.write_table(part)
 
 
-def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
+def id_map_bytes(table: pa.Table) -> bytes:
+    """A map as the content of a Parquet file."""
+    file = io.BytesIO()
+    pq.write_table(table, file, write_page_checksum=True)
+    return file.getvalue()
+
+
+def merge_id_maps(before: pa.Table, added: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """A map, and those of images that were added to it. Raises DataError if an id is there already."""
+    yield before
+    known = before["id"].combine_chunks()
+    for part in added:
+        again = part.filter(pc.is_in(part["id"], known))
+        if again.num_rows:
+            raise DataError(
+                f"{again['name'][0].as_py()!a}: an image of this name is there already, with another content; rename "
+                "the new one"
+            )
+        yield part
+
+
+def read_id_map(path: str, rows: int, remedy: str, *, whole: bool = True) -> pa.Table:
     """Reads a map.
 
     Args:
       path: the file.
       rows: how many images it is of.
       remedy: what to do about damage, for messages.
+      whole: whether it must have a row of each.
 
     Raises:
       DataError: it is damaged.
       OSError: it cannot be read.
     """
-    content = storage.read_bytes(path)
+    return parse_id_map(storage.read_bytes(path), path, rows, remedy, whole=whole)
+
+
+def parse_id_map(content: bytes, path: str, rows: int, remedy: str, *, whole: bool = True) -> pa.Table:
+    """The map that a file holds; see `read_id_map`."""
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             described = file.metadata
             groups = [described.row_group(i) for i in range(described.num_row_groups)]
             size = sum(group.total_byte_size for group in groups)
-            if not file.schema_arrow.equals(_SCHEMA) or described.num_rows != rows:
+            fits = described.num_rows == rows if whole else described.num_rows <= rows
+            if not file.schema_arrow.equals(_SCHEMA) or not fits:
                 raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
             if size > _LEAST_BYTES + _MOST_ROW_BYTES * rows:
                 raise DataError(f"{path}: {size} bytes for {rows} ids; {remedy}")
@@ -67,6 +96,8 @@ def read_id_map(path: str, rows: int, remedy: str) -> pa.Table:
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: damaged ({one_line(error)}); {remedy}") from error
-    if table.num_rows != rows or any(table[name].null_count for name in ("id", "split", "name")):
+    if table.num_rows != described.num_rows or any(
+        table[name].null_count for name in ("id", "split", "name")
+    ):
         raise DataError(f"{path}: not the map of {rows} ids; {remedy}")
     return table

@@ -22,6 +22,7 @@ from lpe.pipeline.dataset.layout import (
     SPLIT_NAME,
     copy_split,
 )
+from lpe.pipeline.dataset.numbers import MOST_NUMBER
 from lpe.pipeline.storage import documents
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms.errors import DataError
@@ -102,6 +103,8 @@ class Manifest:
       sealed_shape: (H, W, C) of the images within the seal; None if there is none.
       augmented: the copies of a split; None if there are none.
       class_counts: of each split, its images of each class; None where that was not recorded.
+      numbers: of each split, the number after those that images were given as ids, None where ids are not neutral; None
+        where that was not recorded.
       content: every field but shards, digests and MACs.
       mac: MACs (hex) of an encrypted version of format 2, by the key that each is under.
     """
@@ -116,6 +119,7 @@ class Manifest:
     sealed_shape: ImageShape | None
     augmented: Augmented | None
     class_counts: Mapping[str, tuple[int, ...]] | None
+    numbers: Mapping[str, int | None] | None
     content: Mapping[str, Any]
     mac: Mapping[str, str | None]
 
@@ -219,6 +223,7 @@ def _from_fields(fields: Fields, path: str, version: int, *, encrypted: bool) ->
         sealed_shape=_sealed_shape(fields) if encrypted else None,
         augmented=_augmented(fields, shards),
         class_counts=_class_counts(fields, shards),
+        numbers=_numbers(fields, shards),
         content=content,
         mac=mac,
     )
@@ -290,3 +295,14 @@ def _class_counts(
         if sum(counts[split]) != sum(shard.examples for shard in part):
             recorded.refuse(f"those of {split} are not as many as its examples")
     return counts
+
+
+def _numbers(fields: Fields, shards: Mapping[str, object]) -> Mapping[str, int | None] | None:
+    if not fields.has("numbers"):
+        return None  # the first datasets do not have them
+    recorded = fields.object("numbers")
+    recorded.only(*shards)
+    return {
+        split: None if recorded.is_null(split) else recorded.integer(split, most=MOST_NUMBER)
+        for split in shards
+    }

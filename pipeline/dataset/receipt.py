@@ -29,6 +29,8 @@ class ShardReceipt:
       kept: an earlier run had finished it.
       ids: 8 bytes of a hash of each image's id, see `unique_ids`.
       class_counts: how many images it holds of each class.
+      numbers: the number after the highest one among its ids; None if one of them is not neutral, see `numbers`.
+      carried: it is a shard of the version before, as that was; ids, counts and numbers are that version's.
     """
 
     split: str
@@ -41,6 +43,8 @@ class ShardReceipt:
     kept: bool = False
     ids: bytes = b""
     class_counts: tuple[int, ...] = ()
+    numbers: int | None = None
+    carried: bool = False
 
     def to_bytes(self, sign: Sign | None) -> bytes:
         """The content of the file beside a finished shard. Raises ValueError for a shard that is not finished.
@@ -57,6 +61,8 @@ class ShardReceipt:
             "bad": list(self.bad),
             "ids": base64.b64encode(self.ids).decode(),
             "class_counts": list(self.class_counts),
+            "numbers": self.numbers,
+            "carried": self.carried,
         }
         if sign is not None:
             value["mac"] = dict(sign(_message(value)))
@@ -78,6 +84,8 @@ class ShardReceipt:
             fields.refuse("'ids' is not base64")
         if len(ids) != 8 * info.examples:
             fields.refuse(f"{len(ids)} bytes of ids for {info.examples} examples")
+        if fields.boolean("carried"):
+            fields.refuse("it is of a shard of the version before")
         counts = fields.integers("class_counts")
         if sum(counts) != info.examples:
             fields.refuse(f"class counts of {sum(counts)} for {info.examples} examples")
@@ -93,6 +101,7 @@ class ShardReceipt:
             kept=True,
             ids=ids,
             class_counts=counts,
+            numbers=None if fields.is_null("numbers") else fields.integer("numbers"),
         )
 
 

@@ -7,6 +7,7 @@ of each id, so that a dataset of a million images is checked in 8 MB.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -30,9 +31,7 @@ class ShardIds:
 
     def add(self, ids: Iterable[str]) -> None:
         """Takes the ids of some images."""
-        self._digests += b"".join(
-            [hashlib.blake2b(i.encode(), digest_size=_DIGEST_BYTES).digest() for i in ids]
-        )
+        self._digests += b"".join(map(_digest, ids))
 
     def digests(self) -> bytes:
         """The digests of all ids, 8 bytes each. Raises DataError if an id occurs twice."""
@@ -54,6 +53,21 @@ def check_unique(digests: Iterable[bytes]) -> None:
             f"{repeated} ids occur in more than one shard; every image needs an id of its own: restore the dataset "
             "from a copy, or write it again without --keep-ids"
         )
+
+
+def known_ids(ids: Iterable[str], digests: Iterable[bytes]) -> list[bool]:
+    """Whether each id is among those of some shards.
+
+    Args:
+      ids: the ids.
+      digests: of each shard, as `ShardIds.digests` gives them.
+    """
+    known = set(np.frombuffer(bytearray().join(digests), np.uint64).tolist())
+    return [int.from_bytes(_digest(image_id), sys.byteorder) in known for image_id in ids]
+
+
+def _digest(image_id: str) -> bytes:
+    return hashlib.blake2b(image_id.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 def _repeated(digests: bytearray) -> int:

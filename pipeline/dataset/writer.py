@@ -27,6 +27,7 @@ from lpe.pipeline.dataset.dataset import Dataset, committed_versions, open_datas
 from lpe.pipeline.dataset.layout import WORK_DIRECTORY
 from lpe.pipeline.dataset.manifest import ShardInfo, Sign
 from lpe.pipeline.dataset.metadata import file_sha256, write_metadata
+from lpe.pipeline.dataset.predecessor import Predecessor, class_counts, next_numbers
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.unique_ids import check_unique
 from lpe.pipeline.records import RecordFormat
@@ -71,12 +72,14 @@ class NewVersion:
       version: the version that the job will commit.
       identity: what the job makes.
       committed: the dataset, if this very job has committed it before: there is nothing to write.
+      predecessor: the version that this one is appended to; None if it is not.
     """
 
     home: str
     version: str
     identity: VersionIdentity
     committed: Dataset | None = None
+    predecessor: Predecessor | None = None
 
     @property
     def name(self) -> str:
@@ -138,6 +141,26 @@ class NewVersion:
         except (FileNotFoundError, DataError):
             return None
 
+    def carry(self, split: str, index: int, count: int, path: str, shard: ShardInfo) -> ShardReceipt:
+        """Takes a shard of the version before over as it is, by a link or a copy.
+
+        Args:
+          split, index, count: which shard of how many it becomes.
+          path: its file.
+          shard: what was recorded of it, which counts for the new version as well: its readers compare.
+
+        Raises:
+          DataError: it is missing.
+        """
+        named = dataclasses.replace(shard, file=self.shard_name(split, index, count))
+        try:
+            storage.link_or_copy(path, storage.join(self.data, named.file))
+        except FileNotFoundError:
+            raise DataError(f"{path}: this shard is missing; restore it from a copy") from None
+        receipt = ShardReceipt(split, index, named, images=shard.examples, kept=True, carried=True)
+        storage.write_atomic(self.receipt_path(split, index), receipt.to_bytes(None))  # for progress
+        return receipt
+
     def commit(
         self,
         receipts: list[ShardReceipt],
@@ -149,7 +172,7 @@ class NewVersion:
 
         Args:
           receipts: of all shards, in any order.
-          manifest: goes into manifest.json or encryption.json.
+          manifest: goes into manifest.json or encryption.json; its `numbers` are those that the job gave.
           splits: their order in the metadata.
           sign: makes the MACs of an encrypted version's manifest.
 
@@ -171,19 +194,20 @@ class NewVersion:
         check_unique(receipt.ids for receipt in ordered)
         # Lost workers leave temporary files; the runner had others do their shards.
         storage.delete_temporary_files(self.data)
+        before = self.predecessor
         if not self.identity.encrypted:
             self._merge_ids(ordered)
-        class_counts = {
-            split: [
-                sum(counts)
-                for counts in zip(*(r.class_counts for r in ordered if r.split == split), strict=True)
-            ]
-            for split in splits
-        }
         bad = [record for receipt in ordered for record in receipt.bad]
-        if bad:
-            lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in bad)
-            storage.write_atomic(storage.join(self.data, layout.BAD_RECORDS_FILE), lines.encode())
+        bad_before = before.bad_records if before is not None else 0
+        if bad or bad_before:
+            lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in bad).encode()
+            whole = (before.bad_record_lines() if before is not None else b"") + lines
+            storage.write_atomic(storage.join(self.data, layout.BAD_RECORDS_FILE), whole)
+        measured = {
+            "bad_records": bad_before + len(bad),
+            "class_counts": class_counts(ordered, splits, len(self.identity.class_names), before),
+            "numbers": next_numbers(ordered, splits, manifest.get("numbers", {}), before),
+        }
         write_metadata(
             self.data,
             name=self.name,
@@ -191,7 +215,7 @@ class NewVersion:
             class_names=self.identity.class_names,
             fmt=self.identity.format,
             shards=shards,
-            manifest={**manifest, "bad_records": len(bad), "class_counts": class_counts},
+            manifest={**manifest, **measured},
             encrypted=self.identity.encrypted,
             sign=sign,
         )
@@ -210,20 +234,22 @@ class NewVersion:
     def _merge_ids(self, receipts: list[ShardReceipt]) -> None:
         """Writes one map from neutral id to original name, where the source had names."""
         remedy = f"delete {self.work} and run the same command again"
+        before = self.predecessor.id_map() if self.predecessor is not None else None
         parts = {
             self.ids_path(receipt.split, receipt.index): receipt.images
             for receipt in receipts
-            if receipt.images
+            if receipt.images and not receipt.carried
         }
         there = [part for part in parts if storage.exists(part)]
         if there and len(there) < len(parts):
             missing = next(part for part in parts if part not in there)
             raise DataError(f"{missing}: missing; {remedy}")
-        if there:
-            from lpe.pipeline.dataset.id_map import read_id_map, write_id_map  # noqa: PLC0415  (pyarrow is slow)
+        if there or before is not None:
+            from lpe.pipeline.dataset.id_map import merge_id_maps, read_id_map, write_id_map  # noqa: PLC0415  (slow)
 
             whole = storage.join(self.data, layout.IDS_FILE)
-            write_id_map(whole, (read_id_map(part, parts[part], remedy) for part in there))
+            added = (read_id_map(part, parts[part], remedy) for part in there)
+            write_id_map(whole, added if before is None else merge_id_maps(before, added))
 
 
 @contextlib.contextmanager

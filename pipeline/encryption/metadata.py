@@ -209,16 +209,24 @@ def new_encryption(
       sealed_shape: (H, W, C) of the images if they are to be sealed, else None.
       source: digests of what the images are made from.
     """
-
-    def hide(value: object, context: bytes) -> str:
-        return base64.b64encode(key.hide(spec.salt, json.dumps(value).encode(), context)).decode()
-
-    hidden = None if class_names is None else hide(list(class_names), labels.HIDDEN_CLASS_NAMES)
+    hidden = None
+    if class_names is not None:
+        hidden = _hidden(key, spec.salt, list(class_names), labels.HIDDEN_CLASS_NAMES)
     seal = None
     if sealed_shape is not None:
         seal = SealSpec(sealed_shape, key.data_key(spec.salt).check_value())
-    hidden_source = hide(dataclasses.asdict(source), labels.HIDDEN_SOURCE)
+    hidden_source = _hidden(key, spec.salt, dataclasses.asdict(source), labels.HIDDEN_SOURCE)
     return Encryption(spec, key.name, key.id, key.check_value(spec.salt), hidden, seal, hidden_source)
+
+
+def with_source(encryption: Encryption, key: DatasetKey, source: SourceDigests) -> Encryption:
+    """The same encryption, of a dataset with another source."""
+    hidden = _hidden(key, encryption.spec.salt, dataclasses.asdict(source), labels.HIDDEN_SOURCE)
+    return dataclasses.replace(encryption, hidden_source=hidden)
+
+
+def _hidden(key: DatasetKey, salt: str, value: object, context: bytes) -> str:
+    return base64.b64encode(key.hide(salt, json.dumps(value).encode(), context)).decode()
 
 
 def register_run(keystore: str, directory: str, recorded: Mapping[str, Any]) -> Encryption:

@@ -8,6 +8,7 @@ from lpe.pipeline import storage
 from lpe.pipeline.dataset.receipt import ShardReceipt
 from lpe.pipeline.dataset.writer import NewVersion
 from lpe.pipeline.encryption.authentication import Signer
+from lpe.pipeline.encryption.names import NameKeeper
 from lpe.pipeline.engine.failures import JobFailedError, fail_if_any
 from lpe.transforms.errors import LpeError
 
@@ -21,17 +22,21 @@ class Commit:
       manifest: goes into manifest.json or encryption.json.
       splits: their order.
       signer: makes the MACs of an encrypted version; None for plain data.
+      names: keeps the original names of the images, before anything is published; None where there is nothing to do.
     """
 
     version: NewVersion
     manifest: dict[str, object]
     splits: tuple[str, ...]
     signer: Signer | None = None
+    names: NameKeeper | None = None
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
         """Publishes. Raises JobFailedError, which passes through any runner."""
         fail_if_any(receipts)
         try:
+            if self.names is not None and not self.version.is_committed():
+                self.names.keep(self.version, receipts)
             sign = self.signer.open() if self.signer is not None else None
             self.version.commit(receipts, self.manifest, list(self.splits), sign)
         except LpeError as error:

@@ -19,6 +19,7 @@ from lpe.pipeline.engine.memory import WORKER_BYTES, free_memory
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.engine.worker import ShardWork, Worker
 from lpe.pipeline.engine.worker_process import WorkerProcess
+from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.task import ShardTask
 
 _SECONDS_THAT_PAY = 1.0
@@ -139,7 +140,8 @@ class _Crew:
 
 
 def _images(tasks: Sequence[ShardTask]) -> int:
-    return sum(task.reader.expected() for task in tasks)
+    """Those to be read: a shard that is carried over takes no time."""
+    return sum(task.reader.expected() for task in tasks if not isinstance(task.reader, CarriedShard))
 
 
 def most_processes() -> int:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from lpe.pipeline import storage
+from lpe.pipeline.dataset.layout import IDS_FILE
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.names import CarriedNames, HiddenMap, PlainMap
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
+
+NO_NAMES = "the original names are not known: the key store has no map of them for this dataset"
 
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
@@ -38,4 +45,12 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
             origin=source.origin if source is not None else None,
         )
         with new_version(spec.home, identity) as version:
-            return write_version(spec, plan, version, restore=Decrypt(keystore, encryption, len(class_names)))
+            hidden = HiddenMap.of(plan.dataset, encryption, keystore)
+            notes = plan.notes if hidden.exists() else (*plan.notes, NO_NAMES)
+            return write_version(
+                spec,
+                dataclasses.replace(plan, notes=notes),
+                version,
+                restore=Decrypt(keystore, encryption, len(class_names)),
+                names=CarriedNames(hidden, PlainMap(storage.join(version.data, IDS_FILE))),
+            )

@@ -12,24 +12,29 @@ import pickle
 import resource
 import secrets
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from lpe.pipeline import records
+from lpe.pipeline.dataset.reader import BATCH_SIZE
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.records import FileFormat, RecordFormat, tfrecord
-from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, OnBadRecord, fail
 from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.plan import Plan, ReadSpec, open_plan
+from lpe.pipeline.sources.plan import Plan, ReadSpec, check_scope, open_plan
+from lpe.pipeline.sources.task import SliceReader
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.batch import ImageBatch
+from lpe.transforms.errors import DataError
 from lpe.transforms.keyed import CipherSpec, KeyedCipher
 from lpe.transforms.tables import megabytes, properties_html
 
 _SAMPLE_IMAGES = 4096
 _SAMPLE_SECONDS = 1.0
+_FAIL = fail(REPLACE_OR_SKIP)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,18 +100,18 @@ class Forecast:
     def properties(self) -> dict[str, str]:
         """Rows of a summary table."""
         rows = {
-            name: f"{split.examples:,} images, {_size(split.bytes)}; shards: {split.shards:,}, at most "
-            f"{_size(split.largest_shard)} each"
+            name: f"{split.examples:,} images, {size_text(split.bytes)}; shards: {split.shards:,}, at most "
+            f"{size_text(split.largest_shard)} each"
             for name, split in self.splits.items()
         }
         phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in self.seconds.items())
         speed = f"{self.images_per_second:,.0f} images/s, {self.bytes_per_second / 1e6:,.0f} MB/s"
         return rows | {
-            "plan": f"{_size(self.plan_bytes)} in the pipeline's graph",
+            "plan": f"{size_text(self.plan_bytes)} in the pipeline's graph",
             "measured here": f"{self.sample:,} images on one core: {phases}",
             "a core does": speed,
-            "all of it takes": f"{_duration(self.core_seconds)} of one core, and what storage takes",
-            "peak memory": f"{_size(self.peak_memory)}, plan and a batch included",
+            "all of it takes": f"{time_text(self.core_seconds)} of one core, and what storage takes",
+            "peak memory": f"{size_text(self.peak_memory)}, plan and a batch included",
         }
 
     def _repr_html_(self) -> str:
@@ -144,54 +149,91 @@ def forecast(
       DataError: the source is missing, damaged or encrypted already, or its first images cannot be read.
       CipherError, UsageError: the images do not go with the cipher or the options.
     """
+    check_scope(read, choice.scope)
     with open_plan(read, digest=False) as opened:
         opened.require_plain("decrypt it first")
-        plan = augmented.with_copies(opened, augmentation)
-        fmt, _ = stored_format(plan, choice, file_format)
-        sample, size, seconds = _measured(plan, choice, fmt)
-        splits: dict[str, SplitForecast] = {}
-        plan_bytes = 0
-        for task in plan.tasks:
-            images = task.reader.expected()
-            stored = images * size // sample
-            so_far = splits.get(task.split, SplitForecast(0, 0, 0, 0))
-            splits[task.split] = SplitForecast(
-                so_far.examples + images,
-                so_far.shards + 1,
-                so_far.bytes + stored,
-                max(so_far.largest_shard, stored),
-            )
-            plan_bytes += len(pickle.dumps(task))
+        return forecast_of(augmented.with_copies(opened, augmentation), choice, file_format)
+
+
+def forecast_of(
+    plan: Plan,
+    choice: CipherChoice | None,
+    file_format: FileFormat = "tfrecord",
+    *,
+    on_bad_record: OnBadRecord = _FAIL,
+    batch_size: int = BATCH_SIZE,
+) -> Forecast:
+    """The forecast of a plan of plain images.
+
+    Args:
+      choice: how they would be encrypted; None for storing them as they are, as `ingest` does.
+      file_format: the kind of files that would be written.
+      on_bad_record: called for each bad one among the first images.
+      batch_size: the most images of a source in a batch, for those that take long to decode.
+
+    Raises:
+      DataError: none of the first images can be read.
+      CipherError, UsageError: the images do not go with the cipher or the options.
+    """
+    fmt = plan.output_format(file_format) if choice is None else stored_format(plan, choice, file_format)[0]
+    sample, size, seconds = _measured(plan, choice, fmt, on_bad_record, batch_size)
+    splits: dict[str, SplitForecast] = {}
+    plan_bytes = 0
+    for task in plan.tasks:
+        images = task.reader.expected()
+        stored = images * size // sample
+        so_far = splits.get(task.split, SplitForecast(0, 0, 0, 0))
+        splits[task.split] = SplitForecast(
+            so_far.examples + images,
+            so_far.shards + 1,
+            so_far.bytes + stored,
+            max(so_far.largest_shard, stored),
+        )
+        plan_bytes += len(pickle.dumps(task))
     return Forecast(splits, plan_bytes, sample, seconds, _peak_memory())
 
 
-def _measured(plan: Plan, choice: CipherChoice, fmt: RecordFormat) -> tuple[int, int, dict[str, float]]:
+def _measured(
+    plan: Plan, choice: CipherChoice | None, fmt: RecordFormat, on_bad_record: OnBadRecord, batch_size: int
+) -> tuple[int, int, dict[str, float]]:
     """The number of images that were measured, their bytes as records, and seconds by phase."""
-    cipher = KeyedCipher(CipherSpec(choice.name, "dry-run", choice.scope, choice.params), _RandomFunction())
-    seal = DataKey(secrets.token_bytes(KEY_BYTES), "dry-run") if choice.seal else None
+    transform = _transform(choice) if choice is not None else None
 
     def transform_and_encode(batch: ImageBatch) -> int:
-        with watch.measuring("transform"):
-            encrypted = cipher.encrypt(batch)
-            stored = encrypted if seal is None else seal.seal(encrypted)
+        if transform is not None:
+            with watch.measuring("transform"):
+                batch = transform(batch)
         with watch.measuring("encode"):
-            data = records.encode(stored, fmt)
+            data = records.encode(batch, fmt)
             tfrecord.extend_crc32c(0, data)
         return len(data)
 
     images = size = 0
     task = max(plan.tasks, key=lambda task: task.reader.expected())
+    reader = task.reader
+    if isinstance(reader, SliceReader):
+        reader = dataclasses.replace(reader, batch_size=batch_size)
     watch = Stopwatch()
-    for batch in watch.measuring_each("read", task.reader.batches(fail(REPLACE_OR_SKIP))):
+    for batch in watch.measuring_each("read", reader.batches(on_bad_record)):
         if not images:
             transform_and_encode(batch)  # what is done once for all images is done now
-            watch.seconds.pop("transform")
-            watch.seconds.pop("encode")
+            watch.seconds = {"read": watch.seconds["read"]}
         size += transform_and_encode(batch)
         images += len(batch)
         if images >= _SAMPLE_IMAGES or sum(watch.seconds.values()) > _SAMPLE_SECONDS:
             break
+    if not images:
+        raise DataError(f"{plan.source}: none of the first images can be read")
     return images, size, watch.seconds
+
+
+def _transform(choice: CipherChoice) -> Callable[[ImageBatch], ImageBatch]:
+    """Encryption, and the seal if there is to be one, under keys that nobody keeps."""
+    cipher = KeyedCipher(CipherSpec(choice.name, "dry-run", choice.scope, choice.params), _RandomFunction())
+    if not choice.seal:
+        return cipher.encrypt
+    seal = DataKey(secrets.token_bytes(KEY_BYTES), "dry-run")
+    return lambda batch: seal.seal(cipher.encrypt(batch))
 
 
 class _RandomFunction:
@@ -204,11 +246,15 @@ class _RandomFunction:
         return hashlib.shake_256(self._key + context).digest(length)
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """A size in bytes as people read it."""
     return megabytes(size) if size < 10_000_000_000 else f"{size / 1e9:,.1f} GB"
 
 
-def _duration(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A duration as people read it."""
+    if seconds < 1:
+        return "under 1 s"
     return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 3600:,.1f} hours"
 
 

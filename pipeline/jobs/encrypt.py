@@ -10,6 +10,7 @@ from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Encrypt
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
+from lpe.pipeline.encryption.names import CarriedNames, HiddenMap, NameKeeper, NewNames, PlainMap
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.choice import (
     chosen_encryption,
@@ -21,7 +22,7 @@ from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.plan import open_plan
+from lpe.pipeline.sources.plan import Plan, check_scope, open_plan
 from lpe.transforms.augment import Augmentation
 
 
@@ -42,6 +43,7 @@ def encrypt(
       DataError: the source is missing, damaged or encrypted already; the home holds something else.
       BusyError: another job writes at the home.
     """
+    check_scope(spec.read, choice.scope)
     spec, key = spec.on_workers(), dataclasses.replace(key, keystore=spec.path_on_workers(key.keystore))
     primary = key.open()
     with open_plan(spec.read, primary.order_secret) as opened:
@@ -49,7 +51,7 @@ def encrypt(
         runners.check_no_temporary(spec.options(), spec.read.source, opened.temporary)
         plan = augmented.with_copies(opened, augmentation)
         copies = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
-        fmt, sealed_shape = stored_format(plan, choice, spec.file_format)
+        fmt, sealed_shape = stored_format(plan, choice, spec.file_format or "tfrecord")
         class_names = published_class_names(plan.class_names, choice)
         settings = {
             "command": "encrypt",
@@ -81,10 +83,18 @@ def encrypt(
                 conceal=Encrypt(key.keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies},
                 signer=OwnerSigner(key.keystore, encryption),
+                names=_names(opened, HiddenMap(key.keystore, encryption, identity.job)),
             )
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
+
+
+def _names(plan: Plan, target: HiddenMap) -> NameKeeper:
+    """What keeps the names of the images that a plan reads, before copies are added."""
+    if plan.dataset is None:
+        return NewNames(target, plan.splits)
+    return CarriedNames(PlainMap.of(plan.dataset), target)
 
 
 def _origin(home: str, digest: str, key: DatasetKey, keystore: str) -> str:

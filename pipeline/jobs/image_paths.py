@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lpe.pipeline.sources.imagefile import SUFFIXES
+from lpe.pipeline.sources.image_formats import SUFFIXES
 from lpe.transforms.errors import DataError
 
 _MOST_LISTED = 20

@@ -19,6 +19,7 @@ from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.imagefile import decode_image
+from lpe.pipeline.sources.recorded_reading import recorded_options
 from lpe.train import predict as network
 from lpe.train.onnx_model import SUFFIX as ONNX_SUFFIX
 from lpe.train.onnx_model import OnnxModel
@@ -65,7 +66,7 @@ class Prediction:
 def predict(
     model: str, paths: Sequence[str], keystore: str | None = None, progress: Update | None = None
 ) -> list[Prediction]:
-    """Classifies image files, cropped and resized to the model's shape.
+    """Classifies image files, read as those that the model was trained with, in its shape.
 
     Args:
       model: the directory of a finished training run, or an ONNX file of `lpe export`, which needs no Keras.
@@ -87,8 +88,7 @@ def predict(
         return []
     files = image_paths(paths)
     classify = _classifier(trained, answers, model, keystore)
-    height, width, channels = trained.image_shape
-    options = ReadOptions((height, width), grey=channels == 1)
+    options = recorded_options(trained.reading, trained.image_shape, model)
     room = max(1, min(_BATCH, _BATCH_BYTES // math.prod(trained.image_shape)))
     predictions: list[Prediction] = []
     bad: list[str] = []

@@ -6,6 +6,7 @@ from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
+from lpe.pipeline.encryption.names import CarriedNames, HiddenMap
 from lpe.pipeline.jobs.choice import (
     chosen_encryption,
     encryption_settings,
@@ -78,6 +79,9 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
                 check=Decrypt(keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies, "reencrypted_from": origin},
                 signer=OwnerSigner(keystore, encryption),
+                names=CarriedNames(
+                    HiddenMap.of(plan.dataset, old, keystore), HiddenMap(keystore, encryption, identity.job)
+                ),
             )
 
 

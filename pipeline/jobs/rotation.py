@@ -193,7 +193,7 @@ def reencrypt(home: str, keystore: str, policy: Policy, spec: JobSpec | None = N
         rotated = KeyStore(keystore).rotate_if_due(name) if due.rotate else None
         result = write_reencrypted(spec, keystore, policy.change)
         registry = Registry(keystore)
-        _log_reencryption(registry, name, result.dataset)
+        log_reencryption(registry, name, result.dataset)
         stale = () if result.skipped else registry.stale_runs(name, due.encryption.spec.salt)
         lock.check()  # before anything is taken away
         keys = _keys_of_versions(home, keystore)
@@ -302,7 +302,7 @@ def _reason(
     return None
 
 
-def _log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
+def log_reencryption(registry: Registry, name: str, dataset: Dataset) -> None:
     """Logs how the version came to be, unless the run that made it did."""
     encryption = dataset.encryption or {}
     before = encryption.get("reencrypted_from")

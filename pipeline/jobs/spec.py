@@ -34,7 +34,8 @@ class JobSpec:
       progress: called now and then with images done and images in all; None for no progress.
       processes: how many processes work at once on this machine; None for as many as the job pays for, and cores and
         memory allow.
-      file_format: the kind of files that `ingest`, `encrypt` and `decrypt` write; other jobs keep their input's.
+      file_format: the kind of files that `ingest`, `encrypt` and `decrypt` write, None for TFRecord; other jobs keep
+        what is there.
 
     Raises:
       UsageError: neither `lpe` nor Beam knows one of the options, or a number of processes goes with them.
@@ -47,7 +48,7 @@ class JobSpec:
     skip_bad_records: bool = False
     progress: Update | None = None
     processes: int | None = None
-    file_format: FileFormat = "tfrecord"
+    file_format: FileFormat | None = None
 
     def __post_init__(self) -> None:
         check_processes(self.processes, self.options())
@@ -122,6 +123,8 @@ class JobResult:
       seconds: what this run took.
       metrics: what was counted; None where the runner does not tell, or nothing was done.
       notes: what its user should know of the input: what was passed over, a line for each kind, with counts.
+      left_out: how many images a job that appends left out, since they are `known` in the dataset, or `repeated`; None
+        for other jobs.
     """
 
     dataset: Dataset
@@ -129,6 +132,7 @@ class JobResult:
     seconds: float
     metrics: JobMetrics | None = None
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, int] | None = None
 
     @property
     def bad_records(self) -> int:
@@ -158,6 +162,8 @@ class JobResult:
             "bad_records": self.bad_records,
             "notes": list(self.notes),
         }
+        if self.left_out is not None:
+            value["left_out"] = dict(self.left_out)
         if self.dataset.class_counts is not None:
             value["classes"] = self.dataset.class_counts
         encryption = self.dataset.encryption

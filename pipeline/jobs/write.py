@@ -11,9 +11,11 @@ from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.dataset.numbers import NumberRange
 from lpe.pipeline.dataset.writer import NewVersion, VersionIdentity
 from lpe.pipeline.encryption.authentication import Signer
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Identity
+from lpe.pipeline.encryption.names import NameKeeper
 from lpe.pipeline.engine import execution
 from lpe.pipeline.engine.commit import Commit
 from lpe.pipeline.engine.progress import Update
@@ -57,7 +59,7 @@ def version_identity(
         "class_names": plan.class_names,
         **settings,
     }
-    format = format or plan.output_format(spec.file_format)
+    format = format or plan.output_format(spec.file_format or "tfrecord")
     if format.file_format != "tfrecord":
         described["file_format"] = format.file_format
     if plan.dataset is not None:
@@ -96,6 +98,8 @@ def write_version(
     check: BatchTransform | None = None,
     manifest: Mapping[str, Any] | None = None,
     signer: Signer | None = None,
+    names: NameKeeper | None = None,
+    numbers: Mapping[str, NumberRange] | None = None,
 ) -> JobResult:
     """Writes and commits a version, unless this very job has committed it before.
 
@@ -105,6 +109,8 @@ def write_version(
       restore, conceal, check: see `WriteShard`; by default images stay as they are.
       manifest: goes into manifest.json or encryption.json, besides what all jobs record.
       signer: makes the MACs of an encrypted version.
+      names: keeps the original names of the images, where the version itself does not.
+      numbers: see `WriteShard`.
 
     Raises:
       ShardsFailedError: shards could not be done.
@@ -119,6 +125,7 @@ def write_version(
     recorded: dict[str, Any] = {"job": version.identity.job, "origin": version.identity.origin}
     if not version.identity.encrypted:
         recorded["source_digest"] = plan.digest
+    recorded["numbers"] = dict(plan.numbers)
     if plan.reading is not None:
         recorded["reading"] = dict(plan.reading)
     recorded.update(manifest or {})
@@ -133,8 +140,10 @@ def write_version(
             version,
             spec.skip_bad_records,
             signer,
+            names,
+            numbers,
         ),
-        Commit(version, recorded, plan.splits, signer),
+        Commit(version, recorded, plan.splits, signer, names),
         spec.options(),
         processes=spec.processes,
         size=plan.bytes,

@@ -101,7 +101,7 @@ class DatasetKey(NotPicklable):
         return hmac.digest(self.compute(labels.dataset_mac(salt), _DIGEST_BYTES), message, "sha256").hex()
 
     def hide(self, salt: str, text: bytes, context: bytes) -> bytes:
-        """Encrypts a small text, such as class names: AES-SIV (RFC 5297), deterministic and authenticated.
+        """Encrypts a text, such as class names: AES-SIV (RFC 5297), deterministic and authenticated.
 
         Args:
           salt: the dataset's; the text is revealed under the same salt only.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore.auditlog import AuditLog
 from lpe.pipeline.keystore.files import KeysetFiles
+from lpe.pipeline.keystore.given_numbers import NUMBERS_GIVEN, Claim, Conflict, settle
 from lpe.pipeline.keystore.metadata import Metadata
 from lpe.pipeline.keystore.uses import Use, uses, versions_under
 from lpe.pipeline.storage.documents import is_plain_text
@@ -57,6 +58,54 @@ class Registry:
                 record.datasets.append(version)
                 record.used = True
                 self._files.write_metadata(change)
+
+    def give_numbers(self, name: str, key_id: int, salt: str, claims: Sequence[Claim]) -> list[Claim]:
+        """Gives the images of a job numbers that no other ones have had under a key and a salt, and logs them.
+
+        The same images are given the same numbers again.
+
+        Args:
+          name: the keyset.
+          key_id: the key.
+          salt: of the dataset that the images are added to.
+          claims: what is wanted, one for each split.
+
+        Returns:
+          What is given.
+
+        Raises:
+          KeyStoreError: the key cannot be used, other images have had numbers that are fixed, or nobody can tell.
+        """
+        given = []
+        with self._files.changing(name) as change:
+            change.check_enabled(key_id)
+            problems = change.log.problems(change.meta.log)
+            if problems:
+                raise KeyStoreError(
+                    f"{problems[0]}; nobody can tell which numbers were given: restore the key store from a copy"
+                )
+            for claim in claims:
+                settled = settle(claim, change.log.events, salt)
+                if isinstance(settled, Conflict):
+                    raise KeyStoreError(
+                        f"{claim.split}: other images have had the numbers {settled.first} to {settled.after - 1} "
+                        "under this key and salt; rotate the key and re-encrypt the dataset, and append then"
+                    )
+                wanted, logged = settled
+                if not logged:
+                    self._files.log_event(
+                        change,
+                        NUMBERS_GIVEN,
+                        key=key_id,
+                        salt=salt,
+                        split=wanted.split,
+                        first=wanted.first,
+                        after=wanted.after,
+                        parts=len(wanted.images),
+                        images=wanted.images[-1],
+                    )
+                given.append(wanted)
+        return given
 
     def register_run(self, name: str, key_id: int, directory: str, salt: str) -> None:
         """Remembers, and logs, that the model of a training run needs a key.

@@ -16,6 +16,7 @@ from lpe.pipeline.keystore.kek import create_local_kek
 from lpe.pipeline.keystore.key import DatasetKey
 from lpe.pipeline.keystore.keyset import STATES, State
 from lpe.pipeline.keystore.metadata import Metadata
+from lpe.pipeline.keystore.names_path import delete_names
 from lpe.pipeline.keystore.uses import Use, uses
 from lpe.pipeline.storage import locks
 from lpe.transforms.errors import KeyStoreError
@@ -260,6 +261,8 @@ class KeyStore:
         if status == tink_pb2.DESTROYED:
             key.ClearField("key_data")
         self._files.write(change, event, key_id, **details)
+        if status == tink_pb2.DESTROYED:
+            delete_names(self.uri, change.name, key_id)
 
 
 def _unused(opened: OpenKeyset, without: Callable[[Use], bool]) -> list[int]:

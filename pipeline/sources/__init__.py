@@ -21,7 +21,7 @@ KINDS = {
     "cifar10": "CIFAR-10 through TFDS (= tfds:cifar10)",
     "tfds:NAME[/CONFIG][:VERSION]": "any TFDS dataset with an image and a label",
     "cifar:PATH": "the official CIFAR-10/100 archive, binary or python, .tar.gz or folder",
-    "folder:PATH": "images in a directory per class, with or without split directories; also a .tar[.gz]",
+    "folder:PATH": "images in a directory per class, with or without split directories; also a .tar[.gz] or .zip",
     "parquet:GLOB": "Parquet files with images and labels, such as Hugging Face's",
     "dataset:DIR": "a dataset of lpe's or any TFDS directory",
     "synthetic:N": "N generated training images of ten classes",
@@ -51,7 +51,7 @@ def kind_of(path: str) -> str | None:
         if committed_versions(path) or (place / INFO_FILE).exists():
             return "dataset"
         return "cifar" if is_cifar_folder(os.listdir(path)) else "folder"  # noqa: PTH208  (names are enough)
-    if place.is_file() and re.search(r"\.(tar|tgz)(\.\w+)?$", place.name):
+    if place.is_file() and re.search(r"\.(tar|tgz|zip)(\.\w+)?$", place.name):
         return "cifar" if place.name.startswith("cifar-10") else "folder"
     return None
 

@@ -1,28 +1,28 @@
-"""Decoding of image files (PNG, JPEG, and what else Pillow reads), and batches of images of many sizes."""
+"""Decoding of image files, and batches of images of many sizes."""
 
 from __future__ import annotations
 
-import contextlib
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from lpe.pipeline.sources.base import ReadOptions, SourceBatch
-from lpe.pipeline.sources.guarded_image import GuardedImage
-from lpe.transforms.errors import DataError, one_line
+from lpe.pipeline.sources.colours import in_colour
+from lpe.pipeline.sources.depth import in_eight_bits
+from lpe.pipeline.sources.frames import choose_frame
+from lpe.pipeline.sources.image_description import stored_bits, stored_orientation, stored_size
+from lpe.pipeline.sources.image_formats import opened
+from lpe.pipeline.sources.orientation import upright, upright_size
+from lpe.pipeline.sources.resizing import fitted, reduce
+from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape
-
-SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-"""The endings, in lower case, of files that are taken for images."""
 
 DECODER = f"Pillow {PIL.__version__}"
 """What decodes and resizes image files; another version may give other pixels."""
 
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names for those of the endings
 _BATCH_BYTES = 4 << 20  # what is stacked, encrypted, laid out and summed one after the other stays in the cache
 
 
@@ -50,42 +50,39 @@ def in_batches(images: Iterable[LabelledImage], batch_size: int) -> Iterator[Sou
 
 
 def decode_image(data: bytes, options: ReadOptions) -> np.ndarray:
-    """The pixels of an encoded image, uint8 [H, W, C], C as `options` say.
+    """The pixels of an encoded image, uint8 [H, W, C], C and the size as `options` say.
 
-    Palettes, grey and CMYK become RGB; transparency is dropped. With a size in `options` the image
-    is cropped to that aspect around its centre and resized.
+    It is turned upright as its Exif says (`orientation`), of several frames the one asked for is read (`frames`), its
+    depth is made 8 bits (`depth`), its colours RGB or grey (`colours`), and its size what was asked for (`resizing`),
+    in this order.
 
     Raises:
       DataError: why it cannot be read; the message is the reason alone.
     """
-    try:
-        with _opened(data) as image:
-            height, width = image.height, image.width
-            if height * width > options.limits.pixels:
-                raise DataError(
-                    f"it has {height}x{width} pixels, more than {options.limits.pixels}; raise that with lpe ingest "
-                    "--max-pixels if you trust it"
-                )
-            if image.mode.startswith(("I", "F")):
-                raise DataError(
-                    f"{image.mode} images (more than 8 bits) are not supported; convert it to 8 bits"
-                )
-            converted = image.convert("L" if options.grey else "RGB")
-            if (converted.height, converted.width) != (height, width):
-                raise DataError("cannot be decoded: its size is not what it says")
-    except DataError:
-        raise
-    except Exception as error:  # Pillow raises a dozen kinds for damaged files
-        unknown = isinstance(error, UnidentifiedImageError)
-        reason = "it is no image" if unknown else one_line(error)
-        raise DataError(f"cannot be decoded: {reason}") from error
-    return _to_array(converted, options)
+    with opened(data) as (image, guarded):
+        _check_pixels(image.height, image.width, options)
+        choose_frame(image, guarded, options.frame, options.limits.pixels)
+        orientation = stored_orientation(image, guarded)
+        height, width = stored_size(image, orientation)
+        _check_pixels(height, width, options)
+        reduction = reduce(image, orientation, options)
+        stored = -(-height // reduction), -(-width // reduction)
+        tiff = image.format == "TIFF"  # which Pillow turns itself
+        shallow = in_eight_bits(image, stored_bits(image, data), options)
+        coloured = in_colour(shallow, options)
+        if not tiff:
+            coloured = upright(coloured, orientation)
+        if (coloured.height, coloured.width) != upright_size(*stored, orientation):
+            raise DataError("cannot be decoded: its size is not what it says")
+        full = upright_size(height, width, orientation)
+        return _to_array(fitted(coloured, full, options, reduction, orientation), options)
 
 
 def fit_image(pixels: np.ndarray, options: ReadOptions) -> np.ndarray:
     """Decoded pixels (uint8 [H, W, 1 or 3]) in the channels and size that `options` ask for."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    return _to_array(image.convert("L" if options.grey else "RGB"), options)
+    coloured = image.convert("L" if options.grey else "RGB")
+    return _to_array(fitted(coloured, pixels.shape[:2], options), options)
 
 
 def check_shape(pixels: np.ndarray, shape: ImageShape | None) -> None:
@@ -93,7 +90,8 @@ def check_shape(pixels: np.ndarray, shape: ImageShape | None) -> None:
     if shape is not None and pixels.shape != shape:
         raise DataError(
             f"it is {pixels.shape[0]}x{pixels.shape[1]}, most are {shape[0]}x{shape[1]} (pass --image-size "
-            "HEIGHTxWIDTH to resize all, or --image-size any to keep all sizes)"
+            "HEIGHTxWIDTH to crop all to that aspect around the centre and scale them, or --image-size any to keep "
+            "all sizes)"
         )
 
 
@@ -104,20 +102,21 @@ def check_label(label: int, classes: int) -> None:
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """(height, width) from an image's header; None if it is none."""
+    """(height, width) of an upright image, from its header; None if it is none."""
     try:
-        with _opened(data) as image:
-            return image.height, image.width
-    except Exception:
+        with opened(data) as (image, guarded):
+            orientation = stored_orientation(image, guarded)
+            return upright_size(*stored_size(image, orientation), orientation)
+    except DataError:
         return None
 
 
-@contextlib.contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large images; too large ones are errors
-        with Image.open(GuardedImage(data), formats=_FORMATS) as image:
-            yield image
+def _check_pixels(height: int, width: int, options: ReadOptions) -> None:
+    if height * width > options.limits.pixels:
+        raise DataError(
+            f"it has {height}x{width} pixels, more than {options.limits.pixels}; raise that with lpe ingest "
+            "--max-pixels if you trust it"
+        )
 
 
 def _batch(images: list[LabelledImage]) -> SourceBatch:
@@ -132,8 +131,4 @@ def _batch(images: list[LabelledImage]) -> SourceBatch:
 
 
 def _to_array(image: Image.Image, options: ReadOptions) -> np.ndarray:
-    if isinstance(options.image_size, tuple) and options.image_size != (image.height, image.width):
-        height, width = options.image_size
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    pixels = np.asarray(image)
-    return pixels.reshape(*pixels.shape[:2], options.channels)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, options.channels)

@@ -30,13 +30,16 @@ MOST_PICKLE_STEPS = 1_000_000
 """Instructions in one of CIFAR's pickles; the longest has about 350,000."""
 MOST_CLASS_NAMES_BYTES = 1 << 20
 """Bytes of a file of class names."""
+MOST_DIRECTORY_BYTES = 1 << 30
+"""Bytes of the directory of a .zip, whose names are in memory: two million members take a quarter of that."""
+MOST_TABLE_BYTES = 256 << 20
+"""Bytes of a table of labels: a path and a label for each of a few million images."""
 MOST_SCANS = 200
 """Scans of a progressive JPEG, each of which may pass over all pixels; cameras and tools write about ten."""
 MOST_READS = 8
 """How many times its size may be read from an image file while it is decoded; a tag of a TIFF can name all of it."""
-
-MOST_GIF_READS = 10_000
-"""Reads from a GIF while it is decoded, two for each 255 bytes of metadata: a megabyte of them."""
+MOST_PROFILE_BYTES = 4 << 20
+"""Bytes of a colour profile; those of printing presses have one or two million."""
 
 
 @dataclasses.dataclass(frozen=True)

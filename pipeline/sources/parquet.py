@@ -17,6 +17,7 @@ from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord
 from lpe.pipeline.records.parquet_file import damaged
 from lpe.pipeline.sources.base import (
     AnyPositions,
+    EncodedImage,
     ReadOptions,
     Slice,
     Source,
@@ -183,32 +184,45 @@ class ParquetSlice(Slice):
         """See `Slice`; a row without an image or a label is a bad record."""
         return in_batches(self._images(on_bad_record), batch_size)
 
+    def encoded(self, on_bad_record: OnBadRecord) -> Iterator[EncodedImage] | None:
+        """See `Slice`; a row without an image or a label is a bad record."""
+        if self.columns.raw_shape is not None:
+            return None
+        return (
+            EncodedImage(offset, f"{part.name}#{row}", stored, label)
+            for offset, part, row, stored, label in self._rows(on_bad_record)
+        )
+
     def _images(self, on_bad_record: OnBadRecord) -> Iterator[LabelledImage]:
+        for offset, part, row, stored, label in self._rows(on_bad_record):
+            try:
+                pixels = self._pixels(stored)
+            except DataError as error:
+                on_bad_record(BadRecord(f"{part.path}: row {row}", str(error)))
+            else:
+                yield LabelledImage(offset, f"{part.name}#{row}", pixels, label)
+
+    def _rows(self, on_bad_record: OnBadRecord) -> Iterator[tuple[int, ParquetPart, int, bytes, int]]:
+        """Offset, file, row, image as it is stored and label of each row that has both."""
         positions = np.asarray(self.positions)
         offset, start = 0, self.first
         for part in self.parts:
             first, stop = np.searchsorted(positions, [start, start + part.rows])
             for row, stored, label in rows(part, positions[first:stop] - start, self.columns):
                 try:
-                    image = LabelledImage(
-                        offset, f"{part.name}#{row}", self._pixels(stored), self._label(label)
-                    )
+                    if stored is None:
+                        raise DataError("it has no image")
+                    if label is None:
+                        raise DataError("it has no label")
+                    check_label(label, self.classes)
                 except DataError as error:
                     on_bad_record(BadRecord(f"{part.path}: row {row}", str(error)))
                 else:
-                    yield image
+                    yield offset, part, row, stored, label
                 offset += 1
             start += part.rows
 
-    def _label(self, label: int | None) -> int:
-        if label is None:
-            raise DataError("it has no label")
-        check_label(label, self.classes)
-        return label
-
-    def _pixels(self, stored: bytes | None) -> np.ndarray:
-        if stored is None:
-            raise DataError("it has no image")
+    def _pixels(self, stored: bytes) -> np.ndarray:
         raw = self.columns.raw_shape
         if raw is None:
             image = decode_image(stored, self.options)

@@ -20,6 +20,7 @@ from lpe.pipeline.records.parquet_file import arrow_file, damaged, footer_of, re
 from lpe.pipeline.records.parquet_footer import Footer
 from lpe.pipeline.sources.limits import Limits
 from lpe.pipeline.sources.parquet_columns import REMEDY, Columns
+from lpe.pipeline.sources.split_names import usual_split
 from lpe.pipeline.storage import objects
 from lpe.pipeline.storage.documents import is_plain_text
 from lpe.transforms.errors import DataError
@@ -30,8 +31,6 @@ _BUFFER = 1 << 20  # a column is read by so many bytes, however long its row gro
 _WILD = re.compile(r"[*?\[]")
 _NUMBERED = re.compile(r"-\d{5}-of-\d{5}(-[0-9a-f]+)?$")
 _KNOWN = re.compile(r"(train|validation|test)(_\w+)?", re.ASCII)
-_SAME = {"training": "train", "valid": "validation", "val": "validation", "dev": "validation"}
-_SAME |= {"testing": "test", "eval": "test", "evaluation": "test"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +81,7 @@ def split_of(path: str) -> str:
     """The split that a file's name tells, e.g. `train-00000-of-00002.parquet`; `train` where it tells none."""
     stem = storage.base_name(path).removesuffix(".parquet")
     for word in (stem, *_last_words(_NUMBERED.sub("", stem))):
-        split = _SAME.get(word.lower(), word)
+        split = usual_split(word) or word
         if _KNOWN.fullmatch(split):
             return split
     return "train"

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from lpe.pipeline.dataset import Dataset, open_dataset
@@ -15,6 +15,7 @@ from lpe.pipeline.records import FileFormat, RecordFormat
 from lpe.pipeline.seal.opening import SealOpener, seal_opener
 from lpe.pipeline.sources import KEYED, open_source, split_uri
 from lpe.pipeline.sources.base import ReadOptions, Source
+from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.imagefile import DECODER
 from lpe.pipeline.sources.opened import OpenedReader
 from lpe.pipeline.sources.splits import cut, parse_fraction, shard_bounds
@@ -64,6 +65,7 @@ class Plan:
       opened: whether the tasks open the dataset's seal.
       notes: what its user should know, see `SourceInfo`.
       reading: what decided which pixels image files became; None for a dataset that does not say.
+      numbers: of each split, the number after those given to its images as ids, where that is known.
     """
 
     source: str
@@ -79,6 +81,7 @@ class Plan:
     opened: bool = False
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] | None = None
+    numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -92,8 +95,11 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all images; 0 where shapes differ."""
-        return self.examples * math.prod(self.image_shape) if self.image_shape is not None else 0
+        """Bytes of all images that are read, those of carried shards left out; 0 where shapes differ."""
+        if self.image_shape is None:
+            return 0
+        read = (task.reader for task in self.tasks if not isinstance(task.reader, CarriedShard))
+        return sum(reader.expected() for reader in read) * math.prod(self.image_shape)
 
     def output_format(self, file_format: FileFormat) -> RecordFormat:
         """The format to store its images in: raw bytes where all have one shape, PNG otherwise.
@@ -124,6 +130,9 @@ def check_options(spec: ReadSpec) -> None:
         parse_fraction(spec.validation_fraction)
     if spec.data_key is not None and split_uri(spec.source)[0] != "dataset":
         raise UsageError(f"{spec.source}: not a sealed dataset; leave out the data key {spec.data_key}")
+    for option, given in (("--labels", spec.options.labels), ("--digest", spec.options.digest != "contents")):
+        if given and split_uri(spec.source)[0] != "folder":
+            raise UsageError(f"{spec.source}: {option} goes with folder: alone; leave it out")
     as_it_is = spec.options == ReadOptions() and not spec.keep_ids and spec.validation_fraction is None
     if split_uri(spec.source)[0] == "dataset" and not as_it_is:
         raise UsageError(
@@ -135,6 +144,15 @@ def check_options(spec: ReadSpec) -> None:
         raise UsageError(
             f"{spec.source}: --image-key and --label-key go with {', '.join(f'{kind}:' for kind in KEYED)}, whose "
             "examples have features by name"
+        )
+
+
+def check_scope(spec: ReadSpec, scope: str) -> None:
+    """Raises UsageError if images could meet keys of their own that other images have met before."""
+    if scope == "image" and spec.options.digest != "contents":
+        raise UsageError(
+            "--scope image needs --digest contents: each image's key is made from the digest, and other images of the "
+            "same names and sizes would meet the same keys"
         )
 
 
@@ -162,12 +180,21 @@ def open_plan(
         opener = seal_opener(data, spec.data_key) if spec.data_key is not None else None
         yield dataclasses.replace(plan_dataset(data, opener), source=spec.source)
         return
+    with arranged_source(spec, order, digest=digest) as (source, content):
+        yield _plan_source(source, spec, content)
+
+
+@contextlib.contextmanager
+def arranged_source(
+    spec: ReadSpec, order: Callable[[str], bytes] | None = None, *, digest: bool = True
+) -> Iterator[tuple[Source, str]]:
+    """Opens a source and puts it in order; yields it and its digest. Arguments and errors are those of `open_plan`."""
     with open_source(spec.source, spec.options) as source:
         content = source.digest() if digest else ""
         source.arrange(
             order(content) if order is not None else hashlib.sha256(unkeyed_order(content)).digest()
         )
-        yield _plan_source(source, spec, content)
+        yield source, content
 
 
 def plan_dataset(data: Dataset, opener: SealOpener | None = None) -> Plan:
@@ -209,13 +236,15 @@ def plan_dataset(data: Dataset, opener: SealOpener | None = None) -> Plan:
         dataset=data,
         opened=opener is not None,
         reading=data.reading,
+        numbers={split: number for split, number in data.numbers.items() if number is not None},
     )
 
 
 def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
     info = source.info
-    tasks = []
+    tasks, numbers = [], {}
     for split, part in cut(info.splits, spec.validation_fraction).items():
+        numbers[split] = len(part)
         bounds = shard_bounds(len(part), info.bytes_per_image + RECORD_BYTES)
         for i, (start, stop) in enumerate(bounds):
             images = source.slice(part.source_split, part.positions(start, stop))
@@ -223,6 +252,14 @@ def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
             tasks.append(ShardTask(split, i, len(bounds), reader))
     if not tasks:
         raise DataError(f"{spec.source}: no images there; check the path")
+    return plan_tasks(source, spec, digest, tasks, {} if spec.keep_ids else numbers)
+
+
+def plan_tasks(
+    source: Source, spec: ReadSpec, digest: str, tasks: Sequence[ShardTask], numbers: Mapping[str, int]
+) -> Plan:
+    """The plan of these tasks, which read a source."""
+    info = source.info
     channels = spec.options.channels if info.image_shape is None else info.image_shape[2]
     return Plan(
         source=spec.source,
@@ -237,4 +274,5 @@ def _plan_source(source: Source, spec: ReadSpec, digest: str) -> Plan:
         temporary=source.temporary,
         notes=info.notes,
         reading={**spec.options.pixel_settings(), "decoder": DECODER},
+        numbers=numbers,
     )

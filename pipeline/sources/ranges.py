@@ -6,8 +6,8 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
+import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
@@ -17,6 +17,8 @@ from lpe.transforms.errors import DataError
 
 PIECE = 1 << 20
 """Bytes that are read at once where a file is read from start to end."""
+GET_AGAIN = "get it again and compare its checksum with the publisher's"
+"""What to do about a damaged archive."""
 _THREADS = 16  # an object store answers many requests at once, and each one late
 
 Stamp = tuple[int, int]
@@ -31,12 +33,16 @@ def stamp(descriptor: int) -> Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class ByteRange:
-    """A file, or a part of one: bytes offset … offset + size − 1 of the file at `path`, which has `stamp` if given."""
+    """A file, or a part of one: bytes offset … offset + size − 1 of the file at `path`.
+
+    That file has `stamp` and those bytes the CRC-32 `checksum`, where these are given.
+    """
 
     path: str
     offset: int
     size: int
     stamp: Stamp | None = None
+    checksum: int | None = None
 
     def read(self) -> bytes:
         """Its bytes. Raises DataError if they are not there (any more)."""
@@ -65,6 +71,10 @@ class RangeReader:
             raise DataError(f"{where.path}: cannot be read ({error.strerror}); put it back") from error
         if len(data) != where.size:
             raise DataError(f"{where.path}: shorter than when it was opened; leave it alone and run again")
+        if where.checksum is not None and zlib.crc32(data) != where.checksum:
+            raise DataError(
+                f"{where.path}: damaged (the checksum of the member at byte {where.offset} is wrong); {GET_AGAIN}"
+            )
         return data
 
     def read_each(self, ranges: Iterable[ByteRange]) -> Iterator[bytes]:
@@ -87,7 +97,7 @@ class RangeReader:
     def _read_local(self, where: ByteRange) -> bytes:
         if self._path != where.path or self._file is None:
             self.close()
-            self._file = Path(where.path).open("rb")  # noqa: SIM115  (closed by close)
+            self._file = open(where.path, "rb")  # noqa: PTH123, SIM115  (once an image; closed by close)
             self._path = where.path
         if where.stamp is not None and where.stamp != stamp(self._file.fileno()):
             raise _gone()

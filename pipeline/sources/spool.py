@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from lpe.pipeline.sources.files import Place
 from lpe.pipeline.sources.ranges import ByteRange, Stamp, stamp
 from lpe.transforms.errors import DataError
 
@@ -45,8 +46,13 @@ class Spool:
 
     def range(self, offset: int, size: int) -> ByteRange:
         """A part of it, once it is finished."""
+        return ByteRange(self.place.path, offset, size, self.place.stamp)
+
+    @property
+    def place(self) -> Place:
+        """Where its parts lie, once it is finished."""
         # The number of a closed file goes to the next one that its process opens: the stamp tells.
-        return ByteRange(self._path, offset, size, self._stamp)
+        return Place(self._path, whole=False, stamp=self._stamp)
 
     def close(self) -> None:
         """Frees it; its parts cannot be read any more."""

@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from lpe.pipeline.sources.limits import MOST_HEADER_BYTES, MOST_HEADERS, MOST_NAME_BYTES
-from lpe.pipeline.sources.ranges import PIECE
+from lpe.pipeline.sources.passed_over import HARD_LINKS, LINKS, SPECIAL, PassedOver
+from lpe.pipeline.sources.ranges import GET_AGAIN, PIECE
 from lpe.transforms.errors import DataError
-
-GET_AGAIN = "get it again and compare its checksum with the publisher's"
-"""What to do about a damaged archive."""
 
 _BLOCK = 512
 _MOST = 10**18 - 1  # bytes: no file system has as many
 _FILES = b"0\0" + b"7"  # regular, as old tools mark it, and contiguous, which is the same nowadays
 _WITHOUT_DATA = b"123456"  # links, devices, directories, pipes
+_PASSED_OVER = {b"1": HARD_LINKS, b"2": LINKS, b"3": SPECIAL, b"4": SPECIAL, b"6": SPECIAL}
 _LONG_NAME, _LONG_LINK, _SPARSE = b"L", b"K", b"S"
 _PAX, _PAX_GLOBAL = (b"x", b"X"), b"g"
 _GNU_MAGIC = b"ustar  \0"
@@ -65,8 +64,12 @@ class TarStream:
             pass
 
 
-def members(stream: TarStream) -> Iterator[tuple[str, int, int]]:
-    """Name, offset and size of each regular file, in order; links, directories and devices are left out.
+def members(stream: TarStream, passed_over: PassedOver) -> Iterator[tuple[str, int, int]]:
+    """Name, offset and size of each regular file, in order; links and devices are counted, and directories left out.
+
+    Args:
+      stream: the archive.
+      passed_over: counts what is no regular file.
 
     Raises:
       DataError: it is damaged, cut off, or has a header beyond the limits; the message does not say where.
@@ -95,6 +98,8 @@ def members(stream: TarStream) -> Iterator[tuple[str, int, int]]:
         size = _number(block[124:136]) if size is None else size
         if kind in _FILES and not (kind == b"\0" and name.endswith(b"/")):  # so old tools mark directories
             yield name.decode("utf-8", "surrogateescape"), stream.position, size
+        elif kind in _PASSED_OVER:
+            passed_over.add(_PASSED_OVER[kind], name.decode("utf-8", "surrogateescape"))
         if kind not in _WITHOUT_DATA:
             stream.skip(_padded(size))
     if len(block) < _BLOCK:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from lpe.pipeline.dataset.numbers import neutral_id
 from lpe.pipeline.dataset.reader import BATCH_SIZE, Reader
 from lpe.pipeline.records.bad_records import OnBadRecord
 from lpe.pipeline.sources.base import Slice
@@ -20,12 +21,14 @@ class SliceReader:
       split: the output split that it goes to.
       first: the number of the slice's first image in that split.
       keep_names: use the original names as ids.
+      batch_size: the most images in a batch.
     """
 
     images: Slice
     split: str
     first: int
     keep_names: bool = False
+    batch_size: int = BATCH_SIZE
 
     def expected(self) -> int:
         """See `Reader`."""
@@ -33,8 +36,8 @@ class SliceReader:
 
     def batches(self, on_bad_record: OnBadRecord) -> Iterator[ImageBatch]:
         """See `Reader`; the batches carry the original names as `origins`, and the files' digests."""
-        for batch in self.images.batches(BATCH_SIZE, on_bad_record):
-            neutral = [f"{self.split}-{self.first + int(offset):07d}" for offset in batch.offsets]
+        for batch in self.images.batches(self.batch_size, on_bad_record):
+            neutral = [neutral_id(self.split, self.first + int(offset)) for offset in batch.offsets]
             ids = batch.names if self.keep_names else neutral
             yield ImageBatch(ids, batch.images, batch.labels, batch.names, batch.digests)
 

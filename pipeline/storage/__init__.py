@@ -18,6 +18,7 @@ from lpe.pipeline.storage.files import (
     withdraw_directory,
     write_atomic,
 )
+from lpe.pipeline.storage.links import link_or_copy
 from lpe.pipeline.storage.permissions import check_own_directory, check_private, check_unchangeable
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "explain",
     "is_remote",
     "join",
+    "link_or_copy",
     "list_names",
     "open_atomic",
     "open_read",

@@ -106,7 +106,7 @@ def open_atomic(path: str, *, private: bool = False) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):  # the error before says what is wrong; the next writer removes it
             temporary.unlink()
         raise
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 class _NamedFile(io.FileIO):
@@ -217,10 +217,10 @@ def make_directory(path: str) -> None:
         return
     make_directory(str(directory.parent))
     directory.mkdir(exist_ok=True)
-    _sync_directory(directory.parent)
+    sync_directory(directory.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Writes a directory's entries to the disk: syncing a file brings its content there and not its name."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -266,7 +266,7 @@ def delete(path: str) -> None:
                 Path(path).unlink()
             except FileNotFoundError:
                 return
-        _sync_directory(Path(path).parent)
+        sync_directory(Path(path).parent)
     else:
         objects.delete([*objects.list_objects(path.rstrip("/") + "/"), *([path] if exists(path) else [])])
 
@@ -318,8 +318,8 @@ def _move(source: str, target: str) -> None:
     """Renames a local directory; it has its new name on the disk when this returns."""
     with _named(target):
         Path(source).rename(target)
-    _sync_directory(Path(target).parent)
-    _sync_directory(Path(source).parent)
+    sync_directory(Path(target).parent)
+    sync_directory(Path(source).parent)
 
 
 def delete_temporary_files(directory: str, target: str | None = None) -> None:

@@ -22,6 +22,7 @@ LEFT_OUT = {
     "json": "a launcher has no reader for it",
     "dry-run": "a launch is to start a job",
     "workers": "Dataflow starts a process for each core of a worker itself",
+    "labels": "the launcher gives Beam's option of this name, labels of the job itself",
     "help": "the parameters' own help texts are shown instead",
 }
 RENAMED = {"datasets": "dataset"}  # several on a command line, one a launch
@@ -38,7 +39,13 @@ GOOD = {
     "copies": ["", "4"],
     "augment_seed": ["0", "17"],
     "validation_fraction": ["", "0.1", ".25", "1/10"],
-    "image_size": ["same", "any", "224x224"],
+    "image_size": ["same", "any", "224", "224x320"],
+    "fit": ["crop", "stretch"],
+    "resample": ["lanczos", "box"],
+    "background": ["", "white", "#ff8000"],
+    "depth": ["", "8"],
+    "window": ["", "0:4095", "-160:240.5"],
+    "frame": ["", "0", "12"],
     "image_key": ["", "image"],
     "label_key": ["", "coarse_label"],
     "max_pixels": ["", "4000000"],
@@ -62,7 +69,13 @@ BAD = {
     "copies": ["0", "two"],
     "augment_seed": ["x"],
     "validation_fraction": ["10%", "1"],
-    "image_size": ["0x0", "224"],
+    "image_size": ["0x0", "224x", "0"],
+    "fit": ["cut"],
+    "resample": ["nearest"],
+    "background": ["#fff80", "0:1"],
+    "depth": ["16"],
+    "window": ["4095", "low:high"],
+    "frame": ["-1", "first"],
     "image_key": ["an image"],
     "label_key": ["a.label"],
     "max_pixels": ["0", "many"],
@@ -248,7 +261,8 @@ def test_parameters_become_the_command_line(given, words):
     # In any order, with the launcher's options in between.
     translated, rest = launcher().translate([BEAM[0], *given, *BEAM[1:]])
     assert translated == words
-    assert rest == BEAM
+    # `lpe` has an option --labels of its own; --label is Beam's other name for it.
+    assert rest == [*BEAM[:2], "--label={}"]
 
 
 def test_every_parameter_reaches_the_command():

@@ -55,6 +55,13 @@ _TO = ("--output", "@/new/s")
 SCENARIOS = (
     Scenario("ingest", _fixed("ingest", "--source", "folder:@/photos", *_TO)),
     Scenario("encrypt", _fixed("encrypt", "--source", "dataset:@/plain/s", *_TO, *_KEYS, "--key", "used")),
+    Scenario("ingest --append", _fixed("ingest", "--source", "folder:@/more", "--output", "@/plain/s", "--append")),
+    Scenario(
+        "encrypt --append",
+        _fixed(
+            "encrypt", "--source", "dataset:@/grown/s", "--output", "@/kept/s", *_KEYS, "--key", "used", "--append"
+        ),
+    ),
     Scenario("decrypt", _fixed("decrypt", "--source", "dataset:@/enc/s", *_TO, *_KEYS)),
     Scenario(
         "reencrypt",
@@ -82,17 +89,21 @@ def prepare(commands: Commands) -> None:
     """Makes what the commands work on: images, datasets, and keysets with a primary and an old key."""
     place = commands.place
     draw = np.random.default_rng(16)
-    for name in ("cat", "dog"):
-        (place / "photos" / name).mkdir(parents=True)
-        for number in range(4):
-            pixels = draw.integers(0, 256, (8, 8, 3), np.uint8)
-            Image.fromarray(pixels).save(place / "photos" / name / f"{number}.png")
-    commands.done("ingest", "--source", "folder:@/photos", "--output", "@/plain/s")
+    for folder, numbers in (("photos", range(4)), ("more", range(4, 6))):
+        for name in ("cat", "dog"):
+            (place / folder / name).mkdir(parents=True)
+            for number in numbers:
+                pixels = draw.integers(0, 256, (8, 8, 3), np.uint8)
+                Image.fromarray(pixels).save(place / folder / name / f"{number}.png")
+    for home in ("@/plain/s", "@/grown/s"):
+        commands.done("ingest", "--source", "folder:@/photos", "--output", home)
+    commands.done("ingest", "--source", "folder:@/more", "--output", "@/grown/s", "--append")
     for name in _KEYSETS:
         commands.done("keys", "create", name, *_KEYS)
     encrypt = ("encrypt", "--source", "dataset:@/plain/s", *_KEYS)
     commands.done(*encrypt, "--key", "aged", "--output", "@/enc/s")
     commands.done(*encrypt, "--key", "used", "--output", "@/sealed/s", "--seal")
+    commands.done(*encrypt, "--key", "used", "--output", "@/kept/s", "--scope", "image")
     commands.done("keys", "export", "used", *_KEYS, "--dataset", "@/sealed/s", "--output", "@/data-key.json")
     for name in _KEYSETS[1:]:
         commands.done("keys", "rotate", name, *_KEYS)
@@ -110,7 +121,7 @@ def outcome(place: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: content
         for name, content in tree(place).items()
-        if name.startswith(("plain/", "enc/", "sealed/", "new/"))
+        if name.startswith(("plain/", "enc/", "sealed/", "kept/", "new/"))
     }
     for name, content in found.items():
         if name.endswith("retired.json"):
@@ -152,7 +163,7 @@ def lost(before: Path, place: Path, scenario: Scenario, finished: dict[str, Any]
     now = tree(place)
     problems = []
     for name, content in tree(before).items():
-        if name.startswith(("plain/", "sealed/", "photos/")) and now.get(name) != content:
+        if name.startswith(("plain/", "sealed/", "kept/", "photos/", "more/")) and now.get(name) != content:
             problems.append(f"{name} is lost or changed")
     versions = {path.parent.name for path in place.glob("enc/s/*/dataset_info.json")}
     if not versions:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -90,13 +91,13 @@ def damaged_tar(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@fuzz(40)
+@fuzz(30)
 @hypothesis.given(damaged_tar())
 def test_damaged_tars(data):
     trial(lambda: read_tree(data, ".tar"))
 
 
-@fuzz(20)
+@fuzz(15)
 @hypothesis.given(damaged_tar())
 def test_images_in_damaged_tars(data):
     trial(lambda: read_images(data, ".tar"))
@@ -132,7 +133,7 @@ def test_tars_of_any_headers(parts):
         check_line(name)
 
 
-@fuzz(40)
+@fuzz(30)
 @hypothesis.given(st.sampled_from([gzip.compress(tar, mtime=0) for tar in TARS]).flatmap(mutated))
 def test_damaged_gz_files(data):
     files = trial(lambda: read_tree(data, ".tar.gz"))
@@ -146,17 +147,52 @@ def test_damaged_gz_files(data):
         assert files == trial(lambda: read_tree(tar, ".tar"))
 
 
-def zipped() -> bytes:
+def zipped(method: int) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with zipfile.ZipFile(out, "w", method) as archive:
         for name, content in FILES.items():
             archive.writestr(name, content)
     return out.getvalue()
 
 
+ZIPS = [zipped(zipfile.ZIP_STORED), zipped(zipfile.ZIP_DEFLATED)]
+
+
+@st.composite
+def damaged_zip(draw: st.DrawFn) -> bytes:
+    """A .zip with changed fields of its headers and its directory, or of any changed bytes."""
+    data = bytearray(draw(st.sampled_from(ZIPS)))
+    if draw(st.booleans()):
+        return draw(mutated(bytes(data)))
+    for _ in range(draw(st.integers(1, 3))):
+        mark = draw(st.sampled_from([b"PK\1\2", b"PK\3\4", b"PK\5\6"]))
+        places = [match.start() for match in re.finditer(re.escape(mark), data)]
+        at = draw(st.sampled_from(places)) + draw(st.integers(4, 45))
+        value = draw(
+            st.sampled_from([b"\xff" * 4, b"\0\0", b"\1\0", b"\xff\xff", b"\x7f"]) | st.binary(max_size=8)
+        )
+        data[at : at + len(value)] = value
+    return bytes(data)
+
+
+@fuzz(15)
+@hypothesis.given(damaged_zip())
+def test_damaged_zips(data):
+    files = trial(lambda: read_tree(data, ".zip"))
+    for name, content in (files or {}).items():
+        check_line(name)
+        assert content in FILES.values()  # there is a checksum of each
+
+
+@fuzz(10)
+@hypothesis.given(damaged_zip())
+def test_images_in_damaged_zips(data):
+    trial(lambda: read_images(data, ".zip"))
+
+
 @fuzz(5)
 @hypothesis.given(
-    st.binary(max_size=3000) | st.sampled_from([zipped(), TARS[0]]).flatmap(mutated),
+    st.binary(max_size=3000) | st.sampled_from([ZIPS[0], TARS[0]]).flatmap(mutated),
     st.sampled_from([".tar", ".tar.gz", ".tgz", ".zip", ""]),
 )
 def test_other_files_under_an_archives_name(data, ending):

@@ -72,7 +72,7 @@ nested = pa.array([[["a"] * 3]] * 50)
 OTHERS = {
     "nested": pa.table({"id": nested, "split": nested, "name": nested}),
     "numbers": pa.table({"id": list(range(50)), "split": [0] * 50, "name": [0] * 50}),
-    "other names": TABLE.rename_columns(["a", "b", "c"]),
+    "other names": TABLE.rename_columns(["a", "b", "c", "d"]),
     "no rows": TABLE.slice(0, 0),
     "millions of rows": pa.table({name: pa.array(["a"] * 3_000_000) for name in ("id", "split", "name")}),
     "no values": pa.table({name: pa.array([None] * 50, pa.string()) for name in ("id", "split", "name")}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,18 @@ def written(owner: Owner, directory: str) -> Written:
     return Written(encryption.spec.salt, seal, images)
 
 
+def appended_to_copies(owner: Owner, read: lpe.ReadSpec, found: dict[str, Written]) -> None:
+    """Adds other images to the same version: to it, to it again when what was added is lost, and to a copy of it."""
+    home, copy = owner.home("grown"), owner.home("copied")
+    owner.encrypt(read, "grown", scope="image", cipher="pbe")
+    shutil.copytree(home, copy)
+    for seed, place in ((2, home), (3, home), (4, copy)):
+        more = write_images(owner.root / f"more{seed}" / "shapes", 5, 3, seed=seed)
+        appended = lpe.append_encrypted(lpe.JobSpec(lpe.ReadSpec(more), str(place)), owner.key)
+        found[f"appended {seed}"] = written(owner, appended.dataset.directory)
+        shutil.rmtree(appended.dataset.directory)
+
+
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
     """Jobs of the same owner that differ in one thing each, all with a key per image but for one."""
@@ -107,6 +120,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
     found["reencrypted"] = written(owner, second.result.dataset.directory)
     third = owner.reencrypt("versions", change=lpe.CipherChange(params={"channels": "shared"}))
     found["reencrypted as it was"] = written(owner, third.result.dataset.directory)
+    appended_to_copies(owner, read, found)
     lpe.KeyStore(owner.keystore).rotate(KEYSET)
     encrypt("key rotated", read)
     found["reencrypted after a rotation"] = written(
@@ -116,7 +130,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
 
 
 def test_the_jobs_wrote_something(jobs):
-    assert len(jobs) == 26
+    assert len(jobs) == 29
     assert all(len(job.images) >= TRAIN + 3 for name, job in jobs.items() if name != "scope dataset")
     assert len(jobs["augmented ('flip',) 2 1"].images) == 3 * TRAIN + 3
 
@@ -134,7 +148,9 @@ def test_no_key_of_an_image_meets_another_one(jobs):
 
 
 def test_jobs_that_differ_share_neither_salt_nor_data_key(jobs):
-    salts = [job.salt for job in jobs.values()]
+    appended = {job.salt for name, job in jobs.items() if name.startswith("appended")}
+    salts = [*appended, *(job.salt for name, job in jobs.items() if not name.startswith("appended"))]
+    assert len(appended) == 1  # what is added to a version has its salt, and numbers of its own
     assert len(set(salts)) == len(salts)
     assert [job.data_key is not None for job in jobs.values()].count(True) == 1
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,8 @@ IMAGE = "LPE_IMAGE"
 
 _SELECTS = {"dataset": "reencrypt", "source": "encrypt"}
 _SEPARATOR = ","
+_LABELS = re.compile(r"^--labels(?=$|=)")
+"""Beam's option for labels of the job, which `lpe` has for a table; --label is Beam's other name for it."""
 
 
 def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -47,7 +50,7 @@ def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     words = [_command(arguments)]
     for name, parameter in parameters.items():
         words += _words(name, getattr(given, name), parameter)
-    return words, rest
+    return words, [_LABELS.sub("--label", word) for word in rest]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -85,6 +88,8 @@ def _parameters(command: str) -> dict[str, Any]:
     described = typer.main.get_command(app.app).commands[command].params  # type: ignore[attr-defined]
     found = {}
     for parameter in described:
+        if parameter.name == "labels":  # the launcher gives Beam's option of this name
+            continue
         if parameter.param_type_name == "argument":
             found[parameter.name.removesuffix("s")] = parameter
         else:

@@ -11,14 +11,15 @@ from lpe.pipeline.cli.recipe import chosen_recipe
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("same", "same"), ("any", "any"), ("32x48", (32, 48)), ("1x1", (1, 1))]
+    ("text", "size"),
+    [("same", "same"), ("any", "any"), ("32x48", (32, 48)), ("1x1", (1, 1)), ("224", (224, 224))],
 )
 def test_image_sizes(text, size):
     read = ImageOptions(image_size=text, grey=True).read_spec("folder:.", "0.1")
     assert read == lpe.ReadSpec("folder:.", lpe.ReadOptions(size, True), "0.1", False)
 
 
-@pytest.mark.parametrize("text", ["", "32", "x", "32x", "-1x4", "0x4", "4x4x3", "Same"])
+@pytest.mark.parametrize("text", ["", "0", "x", "32x", "-1x4", "0x4", "4x4x3", "Same", "99999x99999"])
 def test_other_sizes_are_refused(text):
     with pytest.raises(lpe.UsageError, match=f"--image-size {text}"):
         ImageOptions(image_size=text).read_spec("folder:.")
@@ -30,6 +31,21 @@ def test_limits():
     assert read.options == lpe.ReadOptions("any", limits=lpe.Limits(pixels=100, unpacked_bytes=7))
     with pytest.raises(lpe.UsageError, match="--max-pixels 1000000000: give 1 to 178956970"):
         ImageOptions(max_pixels=10**9).read_options()
+
+
+def test_what_becomes_of_odd_images():
+    read = ImageOptions(
+        fit="stretch", resample="box", background="white", depth=8, window="-160:240.5", frame=0
+    ).read_options()
+    assert read == lpe.ReadOptions(
+        fit="stretch", resample="box", background="white", depth=8, window=(-160, 240.5), frame=0
+    )
+
+
+@pytest.mark.parametrize("text", ["", "5", "5:", "a:b", "1:2:3", "5:4"])
+def test_other_windows_are_refused(text):
+    with pytest.raises(lpe.UsageError, match=f"--window {text}: give LOW:HIGH"):
+        ImageOptions(window=text).read_options()
 
 
 def test_parameters():

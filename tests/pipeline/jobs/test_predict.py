@@ -13,6 +13,7 @@ from PIL import Image
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.jobs.predict import Prediction, predict
+from lpe.pipeline.sources.base import ReadOptions
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.keyed import KeyedCipher
@@ -61,6 +62,7 @@ def finished_run(directory, dataset) -> str:
         "epochs": 1,
         "seconds": 1.0,
         "seed": 0,
+        "reading": dataset.reading,
     }
     (directory / "run.json").write_text(json.dumps(value))
     return str(directory)
@@ -97,6 +99,33 @@ def test_a_network_for_plain_images_needs_no_key(plain, tmp_path, asked, picture
     assert predict(run, paths)[2] == Prediction(paths[2], data.class_names[2], 1.0)
     assert np.array_equal(asked[0], pixels)
     assert predict(run, []) == []
+
+
+def test_images_are_read_as_those_that_it_was_trained_on(plain, tmp_path, asked):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 4), dtype=np.uint8)
+    image, path = Image.fromarray(pixels), tmp_path / "photo.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(path, exif=exif)
+    run = finished_run(tmp_path / "run", open_dataset(str(plain)))
+    record = json.loads(Path(run, "run.json").read_text())
+    assert record["reading"]["fit"] == "crop"
+    with pytest.raises(DataError, match="transparent pixels"):
+        predict(run, [str(path)])
+    options = ReadOptions(
+        (32, 32), fit="stretch", resample="box", background="#ff0000", window=(0, 9), frame=2
+    )
+    record["reading"] = options.pixel_settings()
+    Path(run, "run.json").write_text(json.dumps(record))
+    predict(run, [str(path)])
+    red = Image.new("RGBA", image.size, "#ff0000")
+    red.alpha_composite(image)
+    expected = red.convert("RGB").rotate(-90, expand=True).resize((32, 32), Image.Resampling.BOX)
+    assert np.array_equal(asked[0][0], np.asarray(expected))
+    record["reading"]["fit"] = "nearly"
+    Path(run, "run.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"run: damaged .*--fit nearly"):
+        predict(run, [str(path)])
 
 
 def test_what_is_refused(lpe, keystore, plain, tmp_path, asked, pictures):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,17 @@ def write(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def pack(files: dict[str, bytes], path: Path) -> Path:
-    """The files as a .tar or .tar.gz, by the path's ending."""
-    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
+    """The files as a .tar, .tar.gz or .zip, by the path's ending."""
+    if path.name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return path
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
+            tar.addfile(member, io.BytesIO(data))
     return path
 
 

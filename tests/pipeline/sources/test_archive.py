@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FILES = {f"{'ab'[i % 2]}/{i}.png": images.encoded(images.pixels(i)) for i in range(40)}
 
 
-@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz", "zip"])
 def test_files_are_byte_ranges(tmp_path, ending):
     tree = FileTree(str(images.pack(FILES, tmp_path / f"d.{ending}")))
     assert {name: where.read() for name, where in tree.files.items()} == FILES
@@ -124,11 +124,11 @@ def test_the_last_member_of_a_name_counts(tmp_path):
 
 
 def test_any_cut_is_found(tmp_path):
-    for ending in ("tar", "tar.gz"):
+    for ending in ("tar", "tar.gz", "zip"):
         path = images.pack(FILES, tmp_path / f"d.{ending}")
         data = path.read_bytes()
         # Where the last member's data ends; after it there is nothing but padding.
-        whole = len(data) if ending == "tar.gz" else len(data.rstrip(b"\0"))
+        whole = len(data) if ending != "tar" else len(data.rstrip(b"\0"))
         for keep in random.Random(1).sample(range(whole), 60):
             path.write_bytes(data[:keep])
             with pytest.raises(DataError, match=rf"d\.{ending}: damaged or cut off"):

@@ -138,7 +138,7 @@ def test_damaged_and_missing_files_are_named(tmp_path, python):
     with pytest.raises(DataError, match="no such file"):
         CifarSource(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="neither a directory nor"):
-        CifarSource(str(images.write(tmp_path, {"c.zip": b"x"}) / "c.zip"))
+        CifarSource(str(images.write(tmp_path, {"c.7z": b"x"}) / "c.7z"))
 
 
 class Evil:

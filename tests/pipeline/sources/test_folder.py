@@ -12,6 +12,7 @@ from PIL import Image
 from lpe.pipeline.sources.base import ReadOptions
 from lpe.pipeline.sources.folder import FolderSource
 from lpe.pipeline.sources.imagefile import decode_image
+from lpe.pipeline.sources.synthetic import SyntheticSource
 from lpe.transforms.errors import DataError
 from tests.pipeline.sources import images
 from tests.pipeline.sources.reading import everything, failing
@@ -28,7 +29,7 @@ def tree(splits: tuple[str, ...] = ("train", "test"), wrap: str = "", count: int
     }
 
 
-@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "tgz", "zip"])
 @pytest.mark.parametrize("wrap", ["", "my-images/", "a/b/"])
 def test_splits_classes_and_pixels(tmp_path, form, wrap):
     files = {
@@ -86,6 +87,24 @@ def test_slices_read_anywhere_and_together_are_the_whole(tmp_path):
             assert len(part) == len(positions)
             (batch,) = part.batches(100, failing)
             assert np.array_equal(batch.images, whole.images[positions])
+
+
+@pytest.mark.parametrize("form", ["folder", "tar", "tar.gz", "zip"])
+@pytest.mark.parametrize("digest_first", [False, True])
+def test_the_digest_of_each_file_in_the_order_of_positions(tmp_path, form, digest_first):
+    path = (
+        images.write(tmp_path / "d", tree())
+        if form == "folder"
+        else images.pack(tree(), tmp_path / f"d.{form}")
+    )
+    with FolderSource(str(path), SAME) as source:
+        if digest_first:
+            source.digest()
+        source.arrange(bytes(32))
+        for split in source.info.splits:
+            (batch,) = source.slice(split, np.arange(12)).batches(100, failing)
+            assert [row.tobytes() for row in source.content_digests(split)] == batch.digests
+    assert SyntheticSource(100).content_digests("train") is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lpe.pipeline.sources.base import ReadOptions
@@ -20,7 +21,7 @@ def laid_out(*folders: str) -> list[str]:
 @pytest.mark.parametrize("wrap", ["", "pets/"])
 def test_an_unknown_split_is_not_taken_for_a_class(tmp_path, form, wrap):
     names = laid_out(
-        *(f"{wrap}{split}/{name}" for split in ("train", "eval", "test") for name in ("cat", "dog"))
+        *(f"{wrap}{split}/{name}" for split in ("train", "holdout", "test") for name in ("cat", "dog"))
     )
     files = {name: images.encoded(images.pixels(0)) for name in names}
     path = (
@@ -29,7 +30,8 @@ def test_an_unknown_split_is_not_taken_for_a_class(tmp_path, form, wrap):
         else images.pack(files, tmp_path / f"d.{form}")
     )
     with pytest.raises(
-        DataError, match="test, train are splits and eval is none; rename eval to validation,"
+        DataError,
+        match="test, train are splits and holdout is none; rename holdout to train, validation or test,",
     ):
         FolderSource(str(path), ReadOptions())
 
@@ -38,8 +40,12 @@ def test_an_unknown_split_is_not_taken_for_a_class(tmp_path, form, wrap):
     ("folders", "message"),
     [
         (
-            ("train/a", "dev/a"),
-            "^x: train is a split and dev is none; rename dev to validation, or move it out",
+            ("train/a", "tests/a"),
+            "^x: train is a split and tests is none; rename tests to test, or move it out",
+        ),
+        (
+            ("train/a", "dev/a", "Eval/a"),
+            "^x: Eval and dev both stand for the split validation; put the images",
         ),
         (
             ("val/a", "holdout/a"),
@@ -73,15 +79,20 @@ def test_what_cannot_be_meant_is_refused_with_the_remedy(folders, message):
     [
         (("train", "car", "bus"), ["train"], ("bus", "car", "train")),
         (("train/train", "train/car"), ["train"], ("car", "train")),
-        (("eval/cat", "dev/cat"), ["train"], ("dev", "eval")),
+        (("tests/cat", "other/cat"), ["train"], ("other", "tests")),
+        (("dev", "test", "cat"), ["train"], ("cat", "dev", "test")),
+        (("train/a", "Dev/a"), ["train", "validation"], ("a",)),
+        (("development/a", "test/a"), ["validation", "test"], ("a",)),
+        (("evaluation/a", "TRAINING/a"), ["train", "validation"], ("a",)),
         (("testing/a", "valid/a", "training/a"), ["train", "validation", "test"], ("a",)),
     ],
 )
 def test_what_is_taken_as_it_is(folders, splits, classes):
-    layout = sort_out(laid_out(*folders), "x")
-    assert list(layout.files) == splits
+    names = laid_out(*folders)
+    layout = sort_out(names, "x")
+    assert list(layout.rows) == splits
     assert layout.class_names == classes
-    assert sorted(name for files in layout.files.values() for name, _ in files) == sorted(laid_out(*folders))
+    assert sorted(np.concatenate([*layout.rows.values()])) == list(range(len(names)))
 
 
 @pytest.mark.parametrize("marker", [".keep", ".gitkeep"])
@@ -89,7 +100,11 @@ def test_a_class_may_be_known_to_be_empty(marker):
     names = [*laid_out("train/cat", "train/dog", "test/dog"), f"test/cat/{marker}"]
     layout = sort_out(names, "x")
     assert layout.class_names == ("cat", "dog")
-    assert layout.files["test"] == [("test/dog/0.png", "dog"), ("test/dog/1.png", "dog")]
+    rows = layout.rows["test"]
+    assert [(names[row], layout.class_names[layout.labels[row]]) for row in rows] == [
+        ("test/dog/0.png", "dog"),
+        ("test/dog/1.png", "dog"),
+    ]
 
 
 def test_other_hidden_files_do_not_say_so():

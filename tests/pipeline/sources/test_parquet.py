@@ -100,6 +100,9 @@ def test_a_files_name_tells_its_split():
         "validation.parquet": "validation",
         "val.parquet": "validation",
         "cifar_test.parquet": "test",
+        "eval-00000-of-00001.parquet": "validation",
+        "x_DEVELOPMENT.parquet": "validation",
+        "testing.parquet": "test",
         "0000.parquet": "train",
         "cifar-10-00000-of-00002.parquet": "train",
     }.items():

@@ -15,6 +15,7 @@ from lpe.pipeline.dataset import committed_versions
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.storage import objects
 from lpe.transforms.errors import DataError
+from tests.pipeline.jobs.numbered_images import draw
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.pipeline.sources import images
 from tests.servers.environment import services_at
@@ -99,6 +100,16 @@ def test_every_job_on_an_object_store(lpe, keystore, plain, service, tmp_path):
     assert lpe("show", home, "--keystore", keystore, "--output", tmp_path / "grid.png").code == 0
 
 
+def test_shards_are_carried_over_by_the_service(lpe, service, tmp_path):
+    root, _ = service
+    for numbers in (range(12), range(15)):
+        draw(tmp_path / "photos", numbers)
+        for place in (f"{root}/plain/shapes", tmp_path / "plain" / "shapes"):
+            words = ("ingest", "--source", f"folder:{tmp_path / 'photos'}", "--output", place)
+            assert lpe(*words, *(["--append"] if len(numbers) > 12 else [])).code == 0
+    assert files(download(f"{root}/plain", tmp_path / "got")) == files(tmp_path / "plain")
+
+
 @pytest.mark.slow
 def test_a_key_store_in_an_object_store(lpe, service, plain, tmp_path):
     root, _ = service
@@ -134,7 +145,7 @@ IMAGES = {
         "tar",
         *(
             pytest.param(kind, marks=pytest.mark.slow)
-            for kind in ("directory", "tar.gz", "cifar.tar", "cifar directory")
+            for kind in ("directory", "tar.gz", "zip", "cifar.tar", "cifar directory")
         ),
     ],
 )
@@ -175,6 +186,23 @@ def test_parquet_in_an_object_store(lpe, service, tmp_path):
     refused(
         lpe("ingest", "--source", f"parquet:{root}/no*.parquet", "--output", tmp_path / "x"), "no such file"
     )
+
+
+def test_labels_and_empty_classes_in_an_object_store(lpe, s3_root, tmp_path):
+    for name, data in {**IMAGES, "train/c/": b"", "test/.x": b""}.items():
+        storage.write_atomic(f"{s3_root}/pictures/{name}", data)
+    rows = [f"{name},{len(name)}" for name in IMAGES]
+    storage.write_atomic(f"{s3_root}/labels.csv", "\n".join(["path,label", *rows]).encode())
+    command = ("ingest", "--source", f"folder:{s3_root}/pictures", "--output", tmp_path / "far" / "shapes")
+    refused(lpe(*command, "--labels", f"{s3_root}/none.csv"), "none.csv: no such file")
+    made = lpe(*command, "--labels", f"{s3_root}/labels.csv", "--json").json
+    assert sum(split["examples"] for split in made["splits"].values()) == len(IMAGES)
+    assert made["notes"] == ["hidden files passed over: 1 (it is test/.x)"]
+    made = lpe(*command[:-1], tmp_path / "without" / "shapes", "--json").json
+    assert sorted(made["notes"]) == [
+        "class directories without an image, which are no classes: 1 (it is train/c)",
+        "hidden files passed over: 1 (it is test/.x)",
+    ]
 
 
 def test_images_that_are_not_in_the_object_store_are_one_line(lpe, s3_root, tmp_path):
