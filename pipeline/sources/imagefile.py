@@ -23,7 +23,9 @@ from lpe.transforms.image_shape import ImageShape
 DECODER = f"Pillow {PIL.__version__}"
 """What decodes and resizes image files; another version may give other pixels."""
 
-_BATCH_BYTES = 4 << 20  # what is stacked, encrypted, laid out and summed one after the other stays in the cache
+_BATCH_BYTES = (
+    4 << 20
+)  # what is stacked, encrypted, laid out and summed one after the other stays in the cache
 
 
 class LabelledImage(NamedTuple):

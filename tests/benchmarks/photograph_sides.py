@@ -29,7 +29,9 @@ Job = Callable[[], object]
 
 def files(folder: str) -> list[str]:
     """The images' paths, classes mixed, as an order of training has them."""
-    return sorted(map(str, Path(folder).glob("*/*.jpg")), key=lambda path: hashlib.sha256(path.encode()).digest())
+    return sorted(
+        map(str, Path(folder).glob("*/*.jpg")), key=lambda path: hashlib.sha256(path.encode()).digest()
+    )
 
 
 def label(path: str) -> int:
@@ -178,7 +180,10 @@ def datasets(folder: str, output: str) -> Job:
     features = hugging.Features({"image": hugging.Array3D(SHAPE, "uint8"), "label": hugging.Value("int64")})
 
     def decode(batch: dict[str, list[Any]]) -> dict[str, Any]:
-        return {"image": [np.asarray(image.convert("RGB")) for image in batch["image"]], "label": batch["label"]}
+        return {
+            "image": [np.asarray(image.convert("RGB")) for image in batch["image"]],
+            "label": batch["label"],
+        }
 
     def job() -> None:
         data = _image_folder(folder, output)
