@@ -74,7 +74,7 @@ def floor(folder: str, output: str) -> Job:
 
 
 def encrypt_floor(folder: str, output: str) -> Job:
-    """The same of an encryption: its cipher too, and the digests by which the result is checked when it is read again."""
+    """The same of an encryption, with its cipher."""
     return _floor(folder, output, cipher=True)
 
 

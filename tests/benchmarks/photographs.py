@@ -112,7 +112,12 @@ def _installed(side: str) -> bool:
     module = NEEDED.get(side.removesuffix("_copied"))
     if module is None:
         return True
-    found = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True).returncode == 0
+    found = (
+        subprocess.run(
+            [sys.executable, "-c", f"import {module}"], check=False, capture_output=True
+        ).returncode
+        == 0
+    )
     if not found:
         print(f"{side}: left out, {module} cannot be imported")
     return found
