@@ -23,7 +23,9 @@ from lpe.transforms.image_shape import ImageShape
 DECODER = f"Pillow {PIL.__version__}"
 """What decodes and resizes image files; another version may give other pixels."""
 
-_BATCH_BYTES = 64 << 20  # a thousand photographs at once would not fit into memory
+_BATCH_BYTES = (
+    4 << 20
+)  # what is stacked, encrypted, laid out and summed one after the other stays in the cache
 
 
 class LabelledImage(NamedTuple):
@@ -37,7 +39,7 @@ class LabelledImage(NamedTuple):
 
 
 def in_batches(images: Iterable[LabelledImage], batch_size: int) -> Iterator[SourceBatch]:
-    """Consecutive images as batches of one shape, at most `batch_size` images or 64 MiB each."""
+    """Consecutive images as batches of one shape, at most `batch_size` images or 4 MiB each."""
     waiting: list[LabelledImage] = []
     for image in images:
         room = min(batch_size, max(1, _BATCH_BYTES // image.pixels.nbytes))
