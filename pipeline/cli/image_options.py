@@ -89,7 +89,7 @@ class ImageOptions:
         str | None,
         typer.Option(
             metavar="COLOUR",
-            help="Lay transparent pixels over it: white, #ff8000, … \\[default: such images are bad records]",
+            help="Lay transparent pixels over it: white or #ff8000, say. \\[default: such images are bad records]",
             rich_help_panel=READING,
         ),
     ] = None

@@ -196,7 +196,7 @@ class NewVersion:
         storage.delete_temporary_files(self.data)
         before = self.predecessor
         if not self.identity.encrypted:
-            self._merge_ids(ordered)
+            self._merge_ids(ordered, _copies(manifest))
         bad = [record for receipt in ordered for record in receipt.bad]
         bad_before = before.bad_records if before is not None else 0
         if bad or bad_before:
@@ -231,14 +231,14 @@ class NewVersion:
                 "run the same command again"
             )
 
-    def _merge_ids(self, receipts: list[ShardReceipt]) -> None:
-        """Writes one map from neutral id to original name, where the source had names."""
+    def _merge_ids(self, receipts: list[ShardReceipt], copies: set[str]) -> None:
+        """Writes one map from neutral id to original name, where the source had names; `copies` have none."""
         remedy = f"delete {self.work} and run the same command again"
         before = self.predecessor.id_map() if self.predecessor is not None else None
         parts = {
             self.ids_path(receipt.split, receipt.index): receipt.images
             for receipt in receipts
-            if receipt.images and not receipt.carried
+            if receipt.images and not receipt.carried and receipt.split not in copies
         }
         there = [part for part in parts if storage.exists(part)]
         if there and len(there) < len(parts):
@@ -355,6 +355,15 @@ def _jobs(home: str) -> list[str]:
 
 def _version_of(job: str) -> str:
     return job.partition("-")[0]
+
+
+def _copies(manifest: Mapping[str, Any]) -> set[str]:
+    """The splits of augmented copies that a manifest tells of."""
+    augmentation = manifest.get("augmentation")
+    if augmentation is None:
+        return set()
+    numbers = range(1, augmentation["copies"] + 1)
+    return {layout.copy_split(augmentation["split"], copy) for copy in numbers}
 
 
 def _next(version: str) -> str:

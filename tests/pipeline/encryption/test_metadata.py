@@ -32,7 +32,9 @@ def dataset(content: dict[str, Any] | None) -> Dataset:
     manifest = None
     if content is not None:
         content = {"format_version": 2, **content}
-        manifest = Manifest("encryption.json", 2, "j", "o", 0, {}, {}, (8, 8, 3), None, None, content, {})
+        manifest = Manifest(
+            "encryption.json", 2, "j", "o", 0, {}, {}, (8, 8, 3), None, None, None, content, {}
+        )
     return Dataset(
         "/enc/a/1.0.0",
         "a",
