@@ -63,7 +63,7 @@ def main() -> None:
             rounds.append({side: run(side, folder, Path(work)) for side in sides})
             shown = ", ".join(f"{side} {runs.job:.2f} s" for side, runs in rounds[-1].items())
             print(f"round {number + 1}: {shown}", flush=True)
-        _print_speeds(rounds, options.images)
+        _print_speeds(rounds, sum(1 for _ in folder.rglob("*.jpg")))
         if not options.no_memory:
             _print_memory(folder, Path(work))
 
