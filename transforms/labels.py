@@ -23,7 +23,8 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2|order|DIGEST                                PRF context of the order of a folder's files
     lpe/v2/order|DIGEST                                SHA-256 preimage of that order where there is no key
     lpe/v2/source                                      associated data of the hidden digests of a dataset's source
-    lpe/v2/names|JOB[|SPLIT|SHARD]                     associated data of the hidden names of a dataset's images
+    lpe/v2/names|JOB                                   associated data of the hidden names of a dataset's images
+    lpe/v2/names|JOB|SPLIT|SHARD                       the same, of one shard
     lpe/v2|mac|SALT                                    PRF context of the key of a dataset's MAC
     lpe/v2|data-key-mac|SALT                           HMAC message: the key of the MAC under a data key
     lpe/v2/receipt|                                    start of the MAC's message for a finished shard's receipt

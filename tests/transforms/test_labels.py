@@ -57,9 +57,9 @@ KNOWN = [
     ("lpe/v2|order|DIGEST", labels.keyed_order("d19e57"), b"lpe/v2|order|d19e57"),
     ("lpe/v2/order|DIGEST", labels.unkeyed_order("d19e57"), b"lpe/v2/order|d19e57"),
     ("lpe/v2/source", labels.HIDDEN_SOURCE, b"lpe/v2/source"),
-    ("lpe/v2/names|JOB[|SPLIT|SHARD]", labels.hidden_names("a0b"), b"lpe/v2/names|a0b"),
+    ("lpe/v2/names|JOB", labels.hidden_names("a0b"), b"lpe/v2/names|a0b"),
     (
-        "lpe/v2/names|JOB[|SPLIT|SHARD]",
+        "lpe/v2/names|JOB|SPLIT|SHARD",
         labels.hidden_names_of_shard("a0b", "train", 3),
         b"lpe/v2/names|a0b|train|3",
     ),
