@@ -57,9 +57,11 @@ class Predecessor:
 
         return read_id_map(path, self.examples, REMEDY, whole=False)
 
-    def bad_record_lines(self) -> bytes:
-        """The content of its list of images that were left out."""
-        return storage.read_bytes(storage.join(self.directory, BAD_RECORDS_FILE)) if self.bad_records else b""
+    def bad_record_lines(self) -> list[bytes]:
+        """The lines of its list of images that were left out."""
+        if not self.bad_records:
+            return []
+        return storage.read_bytes(storage.join(self.directory, BAD_RECORDS_FILE)).splitlines()
 
 
 def class_counts(

@@ -197,14 +197,17 @@ class NewVersion:
         before = self.predecessor
         if not self.identity.encrypted:
             self._merge_ids(ordered, _copies(manifest))
-        bad = [record for receipt in ordered for record in receipt.bad]
-        bad_before = before.bad_records if before is not None else 0
-        if bad or bad_before:
-            lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in bad).encode()
-            whole = (before.bad_record_lines() if before is not None else b"") + lines
-            storage.write_atomic(storage.join(self.data, layout.BAD_RECORDS_FILE), whole)
+        bad = [
+            json.dumps(record, ensure_ascii=False).encode() for receipt in ordered for record in receipt.bad
+        ]
+        listed = before.bad_record_lines() if before is not None else []
+        # A grown folder still has the files that could not be read the first time.
+        bad = [*listed, *(line for line in bad if line not in listed)]
+        if bad:
+            lines = b"".join(line + b"\n" for line in bad)
+            storage.write_atomic(storage.join(self.data, layout.BAD_RECORDS_FILE), lines)
         measured = {
-            "bad_records": bad_before + len(bad),
+            "bad_records": len(bad),
             "class_counts": class_counts(ordered, splits, len(self.identity.class_names), before),
             "numbers": next_numbers(ordered, splits, manifest.get("numbers", {}), before),
         }

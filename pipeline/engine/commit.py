@@ -32,9 +32,12 @@ class Commit:
     names: NameKeeper | None = None
 
     def __call__(self, receipts: list[ShardReceipt]) -> None:
-        """Publishes. Raises JobFailedError, which passes through any runner."""
+        """Publishes, unless nothing was added to the version before. Raises JobFailedError, which passes any runner."""
         fail_if_any(receipts)
         try:
+            if self.version.predecessor is not None and not any(r.images for r in receipts if not r.carried):
+                storage.delete(self.version.work)  # what was new cannot be read
+                return
             if self.names is not None and not self.version.is_committed():
                 self.names.keep(self.version, receipts)
             sign = self.signer.open() if self.signer is not None else None

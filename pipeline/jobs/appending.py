@@ -16,7 +16,7 @@ from lpe.pipeline.dataset import Dataset, layout, open_dataset
 from lpe.pipeline.dataset.predecessor import Predecessor
 from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
-from lpe.pipeline.jobs.write import read_settings
+from lpe.pipeline.jobs.write import NOTHING_NEW, read_settings
 from lpe.pipeline.sources import augmented
 from lpe.pipeline.sources.additions import DIGEST_BYTES, Additions
 from lpe.pipeline.sources.carried import CarriedShard
@@ -157,7 +157,7 @@ def nothing_new(
     dataset: Dataset, additions: Additions | None, notes: Sequence[str], seconds: float
 ) -> JobResult:
     """The result of a job that found no new image."""
-    lines = (*notes, "nothing is new: no version was written")
+    lines = (*notes, NOTHING_NEW)
     return JobResult(dataset, skipped=True, seconds=seconds, notes=lines, left_out=left_out(additions))
 
 

@@ -26,6 +26,7 @@ from lpe.pipeline.keystore import DatasetKey
 from lpe.pipeline.records import RecordFormat
 from lpe.pipeline.sources.plan import Plan, ReadSpec
 
+NOTHING_NEW = "nothing is new: no version was written"
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_LISTINGS = 5.0  # a bucket's lists are paid for by the thousand
 
@@ -150,6 +151,9 @@ def write_version(
         watch=_watch(spec.progress, version, plan) if spec.progress is not None else None,
     )
     seconds = time.monotonic() - started
+    if version.predecessor is not None and not version.is_committed():
+        before = open_dataset(version.predecessor.directory)
+        return JobResult(before, skipped=True, seconds=seconds, notes=(*plan.notes, NOTHING_NEW))
     dataset = open_dataset(version.directory)
     return JobResult(dataset, skipped=False, seconds=seconds, metrics=metrics, notes=plan.notes)
 

@@ -241,3 +241,16 @@ def test_in_python(photos, home):
     assert result.left_out == {"known": 20, "repeated": 0}
     assert result.dataset.numbers == {"train": 22}
     assert result.dataset.splits["train"].shard_lengths == (20, 2)
+
+
+def test_files_that_can_never_be_read_are_no_news(lpe, photos, home):
+    (photos / CLASSES[0] / "bad.png").write_bytes(b"no image")
+    value = appended(lpe, photos, home, "--on-bad-record", "skip")
+    assert value["status"] == "skipped"
+    assert value["notes"][-1] == "nothing is new: no version was written"
+    assert sorted(path.name for path in home.iterdir()) == ["1.0.0"]
+    for version in ("1.0.1", "1.0.2"):
+        draw(photos, range(int(version[-1]) * 30, int(version[-1]) * 30 + 2))
+        value = appended(lpe, photos, home, "--on-bad-record", "skip")
+        assert value["dataset"] == str(home / version)
+        assert value["bad_records"] == 1
