@@ -66,7 +66,7 @@ locals {
 
     worker-plain     = { bucket = "plain", role = "roles/storage.objectViewer", member = local.member.worker, under = "" }
     worker-encrypted = { bucket = "encrypted", role = "roles/storage.objectUser", member = local.member.worker, under = "" }
-    # It writes there too: rotated keysets, the record of what needs which key, the audit trail.
+    # It writes there too: rotated keysets, the record of what needs which key, the audit trail, images' names.
     worker-keys = { bucket = "keys", role = "roles/storage.objectUser", member = local.member.worker, under = "" }
     worker-jobs = { bucket = "jobs", role = "roles/storage.objectUser", member = local.member.worker, under = "" }
 
