@@ -23,9 +23,8 @@ from lpe.transforms.image_shape import ImageShape
 DECODER = f"Pillow {PIL.__version__}"
 """What decodes and resizes image files; another version may give other pixels."""
 
-_BATCH_BYTES = (
-    4 << 20
-)  # what is stacked, encrypted, laid out and summed one after the other stays in the cache
+# What is stacked, encrypted, laid out and summed one after the other stays in the cache.
+_BATCH_BYTES = 4 << 20
 
 
 class LabelledImage(NamedTuple):
