@@ -91,7 +91,10 @@ def append_encrypted(
       spec: its input is any source of images, which may hold the old ones as well, or the plain dataset that was
         encrypted, with what was appended to it since; its home that of the encrypted dataset.
       key: the dataset's keyset.
-      given, hide_labels, seal, augmentation: what the caller takes the encryption to be; another one is refused.
+      given: what the caller takes cipher, parameters and scope to be; others are refused.
+      hide_labels: whether class names are taken to be hidden.
+      seal: whether images are taken to be sealed.
+      augmentation: the copies that there are taken to be.
       add_labels: give classes that only the source has numbers after the others; they are refused otherwise.
 
     Raises:
