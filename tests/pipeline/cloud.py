@@ -110,7 +110,9 @@ class Cloud:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(mode=0o700)
         for path, data in self.bucket.below(f"{KEYS}/").items():
-            (place / path.removeprefix(f"{KEYS}/")).write_bytes(data)
+            file = place / path.removeprefix(f"{KEYS}/")
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(data)
         return str(place)
 
     def files(self, directory: str) -> dict[str, bytes]:
