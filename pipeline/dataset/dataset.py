@@ -137,10 +137,15 @@ class Dataset:
             return ()
         return tuple(copy_split(split, copy) for copy in range(1, augmented.copies + 1))
 
+    @property
+    def copy_splits(self) -> tuple[str, ...]:
+        """All splits of augmented copies."""
+        return tuple(copy for split in self.splits for copy in self.copies(split))
+
     def properties(self) -> dict[str, str]:
         """Rows of a summary table."""
         rows = {"dataset": self.directory}
-        copies = [copy for split in self.splits for copy in self.copies(split)]
+        copies = self.copy_splits
         counts = self.class_counts
         for name, split in self.splits.items():
             shards, size = len(split.shard_lengths), megabytes(split.num_bytes)

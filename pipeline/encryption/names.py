@@ -237,7 +237,7 @@ def read_names(dataset: Dataset, encryption: Encryption, keystore: str) -> pa.Ta
 
 def named_images(dataset: Dataset) -> int:
     """How many images of a dataset can have names: copies have none."""
-    copies = {copy for split in dataset.splits for copy in dataset.copies(split)}
+    copies = dataset.copy_splits
     return sum(split.examples for name, split in dataset.splits.items() if name not in copies)
 
 

@@ -18,7 +18,8 @@ from lpe.pipeline.dataset.writer import hold_home
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import NOTHING_NEW, read_settings
 from lpe.pipeline.sources import augmented
-from lpe.pipeline.sources.additions import DIGEST_BYTES, Additions
+from lpe.pipeline.sources.additions import Additions
+from lpe.pipeline.sources.base import DIGEST_BYTES
 from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.plan import Plan, plan_dataset
 from lpe.pipeline.sources.task import ShardTask
@@ -136,7 +137,7 @@ def append_settings(
 
 def image_tasks(dataset: Dataset) -> tuple[ShardTask, ...]:
     """The shards of a dataset but for those of augmented copies."""
-    copies = {copy for split in dataset.splits for copy in dataset.copies(split)}
+    copies = dataset.copy_splits
     return tuple(task for task in plan_dataset(dataset).tasks if task.split not in copies)
 
 

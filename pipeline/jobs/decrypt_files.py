@@ -95,7 +95,7 @@ def decrypt_files(spec: JobSpec, keystore: str) -> ImageFiles:
         key = open_dataset_key(dataset, encryption, keystore)
         class_names = encryption.class_names(key, plan.class_names)
         names = HiddenMap.of(dataset, encryption, keystore)
-        copies = {copy for split in dataset.splits for copy in dataset.copies(split)}
+        copies = dataset.copy_splits
         tasks = [task for task in plan.tasks if task.split not in copies]
         notes: tuple[str, ...] = () if names.exists() else (f"{NO_NAMES}; the files are called by ids",)
         if copies:

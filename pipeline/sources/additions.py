@@ -19,7 +19,7 @@ from lpe.pipeline.dataset.numbers import neutral_id
 from lpe.pipeline.dataset.reader import BATCH_SIZE, Reader
 from lpe.pipeline.records.bad_records import BadRecord, OnBadRecord, fail
 from lpe.pipeline.sources import split_uri
-from lpe.pipeline.sources.base import Source
+from lpe.pipeline.sources.base import DIGEST_BYTES, Source
 from lpe.pipeline.sources.plan import (
     RECORD_BYTES,
     Plan,
@@ -34,7 +34,6 @@ from lpe.pipeline.sources.task import ShardTask, SliceReader
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 
-DIGEST_BYTES = 16
 _READ_AGAIN = "restore the file from a copy or write the dataset again"
 
 

@@ -47,12 +47,11 @@ def open_appended(
         plan.require_plain("name the plain dataset that it was made from")
         data = plan.dataset
         assert data is not None  # a source `dataset:` is one
-        copies = {copy for split in encrypted.splits for copy in encrypted.copies(split)}
         made = {
             name: len(split.shard_lengths)
             for name, split in encrypted.splits.items()
             if data.augmentation is not None
-            or name not in copies  # copies that it has itself were encrypted as others
+            or name not in encrypted.copy_splits  # copies that it has itself were encrypted as others
         }
         if not {*made} <= {*data.splits} or data.digest(made) != source_digest:
             raise DataError(
