@@ -21,7 +21,7 @@ from lpe.pipeline.dataset.layout import (
     NAME,
     SPLIT_NAME,
     VERSION,
-    copy_split,
+    copy_splits,
     is_file_template,
     is_version,
     shard_name,
@@ -135,7 +135,7 @@ class Dataset:
         augmented = self.manifest.augmented if self.manifest is not None else None
         if augmented is None or augmented.split != split:
             return ()
-        return tuple(copy_split(split, copy) for copy in range(1, augmented.copies + 1))
+        return copy_splits(split, augmented.copies)
 
     @property
     def copy_splits(self) -> tuple[str, ...]:

@@ -71,6 +71,11 @@ def copy_split(split: str, copy: int) -> str:
     return f"{split}_augmented_{copy}"
 
 
+def copy_splits(split: str, copies: int) -> tuple[str, ...]:
+    """The names of the splits that hold so many augmented copies of a split's images."""
+    return tuple(copy_split(split, copy) for copy in range(1, copies + 1))
+
+
 def check_name(name: str) -> str:
     """Returns `name` if TFDS accepts it as a dataset's name, else raises DataError."""
     if not NAME.fullmatch(name):

@@ -20,7 +20,7 @@ from lpe.pipeline.dataset.layout import (
     ENCRYPTION_FILE,
     MANIFEST_FILE,
     SPLIT_NAME,
-    copy_split,
+    copy_splits,
 )
 from lpe.pipeline.dataset.numbers import MOST_NUMBER
 from lpe.pipeline.storage import documents
@@ -277,7 +277,7 @@ def _augmented(fields: Fields, shards: Mapping[str, object]) -> Augmented | None
     copies = augmentation.integer("copies", least=1, most=MOST_SHARDS)
     augmentation.texts("kinds", _WORD)
     augmentation.integer("seed", least=-(2**63))
-    missing = {split, *(copy_split(split, copy) for copy in range(1, copies + 1))} - {*shards}
+    missing = {split, *copy_splits(split, copies)} - {*shards}
     if missing:
         augmentation.refuse(f"there is no split {min(missing)}")
     return Augmented(split, copies, augmentation.raw())

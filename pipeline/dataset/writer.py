@@ -363,10 +363,11 @@ def _version_of(job: str) -> str:
 def _copies(manifest: Mapping[str, Any]) -> set[str]:
     """The splits of augmented copies that a manifest tells of."""
     augmentation = manifest.get("augmentation")
-    if augmentation is None:
-        return set()
-    numbers = range(1, augmentation["copies"] + 1)
-    return {layout.copy_split(augmentation["split"], copy) for copy in numbers}
+    return (
+        set()
+        if augmentation is None
+        else {*layout.copy_splits(augmentation["split"], augmentation["copies"])}
+    )
 
 
 def _next(version: str) -> str:
