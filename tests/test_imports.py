@@ -127,8 +127,14 @@ def test_ciphers_import_numpy_each_other_and_leaves(path):
 
 
 @pytest.mark.parametrize("path", sources("transforms/attacks"), ids=shown)
-def test_attacks_import_numpy_each_other_and_the_ciphers(path):
-    imports_numpy_and(path, "lpe.transforms.attacks", "lpe.transforms.ciphers", *LEAVES)
+def test_attacks_import_numpy_each_other_the_ciphers_and_the_reductions(path):
+    ours = ("lpe.transforms.attacks", "lpe.transforms.ciphers", "lpe.transforms.reductions")
+    imports_numpy_and(path, *ours, *LEAVES)
+
+
+@pytest.mark.parametrize("path", sources("transforms/reductions"), ids=shown)
+def test_reductions_import_numpy_each_other_and_leaves(path):
+    imports_numpy_and(path, "lpe.transforms.reductions", *LEAVES)
 
 
 @pytest.mark.parametrize("path", sources("transforms"), ids=shown)

@@ -29,6 +29,9 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2|data-key-mac|SALT                           HMAC message: the key of the MAC under a data key
     lpe/v2/receipt|                                    start of the MAC's message for a finished shard's receipt
     lpe/v1/augment|SEED|COPY|IMAGE-ID                  BLAKE2b preimage of an augmented copy's random numbers
+    lpe/v2|noise                                       PRF context of the secret that noise is drawn from
+    lpe/v2/noise                                       associated data of that secret, hidden under a dataset's key
+    lpe/v2/noise|REDUCTION|HxWxC|SHA-256               SHAKE-256 message, after that secret: an image's noise
 
 A salt of format 1 has 32 hex digits, one of format 2 has 64. What a dataset's key computes is bound to the salt, so
 no dataset of one format can be passed off as one of the other. PARAMETERS are sorted and joined by commas,
@@ -45,6 +48,10 @@ HIDDEN_CLASS_NAMES = b"lpe/v1/seal"
 """Associated data of class names that are hidden under a dataset's key (AES-SIV)."""
 HIDDEN_SOURCE = b"lpe/v2/source"
 """Associated data of the digests of a dataset's source that are hidden under its key (AES-SIV)."""
+NOISE_SECRET = b"lpe/v2|noise"
+"""The PRF context of the secret that noise is drawn from."""
+HIDDEN_NOISE_SECRET = b"lpe/v2/noise"
+"""Associated data of that secret, hidden under a dataset's key (AES-SIV)."""
 RECEIPT = b"lpe/v2/receipt|"
 """Start of the message of a MAC when it is of a finished shard's receipt; when of a manifest, that starts with `{`."""
 
@@ -180,3 +187,14 @@ def data_key_mac(salt: str) -> bytes:
 def augmented_copy(seed: int, copy: int, image_id: str) -> bytes:
     """The BLAKE2b preimage of the random numbers of an image's augmented copy."""
     return f"lpe/v1/augment|{seed}|{copy}|{image_id}".encode()
+
+
+def noise(reduction: str, image_shape: tuple[int, ...], digest: bytes) -> bytes:
+    """The SHAKE-256 message, after the secret, of an image's noise.
+
+    Args:
+      reduction: the reduction, as it is written in a chain.
+      image_shape: (H, W, C).
+      digest: SHA-256 of the image's bytes.
+    """
+    return f"lpe/v2/noise|{reduction}|{'x'.join(map(str, image_shape))}|".encode() + digest

@@ -13,6 +13,7 @@ from typing import Any, cast
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.layout import ENCRYPTION_FILE, KEYSET_NAME
 from lpe.pipeline.dataset.manifest import is_salt
+from lpe.pipeline.encryption.reduction import RecordedReduction
 from lpe.pipeline.keystore import DatasetKey, KeyRef, KeyStore, Registry
 from lpe.pipeline.seal.spec import SealSpec
 from lpe.pipeline.storage.documents import Fields
@@ -50,6 +51,7 @@ class Encryption:
       seal: how the encrypted images are sealed; None if they are not.
       hidden_source: the digests of its source, encrypted under the key (base64); None in format 1.
       unsealed: whether the images were sealed, and somebody with the data key took them out.
+      reduction: what was done to the images before they were encrypted; None for nothing.
     """
 
     spec: CipherSpec
@@ -60,10 +62,13 @@ class Encryption:
     seal: SealSpec | None = None
     hidden_source: str | None = None
     unsealed: bool = False
+    reduction: RecordedReduction | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The part of encryption.json that describes the encryption."""
+        reduction = {} if self.reduction is None else {"reduction": self.reduction.to_json()}
         return {
+            **reduction,
             "cipher": self.spec.name,
             "params": dict(self.spec.params),
             "scope": self.spec.scope,
@@ -108,6 +113,7 @@ class Encryption:
         key = fields.object("key")
         seal = fields.optional_object("seal") if fields.has("seal") else None
         hidden_source = fields.optional_text("source") if fields.has("source") else None
+        reduction = fields.optional_object("reduction") if fields.has("reduction") else None
         unsealed = fields.boolean("unsealed") if fields.has("unsealed") else False
         names = {name: fields.text(name) for name in ("cipher", "salt", "scope")}
         params = fields.object("params")
@@ -133,6 +139,7 @@ class Encryption:
             seal=SealSpec.from_json(seal) if seal is not None else None,
             hidden_source=hidden_source,
             unsealed=unsealed,
+            reduction=RecordedReduction.from_json(reduction) if reduction is not None else None,
         )
 
     def key_ref(self, keystore: str) -> KeyRef:

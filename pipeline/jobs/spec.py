@@ -91,6 +91,7 @@ class CipherChoice:
       scope: one key for the `dataset`, or one per `image`.
       hide_labels: replace class names by permuted numbers.
       seal: also wrap each encrypted image in AES-256-GCM.
+      reduction: what is done to the images before, as `lpe.transforms.reductions.parse` reads it; empty for nothing.
     """
 
     name: str
@@ -98,6 +99,7 @@ class CipherChoice:
     scope: Scope = "dataset"
     hide_labels: bool = False
     seal: bool = False
+    reduction: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

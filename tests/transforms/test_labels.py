@@ -71,6 +71,13 @@ KNOWN = [
         labels.augmented_copy(7, 2, "train-0000042"),
         b"lpe/v1/augment|7|2|train-0000042",
     ),
+    ("lpe/v2|noise", labels.NOISE_SECRET, b"lpe/v2|noise"),
+    ("lpe/v2/noise", labels.HIDDEN_NOISE_SECRET, b"lpe/v2/noise"),
+    (
+        "lpe/v2/noise|REDUCTION|HxWxC|SHA-256",
+        labels.noise("noise=32", (4, 6, 3), b"\x07"),
+        b"lpe/v2/noise|noise=32|4x6x3|\x07",
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.reductions import Chain
 
 Adversary = Literal["ciphertext-only", "known-plaintext", "chosen-plaintext", "learned"]
 """What an attack needs: ciphertexts, also pairs, also an oracle, or pairs on which a network is trained."""
@@ -25,13 +26,17 @@ class Target:
       cipher: the scheme's name, e.g. `lpe-100`.
       params: all of its public parameters.
       scope: one key for the `dataset`, or one per `image`.
-      image_shape: (H, W, C).
+      image_shape: (H, W, C) of the ciphertexts.
+      reduction: what was done to the images before they were encrypted.
+      plain_shape: (H, W, C) of the images before that; None: that of the ciphertexts.
     """
 
     cipher: str
     params: Mapping[str, str]
     scope: Literal["dataset", "image"]
     image_shape: ImageShape
+    reduction: Chain = Chain()
+    plain_shape: ImageShape | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +48,14 @@ class Evidence:
       ciphertexts: uint8 [N,H,W,C], of unknown images; all adversaries have some.
       known: (plaintexts, their ciphertexts), both uint8 [M,H,W,C]; known-plaintext adversaries have them.
       oracle: chosen-plaintext adversaries may ask it.
+      public: uint8 [P,H,W,C], images like the owner's that everybody has, as they are before any reduction.
     """
 
     target: Target
     ciphertexts: np.ndarray
     known: tuple[np.ndarray, np.ndarray] | None = None
     oracle: Oracle | None = None
+    public: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
