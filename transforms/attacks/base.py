@@ -16,6 +16,7 @@ Adversary = Literal["ciphertext-only", "known-plaintext", "chosen-plaintext", "l
 """What an attack needs: ciphertexts, also pairs, also an oracle, or pairs on which a network is trained."""
 Oracle = Callable[[np.ndarray], np.ndarray]
 """Encrypts images of the adversary's choice under the dataset's key: uint8 [N,H,W,C] -> the same."""
+_NOTHING = Chain()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Target:
     params: Mapping[str, str]
     scope: Literal["dataset", "image"]
     image_shape: ImageShape
-    reduction: Chain = Chain()
+    reduction: Chain = _NOTHING
     plain_shape: ImageShape | None = None
 
 

@@ -59,4 +59,5 @@ def _boxes(pixels: int, boxes: int) -> np.ndarray:
     limits = np.arange(boxes + 1) * pixels
     low = np.maximum(limits[:-1, None], ends[None, :-1])
     high = np.minimum(limits[1:, None], ends[None, 1:])
-    return np.maximum(high - low, 0).astype(np.float64)
+    overlap: np.ndarray = np.maximum(high - low, 0)
+    return overlap.astype(np.float64)
