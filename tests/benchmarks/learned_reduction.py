@@ -1,0 +1,280 @@
+"""Learned reductions, measured as `learned_reduction.md` says.
+
+    python -m tests.benchmarks.learned_reduction cifar10-jpeg.tar.gz [--only NAME …] [--output results.jsonl]
+
+One line for each reduction: the accuracy of the trainer's network and of the owner's own head, and for each attacker the
+PSNR of what they restore and how often they rank the right photograph first among 1,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from lpe.train.reduction.examples import Examples
+from lpe.train.reduction.fitting import fit_encoder
+from lpe.train.reduction.spec import FitSpec
+
+from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
+from lpe.pipeline.sources.plan import ReadSpec, open_plan
+from lpe.train import backend
+from lpe.train.models import build
+from lpe.train.optimizing import optimizer
+from lpe.train.recipes import RECIPES
+from lpe.transforms.reductions import Chain
+from lpe.transforms.reductions.thumbnail import Thumbnail
+
+OWN, PUBLIC, TEST, HELD = 14_400, 10_000, 3_000, 1_000
+EPOCHS = 3
+Release = Callable[[np.ndarray, int], np.ndarray]
+"""uint8 [N, 32, 32, 3] and a seed for noise -> uint8 [N, H, W, K]."""
+
+
+class Images(NamedTuple):
+    """What everybody has: uint8 [N, 32, 32, 3], and labels of some."""
+
+    own: np.ndarray
+    own_labels: np.ndarray
+    public: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+    held: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A line of the table.
+
+    Attributes:
+      name: its name.
+      fit: how the encoder is fitted; None for a thumbnail, or for plain images.
+      side: of the thumbnail; None for plain images.
+      noise: standard deviation of noise on what is released.
+      images: how many of the owner's images the encoder is fitted to.
+      classes: those whose images it is fitted to; the trainer has the others. None for all, for both.
+      strong: whether attackers A2 and A3 are carried out, which take minutes.
+    """
+
+    name: str
+    fit: FitSpec | None = None
+    side: int | None = None
+    noise: int = 0
+    images: int = OWN
+    classes: tuple[int, ...] | None = None
+    strong: bool = False
+
+
+CONFIGS = (
+    Config("plain"),
+    Config("thumbnail 16", side=16),
+    Config("thumbnail 8", side=8),
+    Config("8x8x3", FitSpec(adversary=0), strong=True),
+    Config("8x8x3, adversary 1", FitSpec(adversary=1), strong=True),
+    Config("8x8x3, adversary 4", FitSpec(adversary=4)),
+    Config("8x8x1, adversary 1", FitSpec(channels=1, adversary=1)),
+    Config("8x8x8, adversary 1", FitSpec(channels=8, adversary=1)),
+    Config("4x4x3, adversary 1", FitSpec(side=4, adversary=1)),
+    Config("8x8x3, adversary 1, noise 64", FitSpec(adversary=1, noise=64), noise=64),
+    Config("8x8x3, adversary 1, two convolutions", FitSpec(adversary=1, convolutions=2)),
+    Config("8x8x3, adversary 1, 10 % of the images", FitSpec(adversary=1, epochs=40), images=OWN // 10),
+    Config("8x8x3, adversary 1, other classes", FitSpec(adversary=1), classes=(0, 2, 4, 6, 8)),
+)
+
+
+def read(source: str) -> Images:
+    """All images, in an order drawn with seed 0."""
+    images, labels = {}, {}
+    with open_plan(ReadSpec(f"folder:{source}")) as plan:
+        for split in ("train", "test"):
+            batches = [
+                batch
+                for task in plan.tasks
+                if task.split == split
+                for batch in task.reader.batches(fail(REPLACE_OR_SKIP))
+            ]
+            order = np.random.RandomState(0).permutation(sum(map(len, batches)))
+            images[split] = np.concatenate([batch.images for batch in batches])[order]
+            labels[split] = np.concatenate([batch.labels for batch in batches])[order]
+    train, test = images["train"], images["test"]
+    return Images(
+        train[:OWN],
+        labels["train"][:OWN],
+        train[OWN : OWN + PUBLIC],
+        test[:TEST],
+        labels["test"][:TEST],
+        test[TEST : TEST + HELD],
+    )
+
+
+def trained(
+    images: np.ndarray, labels: np.ndarray, classes: int, model: str = "cnn"
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The trainer's network: what is released to its classes."""
+    keras = backend.prepare(0, "float32")
+    reduction = {"steps": "", "image_shape": [32, 32, 3]}
+    network = build(model, images.shape[1:], classes, encryption={"cipher": "plain", "reduction": reduction})
+    recipe = RECIPES["small"]
+    steps = EPOCHS * -(-len(images) // recipe.batch_size)
+    network.compile(optimizer=optimizer(recipe, steps), loss="sparse_categorical_crossentropy")
+    network.fit(images, labels, batch_size=recipe.batch_size, epochs=EPOCHS, verbose=0)
+    del keras
+    return lambda released: network.predict(released, batch_size=500, verbose=0).argmax(axis=1)
+
+
+def decoder(
+    released: np.ndarray, images: np.ndarray, width: int, layers: int, epochs: int
+) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+    """A network that restores images of what is released, and how many weights it has."""
+    keras = backend.prepare(1, "float32")
+    height, _, _ = released.shape[1:]
+    scale = 32 // height
+    entry = keras.Input(released.shape[1:])
+    x = keras.layers.Rescaling(1 / 127.5, -1.0)(entry)
+    for _ in range(layers):
+        x = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+    x = keras.layers.Conv2D(scale * scale * 3, 3, padding="same")(x)
+    x = keras.layers.Reshape((height, height, scale, scale, 3))(x)
+    x = keras.layers.Permute((1, 3, 2, 4, 5))(x)
+    network = keras.Model(entry, keras.layers.Reshape((32, 32, 3))(x))
+    steps = epochs * -(-len(images) // 64)
+    network.compile(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), loss="mse"
+    )
+    network.fit(
+        released.astype(np.float32), images / np.float32(127.5) - 1, batch_size=64, epochs=epochs, verbose=0
+    )
+
+    def restore(values: np.ndarray) -> np.ndarray:
+        restored = network.predict(values.astype(np.float32), batch_size=250, verbose=0)
+        return np.clip((restored + 1) * 127.5, 0, 255)
+
+    return restore, network.count_params()
+
+
+def linear(released: np.ndarray, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The best affine estimator of an image from all that is released of it, its ridge chosen on a tenth."""
+    x = np.c_[released.reshape(len(released), -1), np.ones(len(released))].astype(np.float64)
+    mean = images.mean(axis=0).reshape(-1)
+    y = images.reshape(len(images), -1) - mean
+    cut = len(x) * 9 // 10
+    gram, right = x[:cut].T @ x[:cut], x[:cut].T @ y[:cut]
+    maps = [np.linalg.solve(gram + 10.0**ridge * np.eye(len(gram)), right) for ridge in range(2, 8)]
+    best = min(maps, key=lambda weights: ((x[cut:] @ weights - y[cut:]) ** 2).mean())
+
+    def restore(values: np.ndarray) -> np.ndarray:
+        flat = np.c_[values.reshape(len(values), -1), np.ones(len(values))]
+        return np.clip(flat @ best + mean, 0, 255).reshape(len(values), 32, 32, 3)
+
+    return restore
+
+
+def psnr(restored: np.ndarray, images: np.ndarray) -> float:
+    """In dB."""
+    return 10 * math.log10(255**2 / ((restored - images) ** 2.0).mean())
+
+
+def first_by_correlation(restored: np.ndarray, candidates: np.ndarray) -> float:
+    """How often the right candidate, which has the restored image's own number, correlates most."""
+    one, other = (_centred(images) for images in (restored, candidates))
+    return float(((one @ other.T).argmax(axis=1) == np.arange(len(one))).mean())
+
+
+def _centred(images: np.ndarray) -> np.ndarray:
+    """Each image's difference from the mean of all, of length 1, float64 [N, values]."""
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    flat -= flat.mean(axis=0)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+
+
+def first_by_distance(released: np.ndarray, candidates: np.ndarray) -> float:
+    """How often the right candidate, encoded, is nearest to what is released; ties are drawn by lot."""
+    one, other = (values.reshape(len(values), -1).astype(np.float64) for values in (released, candidates))
+    distances = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    nearest = distances <= distances.min(axis=1, keepdims=True) + 0.5
+    return float((np.diag(nearest) / nearest.sum(axis=1)).mean())
+
+
+def measure(config: Config, images: Images) -> dict[str, object]:
+    """One line."""
+    started = time.monotonic()
+    own, own_labels, test, test_labels = images.own, images.own_labels, images.test, images.test_labels
+    chain = Chain((Thumbnail(config.side),)) if config.side else Chain()
+    encode, line = chain.apply, {"name": config.name}
+    if config.fit is not None:
+        fitting, held = own, np.ones(len(own_labels), bool)
+        if config.classes is not None:
+            held = np.isin(own_labels, config.classes)
+        chosen = np.flatnonzero(held)[: config.images]
+        examples = Examples.read([(fitting[chosen], own_labels[chosen])], config.fit)
+        tested = np.isin(test_labels, config.classes) if config.classes else np.ones(len(test), bool)
+        fitted = fit_encoder(
+            examples, Examples.read([(test[tested], test_labels[tested])], config.fit), config.fit
+        )
+        encode = fitted.encoder.encode
+        line |= {"head": fitted.accuracy, "fit_seconds": round(fitted.seconds)}
+    if config.classes is not None:
+        others = [number for number in range(10) if number not in config.classes]
+        own, own_labels = own[np.isin(own_labels, others)], own_labels[np.isin(own_labels, others)]
+        test, test_labels = test[np.isin(test_labels, others)], test_labels[np.isin(test_labels, others)]
+
+    def release(plain: np.ndarray, seed: int) -> np.ndarray:
+        values = encode(plain)
+        if not config.noise:
+            return values
+        noise = np.random.RandomState(seed).normal(0, config.noise, values.shape)
+        return np.clip(np.round(values + noise), 0, 255).astype(np.uint8)
+
+    network = trained(release(own, 0), own_labels, 10)
+    line["accuracy"] = float((network(release(test, 1)) == test_labels).mean())
+    if config.fit is not None or config.side:
+        line |= attacked(config, images, release, encode)
+    return line | {"seconds": round(time.monotonic() - started)}
+
+
+def attacked(
+    config: Config, images: Images, release: Release, encode: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, object]:
+    """What each attacker restores, and how often they name the right photograph."""
+    public, held = release(images.public, 2), release(images.held, 3)
+    restores = {
+        "L": (linear(public, images.public), 0),
+        "A1": decoder(public[:2000], images.public[:2000], 64, 3, 12),
+    }
+    if config.strong:
+        own = release(images.own[:2000], 0)
+        restores["A2"] = decoder(public, images.public, 128, 4, 12)
+        restores["A3"] = decoder(own, images.own[:2000], 128, 4, 12)
+    figures: dict[str, object] = {"M": {"first": first_by_distance(held, encode(images.held))}}
+    for name, (restore, weights) in restores.items():
+        restored = restore(held)
+        first = first_by_correlation(restored, images.held)
+        figures[name] = {"psnr": round(psnr(restored, images.held), 2), "first": first, "weights": weights}
+    return figures
+
+
+def main() -> None:
+    """Measures, a line of JSON each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source")
+    parser.add_argument("--only", nargs="*", metavar="NAME")
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    images = read(given.source)
+    for config in CONFIGS:
+        if not given.only or config.name in given.only:
+            line = json.dumps(measure(config, images))
+            print(line, flush=True)
+            if given.output:
+                with given.output.open("a") as file:
+                    file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
