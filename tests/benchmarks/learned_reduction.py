@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.learned_reduction cifar10-jpeg.tar.gz [--only NAME …] [--output results.jsonl]
 
-One line for each reduction: the accuracy of the trainer's network and of the owner's own head, and for each attacker the
-PSNR of what they restore and how often they rank the right photograph first among 1,000.
+One line for each reduction: the accuracy of the trainer's network and of the owner's own head, and for each attacker
+the PSNR of what they restore and how often they rank the right photograph first among 1,000.
 """
 
 from __future__ import annotations
