@@ -10,6 +10,8 @@ import numpy as np
 from lpe.transforms.image_shape import ImageShape
 
 _CHUNK_VALUES = 1 << 19
+_ONE_THREAD = 1 << 18
+"""Multiplications in a product of matrices that OpenBLAS leaves to one thread: jobs have a process a core as it is."""
 BAND = 32
 """How many means a band has, at most: few enough that its weights are mostly not 0."""
 
@@ -67,8 +69,10 @@ def _sums(values: np.ndarray, bands: Sequence[Band], means: int) -> np.ndarray:
     at = 0
     for band in bands:
         count, pixels = band.weights.shape
-        np.matmul(
-            band.weights, values[:, band.first : band.first + pixels], out=out[:, at : at + count]
-        )
+        read, written = values[:, band.first : band.first + pixels], out[:, at : at + count]
+        width = max(1, _ONE_THREAD // band.weights.size)
+        for side in range(0, values.shape[2], width):
+            part = slice(side, side + width)
+            np.matmul(band.weights, read[:, :, part], out=written[:, :, part])
         at += count
     return out
