@@ -15,10 +15,14 @@ from lpe.transforms import ciphers, metrics
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import image_shape_of
 from lpe.transforms.tables import rows_html
+from lpe.transforms.visibility import Visibility, visibility
 
-HEADINGS = ("cipher", "entropy", "chi²", "corr. → ↓ ↘")
+HEADINGS = ("cipher", "entr.", "chi²", "corr. → ↓ ↘", "seen")
 """Of `Statistics.row`."""
 _RANDOM = "random"
+_PLAIN = "plain"
+_SEEN_IMAGES = 32
+"""The first so many images are enough to tell what eyes see."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Change:
     uaci: float
 
     def __str__(self) -> str:
-        return f"{self.npcr:.2f} / {self.uaci:.2f}"
+        return f"{self.npcr:.2f}/{self.uaci:.2f}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Statistics:
       diagonal: correlation of neighbours on a diagonal.
       plaintext_change: what the lowest bit of one byte changes, at a random place of each image; None for `random`.
       key_change: what one bit of the secret that the key is derived from changes; None for `random`.
+      visibility: what eyes see of the first images; None where the plain images are not at hand.
     """
 
     cipher: str
@@ -60,10 +65,12 @@ class Statistics:
     diagonal: float
     plaintext_change: Change | None
     key_change: Change | None
+    visibility: Visibility | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One entry of `schemes`."""
-        return dataclasses.asdict(self)
+        seen = None if self.visibility is None else self.visibility.to_json()
+        return {**dataclasses.asdict(self), "visibility": seen}
 
     def row(self) -> list[str]:
         """A row of a summary table: what the images look like, without the changes."""
@@ -72,7 +79,8 @@ class Statistics:
             self.cipher,
             f"{self.entropy:.2f}",
             f"{self.chi_square:.0f}",
-            " ".join(f"{value:5.2f}" for value in correlations),
+            " ".join(f"{value:.2f}".replace("0.", ".").rjust(4) for value in correlations),
+            "" if self.visibility is None else f"{self.visibility.correlation:.2f}",
         ]
 
 
@@ -94,6 +102,15 @@ class StatisticsTable:
             [*row.row(), str(row.plaintext_change or ""), str(row.key_change or "")] for row in self.schemes
         ]
         return [*HEADINGS, "1 plain bit", "1 key bit"], rows
+
+    @property
+    def seen(self) -> str:
+        """What eyes see, a line: each word with the schemes that it is true of."""
+        by_word: dict[str, list[str]] = {}
+        for row in self.schemes:
+            if row.visibility is not None and row.cipher != _RANDOM:
+                by_word.setdefault(row.visibility.seen, []).append(row.cipher)
+        return "; ".join(f"{word}: {', '.join(names)}" for word, names in by_word.items())
 
     def _repr_html_(self) -> str:
         return rows_html(f"means over {self.images} images", *self.table())
@@ -128,7 +145,8 @@ def stats(
     changed = _with_one_bit_changed(images)
     rows = [_of_scheme(name, images, changed) for name in ciphers]
     noise = np.random.RandomState(0).randint(0, 256, images.shape).astype(np.uint8)
-    return StatisticsTable(count, (*rows, _row(_RANDOM, noise, None, None)))
+    random = dataclasses.replace(_row(_RANDOM, noise, None, None), visibility=_visibility(noise, images))
+    return StatisticsTable(count, (*rows, random))
 
 
 def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics:
@@ -137,27 +155,34 @@ def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics
     cipher = ciphers.create(name, secret=secret, image_shape=image_shape_of(images))
     other = ciphers.create(name, secret=near, image_shape=image_shape_of(images))
     encrypted = cipher.encrypt(images)
-    return _row(
+    row = _row(
         name,
         encrypted,
         _change(encrypted, cipher.encrypt(changed)),
         _change(encrypted, other.encrypt(images)),
     )
+    return dataclasses.replace(row, visibility=_visibility(encrypted, images))
 
 
 def of_images(rows: Mapping[str, Sequence[np.ndarray]]) -> list[Statistics]:
     """Statistics of images that are at hand, and of random bytes of the same shapes.
 
     Args:
-      rows: by name, some images, uint8 [H, W, C] each, of any shapes.
+      rows: by name, some images, uint8 [H, W, C] each, of any shapes; what is seen of those named `plain` in the
+        others is measured.
     """
     random = np.random.RandomState(0)
     shapes = [image.shape for image in next(iter(rows.values()))]
     noise = [random.randint(0, 256, shape).astype(np.uint8) for shape in shapes]
-    return [_mean(name, images) for name, images in {**rows, _RANDOM: noise}.items()]
+    plain = rows.get(_PLAIN)
+    return [_mean(name, images, plain) for name, images in {**rows, _RANDOM: noise}.items()]
 
 
-def _mean(name: str, images: Sequence[np.ndarray]) -> Statistics:
+def _visibility(images: Sequence[np.ndarray], plain: Sequence[np.ndarray]) -> Visibility:
+    return visibility(images[:_SEEN_IMAGES], plain[:_SEEN_IMAGES])
+
+
+def _mean(name: str, images: Sequence[np.ndarray], plain: Sequence[np.ndarray] | None) -> Statistics:
     each = [_row(name, image[np.newaxis], None, None) for image in images]
     return Statistics(
         cipher=name,
@@ -168,6 +193,7 @@ def _mean(name: str, images: Sequence[np.ndarray]) -> Statistics:
         diagonal=float(np.mean([row.diagonal for row in each])),
         plaintext_change=None,
         key_change=None,
+        visibility=None if plain is None else _visibility(images, plain),
     )
 
 
