@@ -169,31 +169,41 @@ def _maps(image: np.ndarray, cells: int) -> np.ndarray:
       three channels how far each two differ.
     """
     height, width, channels = image.shape
-    rows, columns = _area_weights(height, cells), _area_weights(width, cells).T
-    total = np.zeros((1, cells, cells), np.float32)
     step = max(1, _STRIP_VALUES // (width * channels))
+    strips = []
     for top in range(0, height, step):
         strip = image[top : top + step + 1].astype(np.float32)  # and the row below, for the last difference
         here = strip[:step]
         along, down = np.zeros(here.shape[:2], np.float32), np.zeros(here.shape[:2], np.float32)
-        along[:, :-1] = np.abs(np.diff(here, axis=1)).mean(axis=2)
-        down[: len(strip) - 1] = np.abs(np.diff(strip, axis=0)).mean(axis=2)
-        maps = [here.mean(axis=2), along, down]
+        along[:, :-1] = _mean_of_channels(np.abs(np.diff(here, axis=1)))
+        down[: len(strip) - 1] = _mean_of_channels(np.abs(np.diff(strip, axis=0)))
+        maps = [_mean_of_channels(here), along, down]
         if channels == _COLOURS:
-            planes = list(np.moveaxis(here, 2, 0))
+            planes = [here[..., channel] for channel in range(channels)]
             between = [np.abs(one - other) for one, other in itertools.combinations(planes, 2)]
             maps = [maps[0], *planes, along, down, *between]
-        total = total + rows[:, top : top + step] @ (np.stack(maps) @ columns)
-    return total
+        strips.append(np.stack([_part_means(values, cells) for values in maps]))
+    columns = np.concatenate(strips, axis=1).swapaxes(1, 2)
+    return _part_means(columns, cells).swapaxes(1, 2)
 
 
-def _area_weights(side: int, cells: int) -> np.ndarray:
-    """float32 [cells, side]: the share of each pixel in the mean of each of the equal parts of a side."""
-    bounds = np.arange(cells + 1) * side / cells
-    pixels = np.arange(side)
-    overlap = np.minimum(bounds[1:, None], pixels + 1) - np.maximum(bounds[:-1, None], pixels)
-    weights = np.clip(overlap, 0, 1)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+def _mean_of_channels(values: np.ndarray) -> np.ndarray:
+    """float32 [H, W]; sums of a short last axis are slow."""
+    total = values[..., 0].copy()
+    for channel in range(1, values.shape[2]):
+        total += values[..., channel]
+    return np.asarray(total / np.float32(values.shape[2]))
+
+
+def _part_means(values: np.ndarray, parts: int) -> np.ndarray:
+    """float32 […, parts]: means of so many equal parts of the last axis, pixels that two parts share weighted."""
+    side = values.shape[-1]
+    sums = np.zeros((*values.shape[:-1], side + 1))
+    np.cumsum(values, axis=-1, dtype=np.float64, out=sums[..., 1:])
+    bounds = np.arange(parts + 1) * side / parts
+    before = np.minimum(bounds.astype(np.int64), side - 1)
+    at_bounds = sums[..., before] + (bounds - before) * values[..., before]
+    return np.asarray(np.diff(at_bounds) * (parts / side), np.float32)
 
 
 def _coarser(maps: np.ndarray, cells: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from lpe.pipeline.jobs.choice import (
     stored_format,
 )
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
+from lpe.pipeline.jobs.visible_outlines import outlines_note
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.sources import augmented
@@ -85,6 +86,8 @@ def encrypt(
                 signer=OwnerSigner(key.keystore, encryption),
                 names=_names(opened, HiddenMap(key.keystore, encryption, identity.job)),
             )
+        if not result.skipped:
+            result = dataclasses.replace(result, notes=(*result.notes, *outlines_note(opened, choice)))
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result
