@@ -27,7 +27,7 @@ LeavesOpen = Literal["nothing", "negative", "mirror", "view"]
 """See `lpe.transforms.attacks.Attack.leaves_open`."""
 _SIDE, _SMALL_SIDE = 32, 8
 """Larger images are compared as thumbnails, and all as small ones too, which are right where details are not."""
-_TIED = 1e-9
+_TIED = 1e-6
 """Scores that differ by less, of the largest, differ by rounding."""
 _SURE = 1e-3
 """The least share of a statistic's variance that an encryption is taken to change."""
@@ -183,8 +183,8 @@ def _highest(scores: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _features(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Features whose products are Pearson's correlations, float64 [N, F] each."""
-    values = images.astype(np.float64)
+    """Features whose products are Pearson's correlations, float32 [N, F] each."""
+    values = images.astype(np.float32)
     return {
         "pixels": _unit(values),
         "departures from the mean image": _unit(values - values.mean(axis=0)),
@@ -195,10 +195,10 @@ def _features(images: np.ndarray) -> dict[str, np.ndarray]:
 
 def _unit(values: np.ndarray) -> np.ndarray:
     """Each image flat, less its mean and of length 1; of an image of one value nothing is left."""
-    flat = values.reshape(len(values), -1).astype(np.float64)
+    flat = values.reshape(len(values), -1).astype(np.float32)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.sqrt((flat * flat).sum(axis=1, keepdims=True))
-    return np.asarray(flat / np.where(length > 1e-6, length, np.inf))
+    return np.asarray(flat / np.where(length > 1e-3, length, np.float32(np.inf)))
 
 
 def _blurred(values: np.ndarray) -> np.ndarray:

@@ -94,9 +94,10 @@ def sample(read: ReadSpec, count: int) -> tuple[np.ndarray, np.ndarray]:
         if plan.image_shape is None:
             raise DataError(f"{read.source}: its images differ in shape; choose --image-size HEIGHTxWIDTH")
         images = first_examples(plan, None, count + _others(count, plan.image_shape)).images
+    images, others = images[:count], images[count:]
     if len(images) < _FEWEST_IMAGES:
         raise DataError(f"{read.source}: only {len(images)} images; an audit needs {_FEWEST_IMAGES} or more")
-    return images[:count], images[count:]
+    return images, others
 
 
 def _others(count: int, shape: ImageShape) -> int:

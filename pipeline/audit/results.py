@@ -97,7 +97,7 @@ class SchemeAudit:
 
     @property
     def verdict(self) -> str:
-        """What the figures mean, in one or two sentences."""
+        """What the figures mean, in some sentences."""
         return verdict.verdict(self)
 
     def best(self, adversary: Adversary) -> AttackResult | None:
@@ -111,6 +111,7 @@ class SchemeAudit:
             "cipher": self.target.cipher,
             "params": dict(self.target.params),
             "scope": self.target.scope,
+            "reduction": str(self.target.reduction),
             "ciphertext": self.ciphertext.to_json(),
             "attacks": [
                 {

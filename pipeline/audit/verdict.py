@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lpe.pipeline.audit.quality import Quality
 
 if TYPE_CHECKING:
-    from lpe.pipeline.audit.results import AttackResult, SchemeAudit
+    from lpe.pipeline.audit.results import AttackResult, Reidentification, SchemeAudit
     from lpe.transforms.attacks.base import Adversary
 
 _BROKEN_EXACT = 0.99
@@ -21,9 +21,16 @@ _LEARN_FROM_PLAINTEXT: tuple[tuple[Adversary, str], ...] = (
 
 
 def verdict(scheme: SchemeAudit) -> str:
-    """One or two sentences on an encryption."""
+    """Some sentences on an encryption."""
+    sentences = [_of_attacks(scheme)]
+    if scheme.reidentification is not None and (scheme.target.cipher != "plain" or scheme.target.reduction):
+        sentences.append(_of_photographs(scheme, scheme.reidentification))
+    return " ".join(sentences)
+
+
+def _of_attacks(scheme: SchemeAudit) -> str:
     if scheme.target.cipher == "plain":
-        return "No encryption: the images are there for all to see."
+        return _without_a_key(scheme)
     if not scheme.results:
         return "Not attacked: none of these attacks is meant for it."
     sentences = []
@@ -43,6 +50,37 @@ def verdict(scheme: SchemeAudit) -> str:
         if best is not None and _broken(best.quality):
             sentences.append(f"Broken {_effort_and_figures(best, kind)}.")
     return " ".join(sentences) or "Not broken by these attacks."
+
+
+def _without_a_key(scheme: SchemeAudit) -> str:
+    if not scheme.target.reduction:
+        return "No encryption: the images are there for all to see."
+    best = max(
+        (result for result in scheme.results if result.adversary in ("ciphertext-only", "learned")),
+        key=lambda result: result.quality.psnr,
+        default=None,
+    )
+    quality = scheme.ciphertext if best is None else best.quality
+    by = "enlarged" if best is None else f"by {best.attack}"
+    return (
+        f"No encryption: what {scheme.target.reduction} leaves of the images is there for all to see, and restores "
+        f"them, {by}, to {_figures(quality)}."
+    )
+
+
+def _of_photographs(scheme: SchemeAudit, found: Reidentification) -> str:
+    """How well a photograph is known again; its best attack is named, or the statistic that does it."""
+    attack = next((result for result in scheme.results if result.attack == found.by), None)
+    if attack is not None:
+        learnt = f", which has {attack.images} ciphertexts" if attack.images > 1 else ""
+        by = f"what {attack.attack} restores{learnt}"
+    else:
+        by = found.by if found.by.startswith("the ") else f"its {found.by}"
+    median = "" if found.first > 0.5 else f"; in half of all cases it is among the first {found.median:,.0f}"
+    return (
+        f"Who holds {found.candidates:,} photographs and one ciphertext names the right one in {found.first:.0%} of "
+        f"cases (floor {found.floor:.1%}), by {by}{median}."
+    )
 
 
 def analyst_sentence(scheme: SchemeAudit) -> str:
