@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -56,10 +57,13 @@ def run_attacks(
     classes = None if classify is None else classify(plain)
 
     def compared(estimate: np.ndarray) -> Quality:
-        estimate, agreement = enlarged(estimate, shape), None
+        exact_reduced = agreement = None
+        if experiment.target.reduction and estimate.shape == experiment.held_out_reduced.shape:
+            exact_reduced = float((estimate == experiment.held_out_reduced).mean())
+        estimate = enlarged(estimate, shape)
         if classify is not None:
             agreement = float((classify(estimate) == classes).mean())
-        return measure(estimate, plain, agreement)
+        return dataclasses.replace(measure(estimate, plain, agreement), exact_reduced=exact_reduced)
 
     mean_colour = np.broadcast_to(plain.mean(axis=(0, 1, 2)).round().astype(np.uint8), plain.shape)
     finding = Reidentifying(experiment)

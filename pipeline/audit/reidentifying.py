@@ -10,12 +10,12 @@ import numpy as np
 
 from lpe.pipeline.audit.experiment import Experiment, encrypt_each
 from lpe.pipeline.audit.results import Reidentification
+from lpe.pipeline.audit.verdict import AS_IT_IS
 from lpe.transforms.attacks import Adversary, Attack
 from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.reductions import Chain
 from lpe.transforms.reidentification import Candidates, LeavesOpen, Ranking, best, by_statistics, ranked
 
-AS_IT_IS = "the ciphertext as it is"
 _ALONE: tuple[Adversary, ...] = ("ciphertext-only", "learned")
 _MEASURED = 200
 _PUBLIC = 200

@@ -196,7 +196,7 @@ def _audited(audit: RecordedAudit, encryption: Mapping[str, Any] | None) -> _Aud
         scheme
         for scheme in audit.schemes
         if (scheme.cipher, scheme.scope, scheme.reduction)
-        == (encryption["cipher"], encryption["scope"], (encryption.get("reduction") or {}).get("steps", ""))
+        == (encryption["cipher"], encryption["scope"], _steps(encryption.get("reduction")))
         and all(params.get(name, value) == value for name, value in scheme.params.items())
     )
     if same:
@@ -204,3 +204,8 @@ def _audited(audit: RecordedAudit, encryption: Mapping[str, Any] | None) -> _Aud
     return _AuditSection(
         audit, audit.schemes, "This audit is of other encryptions than that of these images."
     )
+
+
+def _steps(reduction: Any) -> str:
+    """The steps of an encryption.json's reduction; empty where there is none."""
+    return str(reduction.get("steps", "")) if isinstance(reduction, Mapping) else ""
