@@ -82,6 +82,7 @@ class SchemeAudit:
       floor: what a useless attack reaches: the images' mean colour everywhere.
       plain: the first held-out images, uint8 [N, H, W, C].
       encrypted: their ciphertexts.
+      without_attack: how well photographs are told apart by the ciphertext as it is, and by its statistics.
       reidentification: the best that ciphertexts alone allow; None where that was not measured.
     """
 
@@ -91,11 +92,12 @@ class SchemeAudit:
     floor: Quality
     plain: np.ndarray
     encrypted: np.ndarray
+    without_attack: tuple[Reidentification, ...] = ()
     reidentification: Reidentification | None = None
 
     @property
     def verdict(self) -> str:
-        """What the figures mean, in one or two sentences."""
+        """What the figures mean, in some sentences."""
         return verdict.verdict(self)
 
     def best(self, adversary: Adversary) -> AttackResult | None:
@@ -109,6 +111,7 @@ class SchemeAudit:
             "cipher": self.target.cipher,
             "params": dict(self.target.params),
             "scope": self.target.scope,
+            "reduction": str(self.target.reduction),
             "ciphertext": self.ciphertext.to_json(),
             "attacks": [
                 {
@@ -118,9 +121,16 @@ class SchemeAudit:
                     **result.quality.to_json(),
                     "seconds": round(result.seconds, 2),
                     "floor": self.floor.to_json(),
+                    "reidentification": _json(result.reidentification),
                     "curve": [{"images": count, **quality.to_json()} for count, quality in result.curve],
                 }
                 for result in self.results
             ],
+            "reidentification": _json(self.reidentification),
+            "without_attack": [each.to_json() for each in self.without_attack],
             "verdict": self.verdict,
         }
+
+
+def _json(reidentification: Reidentification | None) -> dict[str, float | int | str] | None:
+    return None if reidentification is None else reidentification.to_json()
