@@ -126,9 +126,7 @@ class _Statistics:
 
     def and_of(self, other: _Statistics) -> _Statistics:
         """Those of both."""
-        return _Statistics(
-            self.windows + other.windows, self.both + other.both, self.blocks + other.blocks
-        )
+        return _Statistics(self.windows + other.windows, self.both + other.both, self.blocks + other.blocks)
 
     def maps(self, weight: float, ridge: float) -> np.ndarray:
         """The best map from windows to blocks in each zone, float32 [zones, features, outputs].

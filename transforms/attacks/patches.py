@@ -135,7 +135,12 @@ class Windows:
         self._layout, self._count = layout, len(reduced)
         cells = layout.rows.cells(reduced.astype(np.float32) - _MIDDLE, 1)
         cells = layout.columns.cells(cells, 2)
-        (high, wide), rows, columns, margin = layout.grid, layout.rows.unit, layout.columns.unit, layout.margin
+        (high, wide), rows, columns, margin = (
+            layout.grid,
+            layout.rows.unit,
+            layout.columns.unit,
+            layout.margin,
+        )
         around = ((0, 0), (margin, margin), (margin, margin), (0, 0))
         self._near = np.pad(cells, around, "symmetric")
         self._far: np.ndarray | None = None
