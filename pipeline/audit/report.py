@@ -100,6 +100,8 @@ class _Section:
       rows: an attack each.
       floor: rows of what was reached without an attack.
       curve: a PNG, quality against number of images; None where no attack was tried with several numbers.
+      learnt_from: what attacks on a reduction had besides; empty where there is none.
+      bound: what no attack exceeds, and under which assumptions; empty where that is not known.
     """
 
     title: str
@@ -111,6 +113,8 @@ class _Section:
     rows: list[list[str]]
     floor: list[list[str]]
     curve: bytes | None
+    learnt_from: str
+    bound: str
 
 
 def _page(report: AuditReport) -> bytes:
@@ -131,7 +135,17 @@ def _section(scheme: SchemeAudit) -> _Section:
         rows=[_row(result) for result in scheme.results],
         floor=_floor(scheme),
         curve=pictures.curves(scheme),
+        learnt_from=f"Attacks on the reduction learnt from {scheme.public:,} public images."
+        if scheme.public
+        else "",
+        bound=_bound(scheme),
     )
+
+
+def _bound(scheme: SchemeAudit) -> str:
+    if scheme.bound is None:
+        return ""
+    return f"No attack exceeds {scheme.bound.psnr_at_most:.1f} dB. {scheme.bound.assumptions}."
 
 
 def _gallery(scheme: SchemeAudit) -> tuple[list[np.ndarray], list[str]]:
@@ -155,6 +169,9 @@ def _floor(scheme: SchemeAudit) -> list[list[str]]:
         nothing = [""] * len(_cells(scheme.ciphertext))
         rows.append([f"its {by_statistics.by}", "", "", *nothing, found(by_statistics), ""])
     guess = "" if as_it_is is None else f"{as_it_is.floor:.1%}"
+    if scheme.bound is not None:
+        others = [""] * (len(_cells(scheme.ciphertext)) - 1)
+        rows.append(["bound for all attacks", "", "", f"{scheme.bound.psnr_at_most:.1f} dB", *others, "", ""])
     return [*rows, ["mean colour, a guess", "", "", *_cells(scheme.floor), guess, ""]]
 
 
