@@ -18,6 +18,7 @@ from lpe.transforms.attacks import Adversary, Attack, MisfitError, Target, photo
 from lpe.transforms.attacks.enlarged import enlarged
 from lpe.transforms.attacks.linear import Linear
 from lpe.transforms.image_shape import image_shape_of
+from lpe.transforms.visibility import visibility
 
 ADVERSARIES: tuple[Adversary, ...] = ("ciphertext-only", "known-plaintext", "chosen-plaintext")
 _COUNTS: dict[Adversary, tuple[int, ...]] = {
@@ -26,6 +27,8 @@ _COUNTS: dict[Adversary, tuple[int, ...]] = {
 }
 _SHOWN = 6
 """Held-out images that the report shows."""
+_LOOKED_AT = 50
+"""Held-out images are enough to tell what eyes see."""
 
 Classify = Callable[[np.ndarray], np.ndarray]
 """uint8 [N, H, W, C] -> class of each image, int [N]."""
@@ -96,6 +99,7 @@ def run_attacks(
         reidentification=finding.best,
         public=len(experiment.plain) if reduction else 0,
         bound=bound(reduction, experiment.plain) if reduction else None,
+        visibility=visibility(encrypted[:_LOOKED_AT], plain[:_LOOKED_AT]),
     )
 
 

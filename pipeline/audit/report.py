@@ -102,6 +102,7 @@ class _Section:
       curve: a PNG, quality against number of images; None where no attack was tried with several numbers.
       learnt_from: what attacks on a reduction had besides; empty where there is none.
       bound: what no attack exceeds, and under which assumptions; empty where that is not known.
+      seen: what eyes see in the ciphertexts; empty where that was not measured.
     """
 
     title: str
@@ -115,6 +116,7 @@ class _Section:
     curve: bytes | None
     learnt_from: str
     bound: str
+    seen: str
 
 
 def _page(report: AuditReport) -> bytes:
@@ -139,6 +141,17 @@ def _section(scheme: SchemeAudit) -> _Section:
         if scheme.public
         else "",
         bound=_bound(scheme),
+        seen=_seen(scheme),
+    )
+
+
+def _seen(scheme: SchemeAudit) -> str:
+    found = scheme.visibility
+    if found is None:
+        return ""
+    return (
+        f"Seen by eye in the ciphertexts: {found.seen}. Over squares of {found.scale:.1f} pixels the maps that are "
+        f"most alike have correlation {found.correlation:.2f} (by chance {found.floor:.2f}) and SSIM {found.ssim:.2f}."
     )
 
 

@@ -11,6 +11,7 @@ from lpe.pipeline.audit import verdict
 from lpe.pipeline.audit.bound import Bound
 from lpe.pipeline.audit.quality import Quality
 from lpe.transforms.attacks.base import Adversary, Target
+from lpe.transforms.visibility import Visibility
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,7 @@ class SchemeAudit:
       reidentification: the best that ciphertexts alone allow; None where that was not measured.
       public: how many public images attacks on the reduction learnt from.
       bound: what no attack exceeds, where that is known.
+      visibility: what eyes see of the images in their ciphertexts; None where that was not measured.
     """
 
     target: Target
@@ -99,6 +101,7 @@ class SchemeAudit:
     reidentification: Reidentification | None = None
     public: int = 0
     bound: Bound | None = None
+    visibility: Visibility | None = None
 
     @property
     def verdict(self) -> str:
@@ -135,6 +138,7 @@ class SchemeAudit:
             ],
             "reidentification": _json(self.reidentification),
             "without_attack": [each.to_json() for each in self.without_attack],
+            "visibility": None if self.visibility is None else self.visibility.to_json(),
             "verdict": self.verdict,
         }
 

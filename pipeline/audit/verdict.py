@@ -27,6 +27,13 @@ def verdict(scheme: SchemeAudit) -> str:
     sentences = [_of_attacks(scheme)]
     if scheme.reidentification is not None and (scheme.target.cipher != "plain" or scheme.target.reduction):
         sentences.append(_of_photographs(scheme, scheme.reidentification))
+    if scheme.visibility is not None and scheme.visibility.visible and scheme.target.cipher != "plain":
+        what = (
+            "the images are plain to see"
+            if scheme.visibility.seen == "plain to see"
+            else "outlines of the images show"
+        )
+        sentences.append(f"To the eye, {what} in the ciphertexts.")
     return " ".join(sentences)
 
 

@@ -156,9 +156,9 @@ def append_encrypted(
             if not result.skipped:
                 cipher, sealed = encryption.spec, encryption.seal is not None
                 choice = CipherChoice(cipher.name, cipher.params, cipher.scope, seal=sealed)
-                result = dataclasses.replace(
-                    result, notes=(*result.notes, *outlines_note(found.plan, choice))
-                )
+                reduce = DatasetReduction.of(encryption, key.keystore)
+                note = outlines_note(found.plan, choice, None if reduce is None else reduce.open())
+                result = dataclasses.replace(result, notes=(*result.notes, *note))
     return dataclasses.replace(result, seconds=time.monotonic() - started, left_out=left_out(found.additions))
 
 

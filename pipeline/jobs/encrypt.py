@@ -98,7 +98,9 @@ def encrypt(
                 names=_names(opened, HiddenMap(key.keystore, encryption, identity.job)),
             )
         if not result.skipped:
-            result = dataclasses.replace(result, notes=(*result.notes, *outlines_note(opened, choice)))
+            reduce = DatasetReduction.of(encryption, key.keystore)
+            note = outlines_note(opened, choice, None if reduce is None else reduce.open())
+            result = dataclasses.replace(result, notes=(*result.notes, *note))
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result

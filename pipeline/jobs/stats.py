@@ -145,15 +145,16 @@ def stats(
         plan.require_plain("give plain images")
         if plan.image_shape is None:
             raise DataError(f"{read.source}: images differ in shape; pass --image-size HEIGHTxWIDTH")
+        whole = first_images(plan, split, min(count, _SEEN_IMAGES))
         images = first_images(reduced_for_show(plan, given_chain(reduction)), split, count)
     changed = _with_one_bit_changed(images)
-    rows = [_of_scheme(name, images, changed) for name in ciphers]
+    rows = [_of_scheme(name, images, changed, whole) for name in ciphers]
     noise = np.random.RandomState(0).randint(0, 256, images.shape).astype(np.uint8)
-    random = dataclasses.replace(_row(_RANDOM, noise, None, None), visibility=_visibility(noise, images))
+    random = dataclasses.replace(_row(_RANDOM, noise, None, None), visibility=_visibility(noise, whole))
     return StatisticsTable(count, (*rows, random))
 
 
-def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics:
+def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray, whole: np.ndarray) -> Statistics:
     secret = hashlib.sha256(f"lpe stats {name}".encode()).digest()
     near = bytes([secret[0] ^ 1]) + secret[1:]
     cipher = ciphers.create(name, secret=secret, image_shape=image_shape_of(images))
@@ -165,7 +166,7 @@ def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics
         _change(encrypted, cipher.encrypt(changed)),
         _change(encrypted, other.encrypt(images)),
     )
-    return dataclasses.replace(row, visibility=_visibility(encrypted, images))
+    return dataclasses.replace(row, visibility=_visibility(encrypted, whole))
 
 
 def of_images(rows: Mapping[str, Sequence[np.ndarray]]) -> list[Statistics]:

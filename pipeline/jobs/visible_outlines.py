@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from lpe.pipeline.encryption.reduction import Reduce
 from lpe.pipeline.jobs.spec import CipherChoice
 from lpe.pipeline.sources.plan import Plan
 from lpe.pipeline.sources.task import SliceReader
@@ -16,7 +17,6 @@ from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.errors import CipherError, DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
 from lpe.transforms.keyed import Scope
-from lpe.transforms.reductions import Chain
 from lpe.transforms.visibility import Visibility, visibility
 
 _IMAGES = 6
@@ -32,11 +32,10 @@ _STRONGER: dict[str, tuple[str, Mapping[str, str]]] = {
     "cpbe-100": ("cpbe-100", _INDEPENDENT),
 }
 """What is tried first instead of a scheme: one that is nearest to it."""
-_AS_THEY_ARE = Chain()
 _OTHERS: tuple[tuple[str, Mapping[str, str]], ...] = (("ele", {}), ("etc", {}), ("cpbe-100", _INDEPENDENT))
 
 
-def outlines_note(plan: Plan, choice: CipherChoice, chain: Chain = _AS_THEY_ARE) -> tuple[str, ...]:
+def outlines_note(plan: Plan, choice: CipherChoice, reduce: Reduce | None = None) -> tuple[str, ...]:
     """A line that says that outlines stay visible, and which scheme hides them; none where they do not.
 
     It is measured on the first images, under keys that are thrown away. A seal hides all of an image, and `plain` is
@@ -45,17 +44,17 @@ def outlines_note(plan: Plan, choice: CipherChoice, chain: Chain = _AS_THEY_ARE)
     Args:
       plan: reads the plain images, before they are reduced.
       choice: how they are encrypted.
-      chain: how they are reduced before that.
+      reduce: how they are reduced before that; None for not at all.
     """
     if choice.seal or choice.name == "plain":
         return ()
     try:
-        images = _first_images(plan, whole=bool(chain))
+        images = _first_images(plan, whole=reduce is not None)
     except DataError:  # which the job itself reports
         return ()
     if not images:
         return ()
-    reduced = [chain.apply(image[np.newaxis], secrets.token_bytes(SECRET_BYTES))[0] for image in images]
+    reduced = images if reduce is None else [reduce(image[np.newaxis])[0] for image in images]
     sample = _Sample(images, reduced, choice.scope)
     found = sample.seen(choice.name, choice.params)
     if not found.visible:

@@ -12,6 +12,7 @@ from lpe.pipeline.audit.results import AttackResult, Reidentification, SchemeAud
 from lpe.pipeline.audit.verdict import verdict
 from lpe.transforms import reductions
 from lpe.transforms.attacks import Adversary, Target
+from lpe.transforms.visibility import Visibility
 
 
 def scheme_audit(
@@ -41,6 +42,22 @@ def scheme_audit(
 def test_verdicts(scheme, beginning):
     assert verdict(scheme).startswith(beginning)
     assert scheme.to_json()["verdict"] == scheme.verdict == verdict(scheme)
+
+
+@pytest.mark.parametrize(
+    ("seen", "end"),
+    [
+        ("plain to see", " To the eye, the images are plain to see in the ciphertexts."),
+        ("outlines", " To the eye, outlines of the images show in the ciphertexts."),
+        ("patches", "attacks."),
+        ("nothing", "attacks."),
+    ],
+)
+def test_what_eyes_see(seen, end):
+    found = Visibility(0.8, 0.5, 14.0, 0.15, seen)
+    scheme = dataclasses.replace(scheme_audit(12.0, 0.2, 0.01), visibility=found)
+    assert verdict(scheme).endswith(end)
+    assert scheme.to_json()["visibility"] == found.to_json()
 
 
 @pytest.mark.parametrize(

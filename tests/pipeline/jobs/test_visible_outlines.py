@@ -32,7 +32,7 @@ def photos(tmp_path):
 def note(source: str, choice: CipherChoice, reduction: str = "", **options: object) -> str:
     """The note's line, or an empty one."""
     with open_plan(ReadSpec(source, ReadOptions(**options))) as plan:
-        return "".join(outlines_note(plan, choice, parse(reduction)))
+        return "".join(outlines_note(plan, choice, parse(reduction).apply if reduction else None))
 
 
 @pytest.mark.parametrize("scope", ["dataset", "image"])
