@@ -89,7 +89,7 @@ def stats(
     reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,
 ) -> None:
-    """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
+    """Measure how random ciphertexts of each scheme look, what eyes see, and how far one changed bit spreads."""
     screen = Report("stats", as_json=as_json)
     checks.check_reduction(reduce)
     read = reading.read_spec(source)
@@ -98,6 +98,7 @@ def stats(
         table.to_json(),
         rows_table(f"{source}{f', {reduce}' if reduce else ''}, means over {images} images", *table.table()),
         lines=(
-            "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
+            "1 plain bit, 1 key bit: NPCR/UACI in percent when one bit of the image, of the secret changes.",
+            f"seen: correlation of blurred images and ciphertexts. To the eye, {table.seen}.",
         ),
     )

@@ -44,7 +44,8 @@ from lpe.pipeline.jobs.appending import (
 )
 from lpe.pipeline.jobs.reencrypt import write_reencrypted
 from lpe.pipeline.jobs.rotation import log_reencryption
-from lpe.pipeline.jobs.spec import CipherChange, JobResult, JobSpec
+from lpe.pipeline.jobs.spec import CipherChange, CipherChoice, JobResult, JobSpec
+from lpe.pipeline.jobs.visible_outlines import outlines_note
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.keystore.given_numbers import Claim
@@ -152,6 +153,12 @@ def append_encrypted(
                 )
             plan = dataclasses.replace(found.plan, notes=notes)
             result = _write(spec, key, before, dataclasses.replace(found, plan=plan))
+            if not result.skipped:
+                cipher, sealed = encryption.spec, encryption.seal is not None
+                choice = CipherChoice(cipher.name, cipher.params, cipher.scope, seal=sealed)
+                reduce = DatasetReduction.of(encryption, key.keystore)
+                note = outlines_note(found.plan, choice, None if reduce is None else reduce.open())
+                result = dataclasses.replace(result, notes=(*result.notes, *note))
     return dataclasses.replace(result, seconds=time.monotonic() - started, left_out=left_out(found.additions))
 
 

@@ -22,6 +22,7 @@ from lpe.pipeline.jobs.choice import (
 )
 from lpe.pipeline.jobs.reducing import NO_KEY, chosen_reduction
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
+from lpe.pipeline.jobs.visible_outlines import outlines_note
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
 from lpe.pipeline.sources import augmented
@@ -96,6 +97,10 @@ def encrypt(
                 signer=OwnerSigner(key.keystore, encryption),
                 names=_names(opened, HiddenMap(key.keystore, encryption, identity.job)),
             )
+        if not result.skipped:
+            reduce = DatasetReduction.of(encryption, key.keystore)
+            note = outlines_note(opened, choice, None if reduce is None else reduce.open())
+            result = dataclasses.replace(result, notes=(*result.notes, *note))
     directory = storage.absolute(result.dataset.directory)
     registry.log(key.name, "dataset encrypted", dataset=directory, key=primary.id)
     return result

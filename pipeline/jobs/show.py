@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import image_shape_of
 from lpe.transforms.tables import properties_html
+from lpe.transforms.visibility import Visibility, visibility
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,13 @@ class Sample:
         """All of them as one picture."""
         return grid.draw(self.rows, [column.class_name for column in self.columns])
 
+    def seen(self) -> dict[str, Visibility]:
+        """What eyes see of the plain images in each of the other rows, by title; nothing without plain ones."""
+        plain = {row.title: row.images for row in self.rows}.get("plain")
+        if plain is None or not self.columns:
+            return {}
+        return {row.title: visibility(row.images, plain) for row in self.rows if row.title != "plain"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -68,14 +76,21 @@ class Grid:
     Attributes:
       output: its path.
       columns: from left to right.
+      seen: by scheme, what eyes see of the plain images, where those are in the picture.
     """
 
     output: str
     columns: tuple[Column, ...]
+    seen: Mapping[str, Visibility] = dataclasses.field(default_factory=dict)
 
     def properties(self) -> dict[str, str]:
         """Rows of a summary table."""
-        return {"picture": self.output, "images": str(len(self.columns))}
+        rows = {"picture": self.output, "images": str(len(self.columns))}
+        seen = {
+            f"seen in {title}": f"{each.seen} (correlation {each.correlation:.2f}, by chance {each.floor:.2f})"
+            for title, each in self.seen.items()
+        }
+        return rows | seen
 
     def _repr_html_(self) -> str:
         """The picture, as long as it is where it was written."""
@@ -88,7 +103,11 @@ class Grid:
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
-        return {"output": self.output, "images": [column.to_json() for column in self.columns]}
+        return {
+            "output": self.output,
+            "images": [column.to_json() for column in self.columns],
+            "seen": {title: each.to_json() for title, each in self.seen.items()},
+        }
 
 
 def show(
@@ -134,7 +153,7 @@ def show(
         assert read is not None
         sample = sample_schemes(read, ciphers, split, count, reduction)
     save(sample.draw(), output)
-    return Grid(output, sample.columns)
+    return Grid(output, sample.columns, sample.seen())
 
 
 def sample_dataset(

@@ -17,10 +17,14 @@ from lpe.transforms import ciphers, metrics
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import image_shape_of
 from lpe.transforms.tables import rows_html
+from lpe.transforms.visibility import Visibility, visibility
 
-HEADINGS = ("cipher", "entropy", "chi²", "corr. → ↓ ↘")
+HEADINGS = ("cipher", "entr.", "chi²", "corr. → ↓ ↘", "seen")
 """Of `Statistics.row`."""
 _RANDOM = "random"
+_PLAIN = "plain"
+_SEEN_IMAGES = 32
+"""The first so many images are enough to tell what eyes see."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Change:
     uaci: float
 
     def __str__(self) -> str:
-        return f"{self.npcr:.2f} / {self.uaci:.2f}"
+        return f"{self.npcr:.2f}/{self.uaci:.2f}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Statistics:
       diagonal: correlation of neighbours on a diagonal.
       plaintext_change: what the lowest bit of one byte changes, at a random place of each image; None for `random`.
       key_change: what one bit of the secret that the key is derived from changes; None for `random`.
+      visibility: what eyes see of the first images; None where the plain images are not at hand.
     """
 
     cipher: str
@@ -62,10 +67,12 @@ class Statistics:
     diagonal: float
     plaintext_change: Change | None
     key_change: Change | None
+    visibility: Visibility | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One entry of `schemes`."""
-        return dataclasses.asdict(self)
+        seen = None if self.visibility is None else self.visibility.to_json()
+        return {**dataclasses.asdict(self), "visibility": seen}
 
     def row(self) -> list[str]:
         """A row of a summary table: what the images look like, without the changes."""
@@ -74,7 +81,8 @@ class Statistics:
             self.cipher,
             f"{self.entropy:.2f}",
             f"{self.chi_square:.0f}",
-            " ".join(f"{value:5.2f}" for value in correlations),
+            " ".join(f"{value:.2f}".replace("0.", ".").rjust(4) for value in correlations),
+            "" if self.visibility is None else f"{self.visibility.correlation:.2f}",
         ]
 
 
@@ -96,6 +104,15 @@ class StatisticsTable:
             [*row.row(), str(row.plaintext_change or ""), str(row.key_change or "")] for row in self.schemes
         ]
         return [*HEADINGS, "1 plain bit", "1 key bit"], rows
+
+    @property
+    def seen(self) -> str:
+        """What eyes see, a line: each word with the schemes that it is true of."""
+        by_word: dict[str, list[str]] = {}
+        for row in self.schemes:
+            if row.visibility is not None and row.cipher != _RANDOM:
+                by_word.setdefault(row.visibility.seen, []).append(row.cipher)
+        return "; ".join(f"{word}: {', '.join(names)}" for word, names in by_word.items())
 
     def _repr_html_(self) -> str:
         return rows_html(f"means over {self.images} images", *self.table())
@@ -128,40 +145,49 @@ def stats(
         plan.require_plain("give plain images")
         if plan.image_shape is None:
             raise DataError(f"{read.source}: images differ in shape; pass --image-size HEIGHTxWIDTH")
+        whole = first_images(plan, split, min(count, _SEEN_IMAGES))
         images = first_images(reduced_for_show(plan, given_chain(reduction)), split, count)
     changed = _with_one_bit_changed(images)
-    rows = [_of_scheme(name, images, changed) for name in ciphers]
+    rows = [_of_scheme(name, images, changed, whole) for name in ciphers]
     noise = np.random.RandomState(0).randint(0, 256, images.shape).astype(np.uint8)
-    return StatisticsTable(count, (*rows, _row(_RANDOM, noise, None, None)))
+    random = dataclasses.replace(_row(_RANDOM, noise, None, None), visibility=_visibility(noise, whole))
+    return StatisticsTable(count, (*rows, random))
 
 
-def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray) -> Statistics:
+def _of_scheme(name: str, images: np.ndarray, changed: np.ndarray, whole: np.ndarray) -> Statistics:
     secret = hashlib.sha256(f"lpe stats {name}".encode()).digest()
     near = bytes([secret[0] ^ 1]) + secret[1:]
     cipher = ciphers.create(name, secret=secret, image_shape=image_shape_of(images))
     other = ciphers.create(name, secret=near, image_shape=image_shape_of(images))
     encrypted = cipher.encrypt(images)
-    return _row(
+    row = _row(
         name,
         encrypted,
         _change(encrypted, cipher.encrypt(changed)),
         _change(encrypted, other.encrypt(images)),
     )
+    return dataclasses.replace(row, visibility=_visibility(encrypted, whole))
 
 
 def of_images(rows: Mapping[str, Sequence[np.ndarray]]) -> list[Statistics]:
     """Statistics of images that are at hand, and of random bytes of the same shapes.
 
     Args:
-      rows: by name, some images, uint8 [H, W, C] each, of any shapes.
+      rows: by name, some images, uint8 [H, W, C] each, of any shapes; what is seen of those named `plain` in the
+        others is measured.
     """
     random = np.random.RandomState(0)
     shapes = [image.shape for image in next(iter(rows.values()))]
     noise = [random.randint(0, 256, shape).astype(np.uint8) for shape in shapes]
-    return [_mean(name, images) for name, images in {**rows, _RANDOM: noise}.items()]
+    plain = rows.get(_PLAIN)
+    return [_mean(name, images, plain) for name, images in {**rows, _RANDOM: noise}.items()]
 
 
-def _mean(name: str, images: Sequence[np.ndarray]) -> Statistics:
+def _visibility(images: Sequence[np.ndarray], plain: Sequence[np.ndarray]) -> Visibility:
+    return visibility(images[:_SEEN_IMAGES], plain[:_SEEN_IMAGES])
+
+
+def _mean(name: str, images: Sequence[np.ndarray], plain: Sequence[np.ndarray] | None) -> Statistics:
     each = [_row(name, image[np.newaxis], None, None) for image in images]
     return Statistics(
         cipher=name,
@@ -172,6 +198,7 @@ def _mean(name: str, images: Sequence[np.ndarray]) -> Statistics:
         diagonal=float(np.mean([row.diagonal for row in each])),
         plaintext_change=None,
         key_change=None,
+        visibility=None if plain is None else _visibility(images, plain),
     )
 
 

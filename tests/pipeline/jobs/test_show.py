@@ -29,6 +29,10 @@ def test_all_schemes(tmp_path):
     assert len({column.class_name for column in grid.columns}) == 10
     # `plain` is the first row already.
     assert Image.open(tmp_path / "f.png").height == HEAD + (CELL + GAP) * len(ciphers.names())
+    assert list(grid.seen) == [name for name in ciphers.names() if name != "plain"]
+    assert grid.seen["lpe-50"].visible
+    assert grid.to_json()["seen"]["ele"]["seen"] == "nothing"
+    assert grid.properties()["seen in ele"].startswith("nothing (correlation 0.")
 
 
 @pytest.mark.parametrize("options", [(), ("--seal",), ("--hide-labels",)])
@@ -80,4 +84,8 @@ def test_what_is_refused(lpe, keystore, plain, tmp_path):
 
 def test_a_grid_in_json():
     grid = Grid("a.png", (Column("test-0000001", "cat"),))
-    assert grid.to_json() == {"output": "a.png", "images": [{"id": "test-0000001", "class": "cat"}]}
+    assert grid.to_json() == {
+        "output": "a.png",
+        "images": [{"id": "test-0000001", "class": "cat"}],
+        "seen": {},
+    }

@@ -112,7 +112,14 @@ def test_the_statistics(lpe):
     assert 10 < rows["lpe-100"]["plaintext_change"]["npcr"] < 24
     assert rows["cpbe-100"]["key_change"]["npcr"] > 99
     assert rows["lpe-100"]["horizontal"] < 0.2 < rows["plain"]["horizontal"]
-    assert lpe(*words, "--ciphers", "pbe,le").out.count("│ pbe") == 1
+    seen = {name: row["visibility"]["seen"] for name, row in rows.items()}
+    assert seen["plain"] == "plain to see"
+    assert {seen["ele"], seen["etc"], seen["random"]} == {"nothing"}
+    assert rows["lpe-50"]["visibility"]["visible"] is True
+    printed = lpe(*words, "--ciphers", "pbe,etc").out
+    assert printed.count("│ pbe") == 1
+    assert "nothing: etc" in printed
+    assert max(map(len, printed.splitlines()[:8])) <= 80
     assert lpe(*words, "--ciphers", "rot13").code == 1
 
 
@@ -122,7 +129,7 @@ def test_the_table_is_what_the_command_prints(lpe):
     words = ("stats", "--source", "synthetic:400", "--ciphers", "plain,lpe-50", "--images", 20, "--json")
     printed = lpe(*words).json
     assert {name: printed[name] for name in ("images", "schemes")} == table.to_json()
-    assert str(table.schemes[0].key_change) == "0.00 / 0.00"
+    assert str(table.schemes[0].key_change) == "0.00/0.00"
 
 
 def test_only_plain_images_have_statistics(lpe, keystore, plain, tmp_path):
