@@ -20,7 +20,8 @@ from lpe.transforms.batch import ImageBatch
 from lpe.transforms.keyed import KeyedCipher
 from tests.pipeline.jobs.numbered_images import draw
 from tests.pipeline.jobs.test_predict import asked, finished_run
-from tests.pipeline.running import contents, encrypt, refused
+from tests.pipeline.running import contents, encrypt, files, refused
+from tests.secret_bytes import found
 from tests.tamper.editing import edit
 
 __all__ = ["asked"]
@@ -306,6 +307,7 @@ def test_what_travels_to_workers_holds_no_secret(keystore, enc, made, plain):
     secret = noise_secret(keystore, enc)
     next(plan.tasks[0].reader.batches(lambda bad: None))
     sent = pickle.dumps(plan.tasks)
-    assert secret not in sent
+    assert not found([secret], sent)
+    assert not any(found([secret], content) for content in files(enc).values())
     again = next(pickle.loads(sent)[0].reader.batches(lambda bad: None))
     assert again.images.shape[1:] == (4, 4, 3)
