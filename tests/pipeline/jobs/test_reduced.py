@@ -15,6 +15,8 @@ from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced
 from lpe.pipeline.encryption.reduction import RecordedReduction
 from lpe.pipeline.sources.plan import plan_dataset
+from lpe.train.runs import load_run
+from lpe.train.served_model import ServedModel
 from lpe.transforms import reductions
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.keyed import KeyedCipher
@@ -215,6 +217,9 @@ def test_the_owners_photos_are_reduced_alike(lpe, keystore, plain, photos, enc, 
     originals = np.stack([np.asarray(Image.open(path)) for path in paths])
     expected = reductions.parse(CHAIN).apply(originals, noise_secret(keystore, enc))
     assert np.array_equal(seen, expected)
+    served = ServedModel.of(load_run(run)).encryption  # what a file of lpe export carries
+    assert served is not None
+    assert Encryption.from_json(served, "").reduction == encryption.reduction
 
     record = json.loads(Path(run, "run.json").read_text())
     record["encryption"]["reduction"]["steps"] = "thumbnail=2,noise=16"
