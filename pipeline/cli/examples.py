@@ -38,9 +38,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "    --keystore keys --key owner --augment flip,crop --copies 3 --workers 4",
         "lpe encrypt --source folder:photos --image-size 64x64 --dry-run",
         "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"
-        "    --keystore keys --key owner --reduce thumbnail=16,noise=32",
-        "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"
-        "    --keystore keys --key owner --format parquet",
+        "    --keystore keys --key owner --reduce thumbnail=16 --format parquet",
     ),
     "decrypt": (
         "lpe decrypt --source enc/photos --output back/photos --keystore keys",

@@ -52,8 +52,8 @@ class Verification:
         checked += ["key"] if self.with_key else []
         checked += ["every seal"] if self.with_key and self.dataset.sealed else []
         reduction = self.dataset.reduction
-        reduced = "" if reduction is None else f", reduced ({reduction})"
-        checked += [f"every image equals the plain one{reduced}"] if self.compared else []
+        how = "" if reduction is None else f", reduced ({reduction})"
+        checked += [f"every image equals the plain one{how}"] if self.compared else []
         rows = {
             "dataset": self.dataset.directory,
             "examples": f"{self.examples:,} ({megabytes(self.dataset.num_bytes)})",

@@ -15,12 +15,15 @@ from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced
 from lpe.pipeline.encryption.reduction import RecordedReduction
 from lpe.pipeline.sources.plan import plan_dataset
+from lpe.train.runs import load_run
+from lpe.train.served_model import ServedModel
 from lpe.transforms import reductions
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.keyed import KeyedCipher
 from tests.pipeline.jobs.numbered_images import draw
 from tests.pipeline.jobs.test_predict import asked, finished_run
-from tests.pipeline.running import contents, encrypt, refused
+from tests.pipeline.running import contents, encrypt, files, refused
+from tests.secret_bytes import found
 from tests.tamper.editing import edit
 
 __all__ = ["asked"]
@@ -214,6 +217,9 @@ def test_the_owners_photos_are_reduced_alike(lpe, keystore, plain, photos, enc, 
     originals = np.stack([np.asarray(Image.open(path)) for path in paths])
     expected = reductions.parse(CHAIN).apply(originals, noise_secret(keystore, enc))
     assert np.array_equal(seen, expected)
+    served = ServedModel.of(load_run(run)).encryption  # what a file of lpe export carries
+    assert served is not None
+    assert Encryption.from_json(served, "").reduction == encryption.reduction
 
     record = json.loads(Path(run, "run.json").read_text())
     record["encryption"]["reduction"]["steps"] = "thumbnail=2,noise=16"
@@ -306,6 +312,7 @@ def test_what_travels_to_workers_holds_no_secret(keystore, enc, made, plain):
     secret = noise_secret(keystore, enc)
     next(plan.tasks[0].reader.batches(lambda bad: None))
     sent = pickle.dumps(plan.tasks)
-    assert secret not in sent
+    assert not found([secret], sent)
+    assert not any(found([secret], content) for content in files(enc).values())
     again = next(pickle.loads(sent)[0].reader.batches(lambda bad: None))
     assert again.images.shape[1:] == (4, 4, 3)
