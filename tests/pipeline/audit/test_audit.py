@@ -41,6 +41,7 @@ def test_the_report_of_a_broken_scheme(lpe, plain, tmp_path):
     chosen = by_name["chosen-cpbe"]
     assert (chosen["adversary"], chosen["images"], chosen["exact"]) == ("chosen-plaintext", 1, 1.0)
     assert (chosen["mae"], chosen["psnr"], chosen["ssim"]) == (0.0, 100.0, 1.0)
+    assert scheme["visibility"].keys() == {"correlation", "ssim", "scale", "floor", "seen", "visible"}
     assert chosen["floor"].keys() == {"mae", "psnr", "ssim", "exact"}
     assert chosen["floor"]["psnr"] < 20
     # 48 of 60 are attacked, and the curve shows how many it takes.
