@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lpe.transforms.image_shape import ImageShape
+
 _VALUES = 768
 """Features of a statistic that is taken in place, at most: of so many bytes, spread over the image."""
 _BLOCKS = 512
@@ -47,8 +49,9 @@ class Fingerprint:
     of_images: _Features
 
 
-def fingerprints(height: int, width: int) -> list[Fingerprint]:
-    """The statistics that can be taken of images of a size."""
+def fingerprints(image_shape: ImageShape) -> list[Fingerprint]:
+    """The statistics that can be taken of images of a shape (H, W, C)."""
+    height, width, channels = image_shape
     found = [
         _alike("lowest bits", lambda images: _here(images) & 1),
         Fingerprint(
@@ -57,9 +60,6 @@ def fingerprints(height: int, width: int) -> list[Fingerprint]:
             _chunked(lambda images: _here(images) & 1),
         ),
         _alike("distances from middle grey", lambda images: np.sort(_folded(_here(images)), axis=2)),
-        _alike(
-            "differences between channels", lambda images: _here(images)[..., 1:] ^ _here(images)[..., :1]
-        ),
         _alike("bytes", _here),
         _alike("means and deviations", _moments),
         _alike("histogram", lambda images: _histogram(images, _COARSE[None])),
@@ -68,6 +68,8 @@ def fingerprints(height: int, width: int) -> list[Fingerprint]:
         ),
         _alike("histogram of nibbles", lambda images: _histogram(images, _NIBBLES)),
     ]
+    if channels > 1:
+        found.append(_alike("differences between channels", _between_channels))
     for side in (4, 8, 16):
         if height % side == 0 and width % side == 0 and (height, width) != (side, side):
             found += _of_blocks(side)
@@ -125,6 +127,12 @@ def _here(images: np.ndarray) -> np.ndarray:
     """Some pixels of each image in raster order, uint8 [N, P, C]."""
     pixels = images.reshape(len(images), -1, images.shape[3])
     return pixels[:, _spread(pixels.shape[1], _VALUES // images.shape[3])]
+
+
+def _between_channels(images: np.ndarray) -> np.ndarray:
+    """The same pixels, each channel after the first XORed with that."""
+    here = _here(images)
+    return here[..., 1:] ^ here[..., :1]
 
 
 def _unchained(images: np.ndarray) -> np.ndarray:
