@@ -67,8 +67,6 @@ def _sums(values: np.ndarray, bands: Sequence[Band], means: int) -> np.ndarray:
     at = 0
     for band in bands:
         count, pixels = band.weights.shape
-        np.matmul(
-            band.weights, values[:, band.first : band.first + pixels], out=out[:, at : at + count]
-        )
+        np.matmul(band.weights, values[:, band.first : band.first + pixels], out=out[:, at : at + count])
         at += count
     return out

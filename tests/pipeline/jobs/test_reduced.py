@@ -165,7 +165,9 @@ def test_what_a_folder_has_got_is_compared_with_reduced_images(lpe, keystore, ph
     assert before.items() < back(enc)[0].items()
 
 
-def test_appending_refuses_other_reductions_and_other_shapes(lpe, keystore, photos, plain, enc, made, tmp_path):
+def test_appending_refuses_other_reductions_and_other_shapes(
+    lpe, keystore, photos, plain, enc, made, tmp_path
+):
     made("--reduce", "thumbnail=4")
     for words in (("--reduce", "thumbnail=2"), ("--reduce", "thumbnail=4,bits=4")):
         error = encrypt(lpe, keystore, f"dataset:{plain}", enc, "--append", *words).json["error"]
@@ -237,17 +239,13 @@ def test_pictures_and_figures_of_reduced_images(lpe, keystore, plain, enc, made,
     assert "thumbnail=4 (not invertible)" in page.read_text()
 
     words = ("stats", "--source", f"dataset:{plain}", "--ciphers", "plain", "--json")
-    (whole, _), (blurred, _) = (
-        lpe(*words, *more).json["schemes"] for more in ((), ("--reduce", "blur=1.5"))
-    )
+    (whole, _), (blurred, _) = (lpe(*words, *more).json["schemes"] for more in ((), ("--reduce", "blur=1.5")))
     assert blurred["horizontal"] > 0.5 > abs(whole["horizontal"])
 
 
 def test_a_dry_run_foretells_the_reduced_size(lpe, plain):
     words = ("encrypt", "--source", f"dataset:{plain}", "--dry-run", "--json")
-    whole, small = (
-        lpe(*words, *more).json["splits"]["train"]["bytes"] for more in ((), ("--reduce", CHAIN))
-    )
+    whole, small = (lpe(*words, *more).json["splits"]["train"]["bytes"] for more in ((), ("--reduce", CHAIN)))
     assert whole - small == pytest.approx(12 * (8 * 8 - 4 * 4) * 3, abs=12 * 8)
 
 

@@ -68,9 +68,7 @@ def test_a_blur_is_a_gaussian_mean(sigma):
     reach = math.ceil(4 * float(sigma))
     kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * float(sigma) ** 2))
     kernel /= kernel.sum()
-    padded = np.pad(
-        pixels.astype(float), ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="symmetric"
-    )
+    padded = np.pad(pixels.astype(float), ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="symmetric")
     rows = sum(weight * padded[:, i : i + 17] for i, weight in enumerate(kernel))
     expected = sum(weight * rows[:, :, i : i + 11] for i, weight in enumerate(kernel))
     assert np.abs(reduce(f"blur={sigma}", pixels) - expected).max() < 0.51
