@@ -132,7 +132,7 @@ def _here(images: np.ndarray) -> np.ndarray:
 def _between_channels(images: np.ndarray) -> np.ndarray:
     """The same pixels, each channel after the first XORed with that."""
     here = _here(images)
-    return here[..., 1:] ^ here[..., :1]
+    return np.asarray(here[..., 1:] ^ here[..., :1])
 
 
 def _unchained(images: np.ndarray) -> np.ndarray:
@@ -141,12 +141,12 @@ def _unchained(images: np.ndarray) -> np.ndarray:
     here = _spread(pixels.shape[1], _VALUES // images.shape[3])
     before = pixels[:, here - 1]
     before[:, here == 0] = 0
-    return pixels[:, here] ^ before
+    return np.asarray(pixels[:, here] ^ before)
 
 
 def _folded(values: np.ndarray) -> np.ndarray:
     """|2 v − 255|, which a byte and its negative share, uint8."""
-    return _FOLDED[values]
+    return np.asarray(_FOLDED[values])
 
 
 def _nibbles(images: np.ndarray) -> np.ndarray:
@@ -155,7 +155,7 @@ def _nibbles(images: np.ndarray) -> np.ndarray:
 
 
 def _moments(images: np.ndarray) -> np.ndarray:
-    """Mean, variance and mean difference of neighbours, of each channel: float32 [N, 3·C]."""
+    """Mean, deviation and mean difference of neighbours, of each channel: float32 [N, 3·C]."""
     values = images.astype(np.float32)
     across = np.abs(np.diff(values, axis=2)).mean(axis=(1, 2)) if images.shape[2] > 1 else 0 * values[:, 0, 0]
     return np.concatenate([values.mean(axis=(1, 2)), values.std(axis=(1, 2)), across], axis=1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.audit.experiment import Experiment, fresh_cipher
+from lpe.pipeline.audit.unet import ReductionNetwork
 from lpe.train import backend
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 
@@ -27,7 +28,7 @@ class _Inversion(Attack):
     """An inverse of the encryption, trained on images and their ciphertexts.
 
     Args:
-      plain: uint8 [N, H, W, C].
+      plain: uint8 [N, H, W, C], the images that were encrypted.
       encrypted: their ciphertexts under the attacked key.
     """
 
@@ -74,8 +75,8 @@ class OwnKeys(_Inversion):
 
 def attacks_on(experiment: Experiment) -> list[Attack]:
     """The learned attacks that are meant for an encryption; their `learn` raises UsageError without Keras."""
-    both = [attack(experiment.plain, experiment.encrypted) for attack in (OwnKeys, KnownPairs)]
-    return [attack for attack in both if attack.applies_to(experiment.target)]
+    on_cipher = [attack(experiment.reduced, experiment.encrypted) for attack in (OwnKeys, KnownPairs)]
+    return [attack for attack in (ReductionNetwork(), *on_cipher) if attack.applies_to(experiment.target)]
 
 
 def _trained(encrypted: np.ndarray, plain: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

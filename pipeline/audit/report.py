@@ -158,7 +158,7 @@ def _seen(scheme: SchemeAudit) -> str:
 def _bound(scheme: SchemeAudit) -> str:
     if scheme.bound is None:
         return ""
-    return f"No attack exceeds {scheme.bound.psnr_at_most:.1f} dB. {scheme.bound.assumptions}."
+    return f"Under these assumptions no attack exceeds {scheme.bound.psnr_at_most:.1f} dB: {scheme.bound.assumptions}."
 
 
 def _gallery(scheme: SchemeAudit) -> tuple[list[np.ndarray], list[str]]:
