@@ -1,12 +1,12 @@
-"""What no attack on Gaussian noise can exceed: the Bayesian Cramér-Rao (van Trees) bound.
+"""What attacks on Gaussian noise reach at most who know images by a prior: the Bayesian Cramér-Rao (van Trees) bound.
 
 For y = x + σn the error of an unbiased estimate is σ² at least. That says little: whoever knows what images look like
 does much better. With prior information J on x every estimate has a mean squared error of at least
 tr((J + I/σ²)⁻¹) per image (van Trees 1968). For a Gaussian prior J is the inverse Σ⁻¹ of its covariance; of all priors
 of a covariance the Gaussian one tells least, so that for images, which are not Gaussian, it would not bound anything.
 So the prior here is a mixture: patches of one contrast and direction of edges are Gaussian, and the attacker is told
-both of each, which can only help. Where images have more structure than that, an attack may exceed the figure. The
-error is that of the pixels in the middle of a patch, which the rest of it helps to tell.
+both of each, which can only help. Images have more structure than that, and a network that learnt it exceeds the
+figure. The error is that of the pixels in the middle of a patch, which the rest of it helps to tell.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ _PATCHES = 36_000
 ASSUMPTIONS = (
     "Bayesian Cramér-Rao bound (van Trees) with a prior estimated from the public images: patches of one of "
     f"{_CONTRASTS * _DIRECTIONS} classes of contrast and direction are Gaussian, the attacker is told which; pixels "
-    f"beyond {_SIDE}×{_SIDE} do not help, nor that pixels lie in 0..255; noise that was cut there tells no more"
+    f"beyond {_SIDE}×{_SIDE} do not help, nor that pixels lie in 0..255; noise that was cut there tells no more; "
+    "an attack that knows more of images, such as a trained network, "
+    "can exceed it"
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """A limit of what can be restored, by any attack.
+    """A limit of what can be restored by attacks that know no more of images than its assumptions say.
 
     Attributes:
       psnr_at_most: in dB.

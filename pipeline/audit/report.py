@@ -101,7 +101,7 @@ class _Section:
       floor: rows of what was reached without an attack.
       curve: a PNG, quality against number of images; None where no attack was tried with several numbers.
       learnt_from: what attacks on a reduction had besides; empty where there is none.
-      bound: what no attack exceeds, and under which assumptions; empty where that is not known.
+      bound: a limit of attacks, and under which assumptions; empty where that is not known.
       seen: what eyes see in the ciphertexts; empty where that was not measured.
     """
 
@@ -158,7 +158,7 @@ def _seen(scheme: SchemeAudit) -> str:
 def _bound(scheme: SchemeAudit) -> str:
     if scheme.bound is None:
         return ""
-    return f"Under these assumptions no attack exceeds {scheme.bound.psnr_at_most:.1f} dB: {scheme.bound.assumptions}."
+    return f"Bound: {scheme.bound.psnr_at_most:.1f} dB. {scheme.bound.assumptions}."
 
 
 def _gallery(scheme: SchemeAudit) -> tuple[list[np.ndarray], list[str]]:
@@ -184,7 +184,9 @@ def _floor(scheme: SchemeAudit) -> list[list[str]]:
     guess = "" if as_it_is is None else f"{as_it_is.floor:.1%}"
     if scheme.bound is not None:
         others = [""] * (len(_cells(scheme.ciphertext)) - 1)
-        rows.append(["bound for all attacks", "", "", f"{scheme.bound.psnr_at_most:.1f} dB", *others, "", ""])
+        rows.append(
+            ["bound under its assumptions", "", "", f"{scheme.bound.psnr_at_most:.1f} dB", *others, "", ""]
+        )
     return [*rows, ["mean colour, a guess", "", "", *_cells(scheme.floor), guess, ""]]
 
 

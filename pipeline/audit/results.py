@@ -87,7 +87,7 @@ class SchemeAudit:
       without_attack: how well photographs are told apart by the ciphertext as it is, and by its statistics.
       reidentification: the best that ciphertexts alone allow; None where that was not measured.
       public: how many public images attacks on the reduction learnt from.
-      bound: what no attack exceeds, where that is known.
+      bound: a limit of attacks under assumptions, where one is known.
       visibility: what eyes see of the images in their ciphertexts; None where that was not measured.
     """
 

@@ -106,11 +106,12 @@ def _as_large(reduced: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def _seen(estimate: np.ndarray, reduced: np.ndarray) -> np.ndarray:
-    return (np.concatenate([estimate, reduced], axis=3).astype(np.float32) - 127.5) / np.float32(_SCALE)
+    both = np.concatenate([estimate, reduced], axis=3).astype(np.float32)
+    return np.asarray((both - np.float32(127.5)) / np.float32(_SCALE))
 
 
 def _difference(plain: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    return (plain.astype(np.float32) - estimate) / np.float32(_SCALE)
+    return np.asarray((plain.astype(np.float32) - estimate) / np.float32(_SCALE))
 
 
 def _padded(images: np.ndarray) -> np.ndarray:
