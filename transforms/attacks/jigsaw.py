@@ -3,8 +3,8 @@
 In one small image a 4×4 block fits many others as well as its true neighbour. But with a key for the dataset
 all images are cut and shuffled alike: two blocks that fit in every image are neighbours. The edge of a block
 is its 12 outermost bytes in each of n images (of a larger block more); how badly two edges fit is the squared
-difference of these 12·n numbers. A block may lie in 8 · 6 · 2 ways (`symmetries`). Inverting is a change of sign around 127.5,
-so a scalar product decides for both.
+difference of these 12·n numbers. A block may lie in 8 · 6 · 2 ways (`symmetries`). Inverting is a change of sign
+around 127.5, so a scalar product decides for both.
 
 Greedy assembly (as in jigsaw solvers for EtC, Chuman & Kiya): start with one block; then, over all open
 cells next to what lies, the blocks left and all their ways, take what fits its neighbours best; stay within

@@ -1,7 +1,7 @@
 """Ciphertext-only attack on single images of vit-block, inner=shared: their blocks are the samples.
 
 All blocks of an image share one order and choice of signs, so that `block_statistics` can read them, if they are many;
-the jigsaw then has one copy of the puzzle. What one image says too little about is its view.
+the jigsaw then has one copy of the puzzle. An image of 32×32 is too small for that: nothing is restored but colours.
 """
 
 from __future__ import annotations

@@ -152,7 +152,9 @@ def test_random_bytes_give_nothing(attack, name, params):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), (4, 4, 1), (9, 5, 3)])
 @pytest.mark.parametrize("scope", ["dataset", "image"])
-@pytest.mark.parametrize("name", [name for name in ciphers.names() if name not in ("le", "ele", "etc", "vit-block")])
+@pytest.mark.parametrize(
+    "name", [name for name in ciphers.names() if name not in ("le", "ele", "etc", "vit-block")]
+)
 def test_small_images_do_not_break_anything(name, shape, scope):
     evidence, plain, cipher = setting(name, {}, 3, scope, images=blobs(6, shape))
     for attack in attacks.against(evidence.target):

@@ -141,7 +141,10 @@ def vit_block(name: str, key, image: np.ndarray, params: dict[str, str]) -> np.n
         own = before if params["inner"] == "own" else 0
         top, left = corners[before]
         flat = [
-            int(image[top + r, left + c, plane]) for r in range(b) for c in range(b) for plane in range(planes)
+            int(image[top + r, left + c, plane])
+            for r in range(b)
+            for c in range(b)
+            for plane in range(planes)
         ]
         for i in range(len(flat)):
             value = flat[key.orders[own, i]]
