@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
-from lpe.transforms.attacks.patches import Layout, Windows
+from lpe.transforms.attacks.windows import Layout, Windows
 from lpe.transforms.image_shape import image_shape_of
 
 _ZONES = 8
