@@ -62,7 +62,9 @@ def check_scope(name: str, params: Mapping[str, str], scope: Scope) -> None:
     if scope not in get_args(Scope):
         raise UsageError(f"unknown key scope {scope!r}; choose dataset or image")
     if scope == "image" and (pool := ciphers.scheme(name).pool(params)) > 1:
-        raise UsageError(f"{name}: a pool of {pool} keys is the dataset's; choose it or scope image, not both")
+        raise UsageError(
+            f"{name}: a pool of {pool} keys is the dataset's; choose it or scope image, not both"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,7 +84,7 @@ def cipher_secret(
 def pool_secret(
     cipher: str, params: Mapping[str, str], salt: str, image_shape: ImageShape, index: int
 ) -> bytes:
-    """The PRF context of the secret of one of a dataset's pool of keys; arguments as of `cipher_secret`, and its index."""
+    """The PRF context of the secret of key `index` of a dataset's pool; the other arguments as of `cipher_secret`."""
     shared = cipher_secret(cipher, params, salt, image_shape).removeprefix(b"lpe/v1|")
     return b"lpe/v2|pool|" + shared + f"|{index}".encode()
 

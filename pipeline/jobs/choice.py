@@ -20,7 +20,12 @@ from lpe.transforms.keyed import CipherSpec, check_scope
 
 
 def encryption_settings(choice: CipherChoice, key: DatasetKey, read: ReadSpec) -> dict[str, Any]:
-    """The settings of an encryption that are part of a job's identity. Raises CipherError or UsageError for wrong ones."""
+    """The settings of an encryption that are part of a job's identity.
+
+    Raises:
+      CipherError: unknown ones.
+      UsageError: a scope that the cipher does not go with.
+    """
     params = ciphers.resolve_params(choice.name, choice.params)
     check_scope(choice.name, params, choice.scope)
     # Another decoder may give other pixels, which must not meet the same image's key.

@@ -14,6 +14,7 @@
     chosen-plaintext    chosen_lpe   chosen_cpbe  chosen_pbe  chosen_le           chosen_ele      chosen_etc
 
     * cpbe-50 alone
+    Against pools of keys of pbe: key_pool, known_key_pool and chosen_key_pool.
 
 One module an attack, named in the table; the others hold what attacks share. `register`, or an entry point of the
 group `lpe.attacks`, adds one of your own. An attack restores what it can: how much that is, on which images and after
@@ -30,13 +31,16 @@ from lpe.transforms.attacks.base import Adversary, Attack, Evidence, Oracle, Rec
 from lpe.transforms.attacks.chosen_cpbe import ChosenCpbe
 from lpe.transforms.attacks.chosen_ele import ChosenEle
 from lpe.transforms.attacks.chosen_etc import ChosenEtc
+from lpe.transforms.attacks.chosen_key_pool import ChosenKeyPool
 from lpe.transforms.attacks.chosen_le import ChosenLe
 from lpe.transforms.attacks.chosen_lpe import ChosenLpe
 from lpe.transforms.attacks.chosen_pbe import ChosenPbe
 from lpe.transforms.attacks.evidence import MisfitError
 from lpe.transforms.attacks.jigsaw import Jigsaw
+from lpe.transforms.attacks.key_pool import KeyPool
 from lpe.transforms.attacks.known_cpbe import KnownCpbe
 from lpe.transforms.attacks.known_etc import KnownEtc
+from lpe.transforms.attacks.known_key_pool import KnownKeyPool
 from lpe.transforms.attacks.known_lpe import KnownLpe
 from lpe.transforms.attacks.known_nibbles import KnownNibbles
 from lpe.transforms.attacks.known_pbe import KnownPbe
@@ -67,17 +71,20 @@ _ATTACKS: tuple[Attack, ...] = (
     OneImageLe(),
     Smoothness(),
     Negatives(),
+    KeyPool(),
     NibbleStatistics(),
     NibbleJigsaw(),
     Jigsaw(),
     KnownLpe(),
     KnownCpbe(),
     KnownPbe(),
+    KnownKeyPool(),
     KnownNibbles(),
     KnownEtc(),
     ChosenLpe(),
     ChosenCpbe(),
     ChosenPbe(),
+    ChosenKeyPool(),
     ChosenLe(),
     ChosenEle(),
     ChosenEtc(),
