@@ -159,5 +159,5 @@ def _cells(quality: Quality) -> list[str]:
 def _title(scheme: SchemeAudit) -> str:
     target = scheme.target
     defaults = ciphers.resolve_params(target.cipher, {})
-    changed = [f"{name}={value}" for name, value in target.params.items() if defaults[name] != value]
+    changed = [f"{name}={value}" for name, value in target.params.items() if defaults.get(name) != value]
     return ", ".join([target.cipher, *changed, f"one key per {target.scope}"])
