@@ -12,6 +12,7 @@
     le          Tanaka 2018 [2]
     ele         Madono et al. 2020 [4]
     etc         block scrambling as compared in [4]
+    vit-block   none: Qi et al. 2022, for ViT      block: 4, 8, 16; inner: shared, own; signs: true, false
     plain       none: the identity, for baselines
 
 The paper is I. Ahmad and S. Shin's, whose scheme is `lpe`. One module a scheme, with its `Key` (explicit key material)

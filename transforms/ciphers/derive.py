@@ -25,6 +25,9 @@ and is read from its start:
              flip       integers below 3
              negative   bits
              colour     integers below 6
+    vit-     blocks     a permutation of the blocks
+    block    orders     a permutation of a block's b·b·C bytes; with inner=own one per block
+             negatives  bits, one per byte of a block (inner=own: by (block, byte)); only with signs=true
 """
 
 from __future__ import annotations

@@ -39,40 +39,42 @@ def interleave(planes: np.ndarray, channels: int) -> np.ndarray:
     return np.ascontiguousarray(all_planes.transpose(0, 2, 1)).reshape(len(planes), -1)
 
 
-def check_blocks(name: str, image_shape: ImageShape) -> None:
+def check_blocks(name: str, image_shape: ImageShape, block: int = BLOCK) -> None:
     """Checks that height and width are multiples of the block size.
 
     Args:
       name: the scheme, for the error's text.
       image_shape: (H, W, C).
+      block: the block size, in pixels.
 
     Raises:
       CipherError: one of them is not; the text says what size would do.
     """
     height, width, _ = image_shape
-    if height % BLOCK or width % BLOCK:
-        near = [f"{max(BLOCK, round(size / BLOCK) * BLOCK)}" for size in (height, width)]
+    if height % block or width % block:
+        near = [f"{max(block, round(size / block) * block)}" for size in (height, width)]
         raise CipherError(
-            f"{name} needs height and width that are multiples of {BLOCK}, not {height}x{width}; resize the images, "
+            f"{name} needs height and width that are multiples of {block}, not {height}x{width}; resize the images, "
             f"e.g. --image-size {'x'.join(near)}"
         )
 
 
-def block_positions(image_shape: ImageShape) -> np.ndarray:
+def block_positions(image_shape: ImageShape, block: int = BLOCK) -> np.ndarray:
     """Where the bytes of each block of an image are.
 
     Args:
       image_shape: (H, W, C), H and W multiples of the block size b.
+      block: b.
 
     Returns:
       int64 [B, b·b·C]: blocks in raster order, bytes by row, column, channel.
     """
     height, width, channels = image_shape
     positions = np.arange(height * width * channels)
-    tiles = positions.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels).transpose(
+    tiles = positions.reshape(height // block, block, width // block, block, channels).transpose(
         0, 2, 1, 3, 4
     )
-    return tiles.reshape(-1, BLOCK * BLOCK * channels)
+    return tiles.reshape(-1, block * block * channels)
 
 
 def take(source: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:

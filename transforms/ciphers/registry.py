@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lpe.transforms import plugins
-from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain
+from lpe.transforms.ciphers import cpbe, ele, etc, le, lpe, pbe, plain, vit_block
 from lpe.transforms.ciphers.base import Cipher
 from lpe.transforms.errors import CipherError, did_you_mean
 
@@ -21,6 +21,7 @@ _BUILT_IN: dict[str, type[Cipher]] = {
     "le": le.Le,
     "ele": ele.Ele,
     "etc": etc.Etc,
+    "vit-block": vit_block.VitBlock,
     "pbe": pbe.Pbe,
     "cpbe-50": cpbe.Cpbe,
     "cpbe-100": cpbe.Cpbe,
