@@ -69,7 +69,7 @@ def build(
     elif name in _PATCHED:
         patches = importlib.import_module("lpe.train.models.patches")
         trunk = importlib.import_module(f"lpe.train.models.{name}").trunk
-        pooled = trunk(features, patches.side(image_shape, encryption))
+        pooled = trunk(features, patches.side(features.shape[1:], encryption))
     else:
         pooled = importlib.import_module(f"lpe.train.models.{name}").trunk(features)
     # Float32 whatever the mixed-precision policy: float16 rounds small probabilities to 0.

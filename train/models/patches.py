@@ -23,7 +23,7 @@ def side(image_shape: tuple[int, ...], encryption: Mapping[str, Any] | None) -> 
     """The side of a patch: that of the cipher's blocks, else 4, and of images larger than 64×64, 16.
 
     Args:
-      image_shape: (H, W, C).
+      image_shape: (H, W, F) of the front end's output.
       encryption: the encryption.json of the dataset; None for plain images.
 
     Raises:

@@ -123,5 +123,7 @@ def block_size(params: Mapping[str, str]) -> int:
 def _negatives(keys: Sequence[Key], shape: tuple[int, int], signed: bool) -> list[np.ndarray]:
     """The choice of inverted values of each key; of none with signs=false."""
     if any((key.negatives is not None) != signed for key in keys):
-        raise CipherError(f"negatives must be {'given' if signed else 'None'} with signs={str(signed).lower()}")
+        raise CipherError(
+            f"negatives must be {'given' if signed else 'None'} with signs={str(signed).lower()}"
+        )
     return [np.zeros(shape, np.uint8) if key.negatives is None else key.negatives for key in keys]

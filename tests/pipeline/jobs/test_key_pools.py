@@ -47,7 +47,12 @@ def test_a_pool_can_be_given_up_and_taken_again(lpe, keystore, home, plain):
 
 def test_a_pool_of_one_key_is_no_pool(lpe, keystore, plain, tmp_path):
     for name, params in (("a", ()), ("b", ("--param", "pool=1"))):
-        assert encrypt(lpe, keystore, f"dataset:{plain}", tmp_path / name / "shapes", "--cipher", "pbe", *params).code == 0
+        assert (
+            encrypt(
+                lpe, keystore, f"dataset:{plain}", tmp_path / name / "shapes", "--cipher", "pbe", *params
+            ).code
+            == 0
+        )
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
@@ -58,7 +63,16 @@ def test_a_pool_and_a_key_for_each_image_are_refused(lpe, keystore, home, plain,
     refused(lpe(*words, "--keystore", keystore, "--key", "patients"), message, code=2)
     assert not made.exists()
     refused(lpe("reencrypt", home, "--keystore", keystore, "--scope", "image"), message, code=2)
-    words = ("audit", "--source", f"dataset:{plain}", *POOL, "--scope", "image", "--output", tmp_path / "audit")
+    words = (
+        "audit",
+        "--source",
+        f"dataset:{plain}",
+        *POOL,
+        "--scope",
+        "image",
+        "--output",
+        tmp_path / "audit",
+    )
     refused(lpe(*words), message, code=2)
 
 
