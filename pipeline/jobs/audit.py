@@ -131,7 +131,7 @@ def audit(
 
 
 def _scopes(spec: AuditSpec, name: str) -> tuple[Scope, ...]:
-    """What the keys of a scheme are for: of several, the first for plain, which has no key, and the dataset for a pool."""
+    """What a scheme's keys are for: of several, the first for plain, which has no key, and the dataset for a pool."""
     if len(spec.scopes) > 1 and name == "plain":
         return spec.scopes[:1]
     if len(spec.scopes) > 1 and scheme(name).pool(resolve_params(name, spec.params)) > 1:

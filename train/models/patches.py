@@ -1,7 +1,7 @@
 """Patches, which are what `vit` and `convmixer` see of an image: of the size of the blocks that it was encrypted by.
 
-A linear layer embeds each patch, whatever the order and signs of its values: where all blocks of a dataset are scrambled
-alike, the network learns as if they were not.
+A linear layer embeds each patch, whatever the order and signs of its values: where all blocks of a dataset are
+scrambled alike, the network learns as if they were not.
 """
 
 from __future__ import annotations

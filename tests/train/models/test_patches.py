@@ -66,7 +66,7 @@ def test_what_has_no_patches_is_refused(name, shape, encryption, message):
 
 
 def test_a_scrambling_that_all_blocks_share_costs_a_transformer_nothing():
-    """What it computes of an image, it computes of the ciphertext with other weights, which are as likely at the start."""
+    """What it computes of an image, it computes of the ciphertext with other weights, which are as likely at first."""
     params = ciphers.resolve_params("vit-block", {})
     (key,) = VitBlock.derive_keys([bytes(range(32))], SHAPE, params)
     cipher = ciphers.create("vit-block", key=key, image_shape=SHAPE)
