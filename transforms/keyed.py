@@ -189,5 +189,6 @@ class KeyedCipher(NotPicklable):
         return self._create(shape, [self._spec.context(shape, image_id) for image_id in ids])
 
     def _create(self, shape: ImageShape, contexts: list[bytes]) -> ciphers.Cipher:
-        secrets = [self._prf.compute(context, SECRET_BYTES) for context in contexts]
-        return ciphers.create(self._spec.name, image_shape=shape, secrets=secrets, **self._spec.params)
+        settings: dict[str, Any] = dict(self._spec.params)
+        settings["secrets"] = [self._prf.compute(context, SECRET_BYTES) for context in contexts]
+        return ciphers.create(self._spec.name, image_shape=shape, **settings)
