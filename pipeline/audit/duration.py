@@ -39,6 +39,8 @@ _COSTS = {
     "nibble-statistics": _Cost(trial=0.15, power=0),
     "nibble-jigsaw": _Cost(trial=4, power=0.3),
     "jigsaw": _Cost(trial=0.1, learnt=0.0002),
+    "block-statistics": _Cost(trial=1.0, learnt=0.001),
+    "one-image-blocks": _Cost(restored=0.2),
 }
 _PER_IMAGE_KEY = {"negatives": _Cost(restored=0.0025)}
 """Of attacks that do something else where each image has its own key."""

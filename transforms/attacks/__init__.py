@@ -7,13 +7,13 @@
             recovery = attack.learn(attacks.Evidence(target, ciphertexts))
             images = recovery.restore(ciphertexts)      # uint8 [N,H,W,C] -> uint8 [N,H,W,C]
 
-    adversary           lpe          cpbe         pbe         le                  ele             etc
-    ciphertext-only     smoothness   smoothness   negatives   nibbles             nibble_jigsaw   jigsaw
-      one image         one_image    one_image*   negatives   one_image_le
-    known-plaintext     known_lpe    known_cpbe   known_pbe   known_nibbles       known_nibbles   known_etc
-    chosen-plaintext    chosen_lpe   chosen_cpbe  chosen_pbe  chosen_le           chosen_ele      chosen_etc
+    adversary         lpe         cpbe         pbe         le             ele            etc         vit-block
+    ciphertext-only   smoothness  smoothness   negatives   nibbles        nibble_jigsaw  jigsaw      block_statistics
+      one image       one_image   one_image*   negatives   one_image_le                              one_image_vit**
+    known-plaintext   known_lpe   known_cpbe   known_pbe   known_nibbles  known_nibbles  known_etc   known_vit
+    chosen-plaintext  chosen_lpe  chosen_cpbe  chosen_pbe  chosen_le      chosen_ele     chosen_etc  chosen_vit
 
-    * cpbe-50 alone
+    * cpbe-50 alone; ** inner=shared alone
     Against pools of keys of pbe: key_pool, known_key_pool and chosen_key_pool.
 
 One module an attack, named in the table; the others hold what attacks share. `register`, or an entry point of the
@@ -28,6 +28,7 @@ from typing import TypeVar
 
 from lpe.transforms import plugins
 from lpe.transforms.attacks.base import Adversary, Attack, Evidence, Oracle, Recovery, Target
+from lpe.transforms.attacks.block_statistics import BlockStatistics
 from lpe.transforms.attacks.chosen_cpbe import ChosenCpbe
 from lpe.transforms.attacks.chosen_ele import ChosenEle
 from lpe.transforms.attacks.chosen_etc import ChosenEtc
@@ -35,6 +36,7 @@ from lpe.transforms.attacks.chosen_key_pool import ChosenKeyPool
 from lpe.transforms.attacks.chosen_le import ChosenLe
 from lpe.transforms.attacks.chosen_lpe import ChosenLpe
 from lpe.transforms.attacks.chosen_pbe import ChosenPbe
+from lpe.transforms.attacks.chosen_vit import ChosenVit
 from lpe.transforms.attacks.evidence import MisfitError
 from lpe.transforms.attacks.jigsaw import Jigsaw
 from lpe.transforms.attacks.key_pool import KeyPool
@@ -44,11 +46,13 @@ from lpe.transforms.attacks.known_key_pool import KnownKeyPool
 from lpe.transforms.attacks.known_lpe import KnownLpe
 from lpe.transforms.attacks.known_nibbles import KnownNibbles
 from lpe.transforms.attacks.known_pbe import KnownPbe
+from lpe.transforms.attacks.known_vit import KnownVit
 from lpe.transforms.attacks.negatives import Negatives
 from lpe.transforms.attacks.nibble_jigsaw import NibbleJigsaw
 from lpe.transforms.attacks.nibbles import NibbleStatistics
 from lpe.transforms.attacks.one_image import OneImage
 from lpe.transforms.attacks.one_image_le import OneImageLe
+from lpe.transforms.attacks.one_image_vit import OneImageVit
 from lpe.transforms.attacks.smoothness import Smoothness
 from lpe.transforms.ciphers.registry import NAME
 from lpe.transforms.errors import CipherError
@@ -69,18 +73,21 @@ __all__ = [
 _ATTACKS: tuple[Attack, ...] = (
     OneImage(),
     OneImageLe(),
+    OneImageVit(),
     Smoothness(),
     Negatives(),
     KeyPool(),
     NibbleStatistics(),
     NibbleJigsaw(),
     Jigsaw(),
+    BlockStatistics(),
     KnownLpe(),
     KnownCpbe(),
     KnownPbe(),
     KnownKeyPool(),
     KnownNibbles(),
     KnownEtc(),
+    KnownVit(),
     ChosenLpe(),
     ChosenCpbe(),
     ChosenPbe(),
@@ -88,6 +95,7 @@ _ATTACKS: tuple[Attack, ...] = (
     ChosenLe(),
     ChosenEle(),
     ChosenEtc(),
+    ChosenVit(),
 )
 
 

@@ -12,16 +12,16 @@ from lpe.transforms.ciphers import layout
 from lpe.transforms.image_shape import ImageShape, image_shape_of
 
 
-def split(images: np.ndarray) -> np.ndarray:
-    """The bytes of blocks, uint8 [N,B,d], of uint8 [N,H,W,C]."""
-    place = layout.block_positions(image_shape_of(images))
+def split(images: np.ndarray, side: int = layout.BLOCK) -> np.ndarray:
+    """The bytes of blocks of side×side pixels, uint8 [N,B,d], of uint8 [N,H,W,C]."""
+    place = layout.block_positions(image_shape_of(images), side)
     return images.reshape(len(images), -1)[:, place]
 
 
-def join(blocks: np.ndarray, image_shape: ImageShape) -> np.ndarray:
+def join(blocks: np.ndarray, image_shape: ImageShape, side: int = layout.BLOCK) -> np.ndarray:
     """The inverse of `split`: uint8 [N,H,W,C] of uint8 [N,B,d]."""
     out = np.empty((len(blocks), *image_shape), np.uint8)
-    out.reshape(len(blocks), -1)[:, layout.block_positions(image_shape)] = blocks
+    out.reshape(len(blocks), -1)[:, layout.block_positions(image_shape, side)] = blocks
     return out
 
 
@@ -38,10 +38,14 @@ def join_nibbles(nibbles: np.ndarray, image_shape: ImageShape) -> np.ndarray:
 
 
 def unscramble_bytes(
-    images: np.ndarray, moved: np.ndarray, source: np.ndarray, mask: np.ndarray
+    images: np.ndarray,
+    moved: np.ndarray,
+    source: np.ndarray,
+    mask: np.ndarray,
+    side: int = layout.BLOCK,
 ) -> np.ndarray:
     """The plaintext of uint8 [N,H,W,C] whose blocks' bytes were scrambled; arguments as in `unscramble`."""
-    return join(unscramble(split(images), moved, source, mask), image_shape_of(images))
+    return join(unscramble(split(images, side), moved, source, mask), image_shape_of(images), side)
 
 
 def unscramble_nibbles(

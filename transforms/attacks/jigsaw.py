@@ -2,9 +2,9 @@
 
 In one small image a 4×4 block fits many others as well as its true neighbour. But with a key for the dataset
 all images are cut and shuffled alike: two blocks that fit in every image are neighbours. The edge of a block
-is its 12 outermost bytes in each of n images; how badly two edges fit is the squared difference of
-these 12·n numbers. A block may lie in 8 · 6 · 2 ways (`symmetries`). Inverting is a change of sign around 127.5,
-so a scalar product decides for both.
+is its 12 outermost bytes in each of n images (of a larger block more); how badly two edges fit is the squared
+difference of these 12·n numbers. A block may lie in 8 · 6 · 2 ways (`symmetries`). Inverting is a change of sign
+around 127.5, so a scalar product decides for both.
 
 Greedy assembly (as in jigsaw solvers for EtC, Chuman & Kiya): start with one block; then, over all open
 cells next to what lies, the blocks left and all their ways, take what fits its neighbours best; stay within
@@ -89,7 +89,10 @@ class Jigsaw(Attack):
 
 
 def puzzle(
-    to_blocks: Callable[[np.ndarray], np.ndarray], ciphertexts: np.ndarray, shape: ImageShape
+    to_blocks: Callable[[np.ndarray], np.ndarray],
+    ciphertexts: np.ndarray,
+    shape: ImageShape,
+    side: int = layout.BLOCK,
 ) -> Recovery:
     """Solves the puzzle that the blocks of ciphertexts are, and chooses a view.
 
@@ -97,33 +100,36 @@ def puzzle(
       to_blocks: uint8 [N,H,W,C] -> blocks, each in any of its ways, uint8 [N,B,d].
       ciphertexts: uint8 [N,H,W,3].
       shape: (H, W, 3).
+      side: of a block, in pixels.
 
     Returns:
       A recovery that restores ciphertexts under the same key; no key is claimed.
     """
-    grid = (shape[0] // layout.BLOCK, shape[1] // layout.BLOCK)
+    grid = (shape[0] // side, shape[1] // side)
     content = to_blocks(ciphertexts)
-    solved = assemble(content, grid)
-    which = photographs.likeliest(blocks.join(solved.apply(content), shape), photographs.all_views(shape))
+    solved = assemble(content, grid, side)
+    joined = blocks.join(solved.apply(content), shape, side)
+    which = photographs.likeliest(joined, photographs.all_views(shape))
     return Recovery(
-        lambda images: photographs.view(blocks.join(solved.apply(to_blocks(images)), shape), which)
+        lambda images: photographs.view(blocks.join(solved.apply(to_blocks(images)), shape, side), which)
     )
 
 
-def assemble(content: np.ndarray, grid: tuple[int, int]) -> Layout:
+def assemble(content: np.ndarray, grid: tuple[int, int], side: int = layout.BLOCK) -> Layout:
     """Puts blocks side by side.
 
     Args:
       content: uint8 [N,B,d], each block in any of its ways, in all N images alike.
       grid: (rows, columns), with rows · columns = B.
+      side: of a block, in pixels.
     """
     count, size = content.shape[1:]
-    ways = arrangements()
-    few = content[: max(1, min(_MOST_IMAGES, _EDGE_BYTES // (count * 8 * layout.BLOCK * 3 * 4)))]
-    left = ways[:, 0].reshape(8, layout.BLOCK, layout.BLOCK, 3)[:, :, 0].reshape(8, -1)
+    ways = arrangements(side)
+    few = content[: max(1, min(_MOST_IMAGES, _EDGE_BYTES // (count * 8 * side * 3 * 4)))]
+    left = ways[:, 0].reshape(8, side, side, 3)[:, :, 0].reshape(8, -1)
     # Left edges of every block in each of its symmetries: [B, 8, n·12].
     edges = few.transpose(1, 0, 2)[:, :, left].transpose(0, 2, 1, 3).reshape(count, 8, -1)
-    all_edges = _Edges(edges.astype(np.float32) - np.float32(127.5))
+    all_edges = _Edges(edges.astype(np.float32) - np.float32(127.5), side)
     starts = _STARTS if count <= _SMALL else 1
     grown = []
     for start in range(starts):
@@ -139,16 +145,18 @@ class _Edges:
     """The left edges of all blocks in each of their symmetries, and for each the blocks whose edges fit it best.
 
     Args:
-      edges: float32 [B, 8, n·12], the bytes of n images around 0.
+      edges: float32 [B, 8, n·side·3], the bytes of n images around 0.
+      side: of a block, in pixels.
     """
 
-    def __init__(self, edges: np.ndarray) -> None:
+    def __init__(self, edges: np.ndarray, side: int) -> None:
         self.edges = edges
+        self.side = side
         self.squares = (edges**2).sum(axis=2)
         self.block, self.way, self.scale = self._fitting()
 
     def in_orders(self, block: int, way: int, order: int, negative: int) -> np.ndarray:
-        """An edge as it lies, its channels as a block beside it has them in each order: float32 [n·12, 6]."""
+        """An edge as it lies, its channels as a block beside it has them in each order: float32 [L,6]."""
         edge = self.edges[block, way].reshape(-1, 3)[:, ORDERS[order][_BACK]] * np.float32(1 - 2 * negative)
         return np.asarray(edge.swapaxes(1, 2).reshape(-1, len(_BACK)))
 
@@ -160,8 +168,8 @@ class _Edges:
           all is flat a wrong block fits well, and only a far better one says something.
         """
         count, ways, size = self.edges.shape
-        images = min(size // (layout.BLOCK * 3), _GREY_IMAGES)
-        grey = self.edges.reshape(count, ways, -1, layout.BLOCK, 3)[:, :, :images].sum(axis=4)
+        images = min(size // (self.side * 3), _GREY_IMAGES)
+        grey = self.edges.reshape(count, ways, -1, self.side, 3)[:, :, :images].sum(axis=4)
         grey = grey.reshape(count, ways, -1)
         by_way = grey.swapaxes(0, 1).reshape(ways * count, -1)
         squares = (by_way**2).sum(axis=1)
@@ -216,7 +224,7 @@ class _Growth:
     def __init__(self, edges: _Edges, room: tuple[int, int]) -> None:
         self._edges = edges
         self._room = room
-        self._facing, self._opposite = _edge_of_way()
+        self._facing, self._opposite = _edge_of_way(edges.side)
         self._square_of_facing = {step: np.argsort(ways) for step, ways in self._facing.items()}
         self._free = np.ones(len(edges.edges), bool)
         self._low, self._high = [0, 0], [0, 0]
@@ -289,12 +297,12 @@ class _Growth:
         heapq.heappush(self._offers, (mean, number, cell, (int(block[at]), int(square[at]), order, negative)))
 
 
-def _edge_of_way() -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
+def _edge_of_way(side: int) -> tuple[dict[Cell, np.ndarray], dict[Cell, np.ndarray]]:
     """For each step and symmetry: the symmetry whose left edge is the edge that looks back, and ahead.
 
     An edge is read from left to right or from top to bottom.
     """
-    squares = arrangements()[:, 0, ::3].reshape(8, layout.BLOCK, layout.BLOCK) // 3
+    squares = arrangements(side)[:, 0, ::3].reshape(8, side, side) // 3
     left = {tuple(square[:, 0]): i for i, square in enumerate(squares)}
     cut = {
         (0, 1): lambda square: square[:, 0],

@@ -49,7 +49,7 @@ class VitBlock(Cipher):
     source = "Qi et al. 2022, MaungMaung & Kiya 2022: block-wise encryption for ViT"
     keyed = "order of the blocks; order and inversion of a block's values, alike in all blocks or not"
     demands = "H and W multiples of the block size"
-    broken_by = "some 10 to 100 ciphertexts (inner=own: some 300); 1 chosen image"
+    broken_by = "some 10 ciphertexts (block=8: 30; block=16: 300); 1 or 2 chosen images"
 
     def __init__(
         self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]

@@ -106,7 +106,7 @@ def test_the_statistics(lpe):
     assert rows["random"]["plaintext_change"] is None
     assert rows["random"]["entropy"] > 7.9
     # One changed byte of 3,072 stays one byte everywhere but behind a chain.
-    for name in ("plain", "le", "ele", "etc", "pbe", "cpbe-50", "cpbe-100"):
+    for name in ("plain", "le", "ele", "etc", "vit-block", "pbe", "cpbe-50", "cpbe-100"):
         assert rows[name]["plaintext_change"]["npcr"] < 0.07
     # The chain carries one constant byte to the rest of the channel: half of a third on average.
     assert 10 < rows["lpe-100"]["plaintext_change"]["npcr"] < 24

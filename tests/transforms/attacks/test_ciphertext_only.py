@@ -27,6 +27,8 @@ DATASET = [
     ("negatives", "pbe", {"colour": "true"}, 50, 60, 0.999),
     ("nibble-statistics", "le", {}, 50, 60, 0.999),
     ("jigsaw", "etc", {}, 100, 60, 0.999),
+    ("block-statistics", "vit-block", {}, 20, 60, 0.999),
+    ("block-statistics", "vit-block", {"block": "8"}, 60, 60, 0.999),
 ]
 
 
@@ -59,7 +61,7 @@ def restored_by(attack, recovery, ciphertexts, plain):
 
 @pytest.mark.parametrize(("attack", "name", "params", "count", "least", "exact"), DATASET)
 def test_one_key_for_the_dataset(attack, name, params, count, least, exact):
-    if not REAL.is_file() and attack in ("jigsaw", "nibble-statistics", "negatives"):
+    if not REAL.is_file() and attack in ("jigsaw", "nibble-statistics", "negatives", "block-statistics"):
         pytest.skip("these tell views of photographs apart: the real images of ../shared/data are not here")
     attack = attack_called(attack)
     evidence, plain, cipher = setting(name, params, count)
@@ -150,7 +152,9 @@ def test_random_bytes_give_nothing(attack, name, params):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), (4, 4, 1), (9, 5, 3)])
 @pytest.mark.parametrize("scope", ["dataset", "image"])
-@pytest.mark.parametrize("name", [name for name in ciphers.names() if name not in ("le", "ele", "etc")])
+@pytest.mark.parametrize(
+    "name", [name for name in ciphers.names() if name not in ("le", "ele", "etc", "vit-block")]
+)
 def test_small_images_do_not_break_anything(name, shape, scope):
     evidence, plain, cipher = setting(name, {}, 3, scope, images=blobs(6, shape))
     for attack in attacks.against(evidence.target):

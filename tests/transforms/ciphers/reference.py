@@ -131,6 +131,30 @@ def etc(name: str, key, image: np.ndarray, params: dict[str, str]) -> np.ndarray
     return _joined([scrambled[j] for j in key.blocks], image.shape)
 
 
+def vit_block(name: str, key, image: np.ndarray, params: dict[str, str]) -> np.ndarray:
+    b = int(params["block"])
+    height, width, planes = image.shape
+    corners = [(y, x) for y in range(0, height, b) for x in range(0, width, b)]
+    out = np.zeros_like(image)
+    for j, (y, x) in enumerate(corners):
+        before = key.blocks[j]
+        own = before if params["inner"] == "own" else 0
+        top, left = corners[before]
+        flat = [
+            int(image[top + r, left + c, plane])
+            for r in range(b)
+            for c in range(b)
+            for plane in range(planes)
+        ]
+        for i in range(len(flat)):
+            value = flat[key.orders[own, i]]
+            if params["signs"] == "true" and key.negatives[own, i]:
+                value = 255 - value
+            r, c, plane = np.unravel_index(i, (b, b, planes))
+            out[y + r, x + c, plane] = value
+    return out
+
+
 def plain(name: str, key, image: np.ndarray, params: dict[str, str]) -> np.ndarray:
     return image
 
@@ -140,6 +164,7 @@ SCHEMES = {
     "le": le,
     "ele": ele,
     "etc": etc,
+    "vit-block": vit_block,
     "pbe": pbe,
     "cpbe-50": cpbe,
     "cpbe-100": cpbe,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lpe.transforms import ciphers
-from lpe.transforms.ciphers import cpbe, lpe, pbe
+from lpe.transforms.ciphers import cpbe, lpe, pbe, vit_block
 from tests.transforms.ciphers import reference
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -33,8 +33,9 @@ def schemes(draw, encrypting: bool = False):
     }
     size = st.integers(1, 9)
     channels = draw(st.integers(1, 4))
-    if name in ("le", "ele", "etc"):
-        size = st.integers(1, 3).map(lambda blocks: 4 * blocks)
+    if name in ("le", "ele", "etc", "vit-block"):
+        block = int(params.get("block", 4))
+        size = st.integers(1, 3 if block == 4 else 2).map(lambda blocks: block * blocks)
     if name == "etc" or params.get("colour") == "true":
         channels = 3
     return name, params, (draw(size), draw(size), channels)
@@ -153,6 +154,30 @@ def test_empty_batch():
         (lambda: ciphers.create("le", secret=bytes(32), image_shape=(30, 33, 3)), "multiples of 4.*32x32"),
         (lambda: ciphers.create("ele", secret=bytes(32), image_shape=(30, 32, 3)), "multiples of 4"),
         (lambda: ciphers.create("etc", secret=bytes(32), image_shape=(32, 31, 3)), "multiples of 4"),
+        (
+            lambda: ciphers.create("vit-block", secret=bytes(32), image_shape=(32, 40, 3), block="16"),
+            "block=16 needs .* multiples of 16, not 32x40; .*32x32",
+        ),
+        (
+            lambda: ciphers.create("vit-block", secret=bytes(32), image_shape=(32, 32, 3), block="5"),
+            "4 or 8 or 16",
+        ),
+        (
+            lambda: ciphers.create(
+                "vit-block", key=vit_block.Key(np.arange(1), np.arange(16)[None]), image_shape=(4, 4, 1)
+            ),
+            "negatives must be given with signs=true",
+        ),
+        (
+            lambda: ciphers.create(
+                "vit-block",
+                key=vit_block.Key(np.arange(2), np.arange(16)[None]),
+                image_shape=(4, 8, 1),
+                inner="own",
+                signs=False,
+            ),
+            r"orders must have shape \(2, 16\)",
+        ),
     ],
 )
 def test_what_is_refused(call, message):
@@ -183,6 +208,11 @@ def test_key_spaces():
     assert bits("le", (4, 4, 3)) == pytest.approx(sum(np.log2(range(1, 97))) + 96)
     assert bits("ele", (8, 4, 3)) == pytest.approx(2 * bits("le", (4, 4, 3)) + 1)
     assert bits("etc", (8, 4, 3)) == pytest.approx(2 * np.log2(4 * 3 * 2 * 6) + 1)
+    # A block of 4×4 bytes has 16! orders, and 2^16 choices of inverted ones.
+    assert bits("vit-block", (4, 8, 1)) == pytest.approx(1 + sum(np.log2(range(1, 17))) + 16)
+    assert bits("vit-block", (4, 8, 1), inner="own", signs="false") == pytest.approx(
+        1 + 2 * sum(np.log2(range(1, 17)))
+    )
     assert bits("cpbe-100", (2, 2, 3)) == pytest.approx(105 + np.log2(24))
     assert bits("cpbe-50", (2, 2, 3)) == pytest.approx(105 + np.log2(24) + 4)
 
