@@ -47,7 +47,7 @@ class Pbe(Cipher):
     source = "Sirichotedumrong, Kinoshita & Kiya 2019, PBE [3]"
     keyed = "which bytes are inverted (mask), order of each pixel's channels (colour)"
     demands = "any H×W×C; C = 3 with colour=true"
-    broken_by = "some 3 to 10 ciphertexts, or so many for each key of a pool; 1 chosen image"
+    broken_by = "some 3 to 10 ciphertexts a key; 1 chosen image"
     later_params = frozenset({"pool"})
 
     def __init__(
