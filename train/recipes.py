@@ -87,7 +87,7 @@ RECIPES = {
 
 def recipe_for(model: str) -> str:
     """The name of the recipe that a model is trained by unless another is asked for."""
-    if model == "cnn":
+    if model in ("cnn", "vit", "convmixer"):
         return "small"
     return "madono" if model.startswith("pyramidnet") else "fast"
 

@@ -1,7 +1,8 @@
 """A cipher bound to a dataset's key: which key material encrypts which image.
 
 The secret of a dataset (scope `dataset`) or of one image (scope `image`) is 32 bytes of a PRF under the dataset's
-key, over the context `labels.cipher_secret`.
+key, over the context `labels.cipher_secret`. A scheme with a pool of keys has a secret for each of them
+(`labels.pool_secret`), and another PRF value, of an image's id, says which one the image has (`labels.pool_index`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lpe.transforms.not_picklable import NotPicklable
 
 # With a key per image, key material takes a multiple of the images' own bytes.
 _KEYED_BYTES = 1 << 22
+_INDEX_BYTES = 8
 
 Scope = Literal["dataset", "image"]
 """One key for the whole dataset, or one for each image, derived from its id."""
@@ -50,6 +52,21 @@ class KeySource(Protocol):
         """Fetches the key; its errors are the key store's."""
 
 
+def check_scope(name: str, params: Mapping[str, str], scope: Scope) -> None:
+    """Checks that a scheme with these parameters can be used under keys of a scope.
+
+    Raises:
+      CipherError: an unknown name.
+      UsageError: an unknown scope, or a key for each image where there is a pool of keys for all.
+    """
+    if scope not in get_args(Scope):
+        raise UsageError(f"unknown key scope {scope!r}; choose dataset or image")
+    if scope == "image" and (pool := ciphers.scheme(name).pool(params)) > 1:
+        raise UsageError(
+            f"{name}: a pool of {pool} keys is the dataset's; choose it or scope image, not both"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class CipherSpec:
     """Everything about a dataset's encryption that is public and determines its bytes.
@@ -62,7 +79,7 @@ class CipherSpec:
 
     Raises:
       CipherError: an unknown name or parameter.
-      UsageError: an unknown scope, or a `|` in the salt.
+      UsageError: an unknown scope, a pool of keys with scope `image`, or a `|` in the salt.
     """
 
     name: str
@@ -72,8 +89,7 @@ class CipherSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", ciphers.resolve_params(self.name, self.params))
-        if self.scope not in get_args(Scope):
-            raise UsageError(f"unknown key scope {self.scope!r}; choose dataset or image")
+        check_scope(self.name, self.params, self.scope)
         if "|" in self.salt or not self.salt:
             raise UsageError(f"a salt is non-empty text without '|', not {self.salt!r}")
 
@@ -104,8 +120,8 @@ class CipherSpec:
 class KeyedCipher(NotPicklable):
     """Encrypts and decrypts batches of images of any shapes under one key.
 
-    With scope `dataset` the key material of a shape is derived once and kept; with scope `image` it is derived from
-    each image's id. Batches are not changed. For use by one thread.
+    With scope `dataset` the key material of a shape is derived once and kept, and that of each key of a pool; with
+    scope `image` it is derived from each image's id. Batches are not changed. For use by one thread.
 
     Args:
       spec: cipher, parameters, salt, key scope.
@@ -115,7 +131,8 @@ class KeyedCipher(NotPicklable):
     def __init__(self, spec: CipherSpec, prf: Prf) -> None:
         self._spec = spec
         self._prf = prf
-        self._by_shape: dict[ImageShape, ciphers.Cipher] = {}
+        self._pool = ciphers.scheme(spec.name).pool(spec.params)
+        self._made: dict[tuple[ImageShape, int], ciphers.Cipher] = {}
 
     def encrypt(self, batch: ImageBatch) -> ImageBatch:
         """The batch with its images encrypted.
@@ -137,28 +154,41 @@ class KeyedCipher(NotPicklable):
         self, batch: ImageBatch, function: Callable[[ciphers.Cipher, np.ndarray], np.ndarray]
     ) -> ImageBatch:
         shape = image_shape_of(batch.images)
-        if self._spec.scope == "dataset":
-            return batch.replace_images(function(self._for_shape(shape), batch.images))
+        if self._spec.scope == "dataset" and self._pool == 1:
+            return batch.replace_images(function(self._with_key(shape, 0), batch.images))
         out = np.empty_like(batch.images)
+        if self._spec.scope == "dataset":
+            which = np.array([self._key_of(image_id) for image_id in batch.ids], np.int64)
+            for index in np.unique(which):
+                part = which == index
+                out[part] = function(self._with_key(shape, int(index)), batch.images[part])
+            return batch.replace_images(out)
         count = max(1, _KEYED_BYTES // int(np.prod(shape)))
         for start in range(0, len(batch), count):
-            part = slice(start, start + count)
-            out[part] = function(self._for_ids(shape, batch.ids[part]), batch.images[part])
+            few = slice(start, start + count)
+            out[few] = function(self._for_ids(shape, batch.ids[few]), batch.images[few])
         return batch.replace_images(out)
 
-    def _for_shape(self, shape: ImageShape) -> ciphers.Cipher:
-        """The dataset's cipher for images of one shape."""
-        if shape not in self._by_shape:
-            self._by_shape[shape] = self._create(shape, secret=self._secret(shape))
-        return self._by_shape[shape]
+    def _key_of(self, image_id: str) -> int:
+        """Which key of the pool an image has. The sizes of pools divide 2⁶⁴: each key is as likely as any other."""
+        value = self._prf.compute(labels.pool_index(self._spec.salt, image_id), _INDEX_BYTES)
+        return int.from_bytes(value, "big") % self._pool
+
+    def _with_key(self, shape: ImageShape, index: int) -> ciphers.Cipher:
+        """The cipher for images of one shape under the dataset's key, or under one of its pool of keys."""
+        if (shape, index) not in self._made:
+            spec = self._spec
+            context = spec.context(shape)
+            if self._pool > 1:
+                context = labels.pool_secret(spec.name, spec.params, spec.salt, shape, index)
+            self._made[shape, index] = self._create(shape, [context])
+        return self._made[shape, index]
 
     def _for_ids(self, shape: ImageShape, ids: list[str]) -> ciphers.Cipher:
         """A cipher with a key for each of these images."""
-        return self._create(shape, secrets=[self._secret(shape, image_id) for image_id in ids])
+        return self._create(shape, [self._spec.context(shape, image_id) for image_id in ids])
 
-    def _secret(self, shape: ImageShape, image_id: str | None = None) -> bytes:
-        return self._prf.compute(self._spec.context(shape, image_id), SECRET_BYTES)
-
-    def _create(self, shape: ImageShape, **secrets: Any) -> ciphers.Cipher:
-        settings: dict[str, Any] = {**secrets, **self._spec.params}
+    def _create(self, shape: ImageShape, contexts: list[bytes]) -> ciphers.Cipher:
+        settings: dict[str, Any] = dict(self._spec.params)
+        settings["secrets"] = [self._prf.compute(context, SECRET_BYTES) for context in contexts]
         return ciphers.create(self._spec.name, image_shape=shape, **settings)

@@ -5,6 +5,8 @@ bytes are part of the format: another implementation needs this table, and a cha
 
     label                                              used as
     lpe/v1|CIPHER|PARAMETERS|SALT|HxWxC[|IMAGE-ID]     PRF context of a cipher's secret
+    lpe/v2|pool|CIPHER|PARAMETERS|SALT|HxWxC|INDEX     PRF context of the secret of one of a pool of keys
+    lpe/v2|pooled|SALT|IMAGE-ID                        PRF context of which key of the pool an image has
     lpe/v1/FIELD/COUNTER                               HKDF-Expand info of a field of key material
     lpe/v1|check|SALT                                  PRF context of a key's check value
     lpe/v1|labels|SALT                                 PRF context of the order of hidden classes
@@ -77,6 +79,19 @@ def cipher_secret(
     if image_id is not None:
         parts.append(image_id)
     return "|".join(parts).encode()
+
+
+def pool_secret(
+    cipher: str, params: Mapping[str, str], salt: str, image_shape: ImageShape, index: int
+) -> bytes:
+    """The PRF context of the secret of key `index` of a dataset's pool; the other arguments as of `cipher_secret`."""
+    shared = cipher_secret(cipher, params, salt, image_shape).removeprefix(b"lpe/v1|")
+    return b"lpe/v2|pool|" + shared + f"|{index}".encode()
+
+
+def pool_index(salt: str, image_id: str) -> bytes:
+    """The PRF context of which key of the dataset's pool an image has."""
+    return f"lpe/v2|pooled|{salt}|{image_id}".encode()
 
 
 def key_field(field: str) -> str:

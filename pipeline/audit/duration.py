@@ -36,6 +36,7 @@ _COSTS = {
     "one-image-nibbles": _Cost(restored=0.08, power=0.4),
     "smoothness": _Cost(trial=0.08, learnt=0.001),
     "negatives": _Cost(trial=0.005, learnt=0.00002),
+    "key-pool": _Cost(trial=0.05, learnt=0.0005),
     "nibble-statistics": _Cost(trial=0.15, power=0),
     "nibble-jigsaw": _Cost(trial=4, power=0.3),
     "jigsaw": _Cost(trial=0.1, learnt=0.0002),

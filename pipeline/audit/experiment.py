@@ -24,7 +24,7 @@ from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.ciphers.registry import scheme
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
-from lpe.transforms.keyed import KeyedCipher, Scope
+from lpe.transforms.keyed import KeyedCipher, Scope, check_scope
 from lpe.transforms.reductions import Chain
 
 _HELD_OUT = 5
@@ -132,8 +132,8 @@ def experiment_on_scheme(
     target = target_on_scheme(image_shape_of(images), name, params, scope, reduction)
     reduced = reduction.apply(images, secrets.token_bytes(SECRET_BYTES))
     if scope == "dataset":
-        cipher = fresh_cipher(target, len(images))
-        return _experiment(target, images, reduced, cipher.encrypt(reduced), cipher.encrypt, others)
+        encrypt = _fresh_keys(target)
+        return _experiment(target, images, reduced, encrypt(reduced), encrypt, others)
     return _experiment(target, images, reduced, encrypt_each(target, reduced), None, others)
 
 
@@ -153,6 +153,7 @@ def target_on_scheme(
 ) -> Target:
     """What an experiment on images of this shape attacks; arguments and errors as of `experiment_on_scheme`."""
     resolved = ciphers.resolve_params(name, params)
+    check_scope(name, resolved, scope)
     reduced_shape = reduction.reduced_shape(image_shape)
     scheme(name).check_shape(reduced_shape, resolved)
     return Target(name, resolved, scope, reduced_shape, reduction, image_shape)
@@ -160,12 +161,26 @@ def target_on_scheme(
 
 def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
     """The target's scheme under a new key for all images, or with scope `image` a new one for each of `count`."""
+    keys = count if target.scope == "image" else 1
     settings: dict[str, Any] = dict(target.params)
-    if target.scope == "dataset":
-        settings["secret"] = secrets.token_bytes(SECRET_BYTES)
-    else:
-        settings["secrets"] = [secrets.token_bytes(SECRET_BYTES) for _ in range(count)]
+    settings["secrets"] = [secrets.token_bytes(SECRET_BYTES) for _ in range(keys)]
     return ciphers.create(target.cipher, image_shape=target.image_shape, **settings)
+
+
+def _fresh_keys(target: Target) -> Oracle:
+    """Encrypts images under a new key, or each under one of the target's pool of new keys, which chance chooses."""
+    pool = [fresh_cipher(target, 1) for _ in range(scheme(target.cipher).pool(target.params))]
+    if len(pool) == 1:
+        return pool[0].encrypt
+
+    def encrypt(images: np.ndarray) -> np.ndarray:
+        which = np.random.default_rng().integers(0, len(pool), len(images))
+        out = np.empty_like(images)
+        for i in np.unique(which):
+            out[which == i] = pool[i].encrypt(images[which == i])
+        return out
+
+    return encrypt
 
 
 def experiment_on_dataset(

@@ -218,5 +218,5 @@ def _name(scheme: SchemeAudit) -> str:
     target = scheme.target
     reduction = [str(target.reduction)] if target.reduction else []
     defaults = ciphers.resolve_params(target.cipher, {})
-    changed = [f"{name}={value}" for name, value in target.params.items() if defaults[name] != value]
+    changed = [f"{name}={value}" for name, value in target.params.items() if defaults.get(name) != value]
     return ", ".join([*reduction, target.cipher, *changed])

@@ -95,7 +95,7 @@ MODEL = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="The network: cnn, resnet18, pyramidnet-DEPTH-ALPHA (110-270).",
+        help="The network: cnn, vit, convmixer, resnet18, pyramidnet-DEPTH-ALPHA (110-270).",
         autocompletion=complete_model,
     ),
 ]

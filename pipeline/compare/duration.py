@@ -13,7 +13,7 @@ from lpe.transforms.image_shape import ImageShape
 
 _SECONDS = 0.18e-6
 """Of two CPU cores, for each value (height × width × channels) of an image of an epoch, with the network `cnn`."""
-_TIMES = {"cnn": 1, "resnet18": 50}
+_TIMES = {"cnn": 1, "vit": 2.5, "convmixer": 2.5, "resnet18": 50}
 _LARGEST = 400
 
 

@@ -17,7 +17,7 @@ from lpe.pipeline.jobs.training_process import PRELOAD, Trained, load_backend, t
 from lpe.train.loop import TrainSpec
 
 RESULTS_FILE = "results.jsonl"
-_SMALL = ("cnn",)
+_SMALL = ("cnn", "vit", "convmixer")
 """Networks that train on little more than one core, however many there are; the others fill all, or a GPU."""
 _PROCESS_BYTES = 2 << 30
 

@@ -22,6 +22,7 @@ from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.predict import predictor
 from lpe.train.runs import load_run
 from lpe.transforms.attacks import Adversary, Target, all_attacks
+from lpe.transforms.ciphers import resolve_params
 from lpe.transforms.ciphers.registry import scheme
 from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import image_shape_of
@@ -120,14 +121,22 @@ def audit(
         targets = [
             experiment.target_on_scheme(image_shape_of(plain), name, spec.params, scope, reduction)
             for name in spec.ciphers
-            for scope in spec.scopes
-            if name != "plain" or scope == spec.scopes[0]  # which has no key
+            for scope in _scopes(spec, name)
         ]
         images, schemes = len(plain), _on_fresh_keys(spec, targets, plain, others, adversaries, note, status)
     source = spec.dataset if spec.read is None else spec.read.source
     result = AuditReport(spec.output, str(source), images, schemes)
     report.write(result)
     return result
+
+
+def _scopes(spec: AuditSpec, name: str) -> tuple[Scope, ...]:
+    """What a scheme's keys are for: of several, the first for plain, which has no key, and the dataset for a pool."""
+    if len(spec.scopes) > 1 and name == "plain":
+        return spec.scopes[:1]
+    if len(spec.scopes) > 1 and scheme(name).pool(resolve_params(name, spec.params)) > 1:
+        return ("dataset",)
+    return spec.scopes
 
 
 def _on_fresh_keys(

@@ -16,17 +16,24 @@ from lpe.pipeline.sources.plan import Plan, ReadSpec
 from lpe.transforms import ciphers
 from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import ImageShape
-from lpe.transforms.keyed import CipherSpec
+from lpe.transforms.keyed import CipherSpec, check_scope
 
 
 def encryption_settings(choice: CipherChoice, key: DatasetKey, read: ReadSpec) -> dict[str, Any]:
-    """The settings of an encryption that are part of a job's identity. Raises CipherError for unknown ones."""
+    """The settings of an encryption that are part of a job's identity.
+
+    Raises:
+      CipherError: unknown ones.
+      UsageError: a scope that the cipher does not go with.
+    """
+    params = ciphers.resolve_params(choice.name, choice.params)
+    check_scope(choice.name, params, choice.scope)
     # Another decoder may give other pixels, which must not meet the same image's key.
     decoder = {"decoder": DECODER} if choice.scope == "image" else {}
     return {
         **decoder,
         "cipher": choice.name,
-        "params": ciphers.resolve_params(choice.name, choice.params),
+        "params": params,
         "scope": choice.scope,
         "hide_labels": choice.hide_labels,
         "seal": choice.seal,

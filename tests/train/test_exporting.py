@@ -67,6 +67,17 @@ def test_onnx_answers_as_the_network(tmp_path, front_end, encryption):
     assert {path.name for path in tmp_path.iterdir()} == {"run", "model.onnx"}
 
 
+@pytest.mark.parametrize("network", ["vit", pytest.param("convmixer", marks=pytest.mark.slow)])
+def test_onnx_answers_as_a_network_of_patches(tmp_path, network):
+    run = load_run(untrained_run(tmp_path / "run", network=network))
+    export_model(run, "onnx", str(tmp_path / "model.onnx"))
+    answers = expected(run)
+    assert np.ptp(answers, axis=0).max() > 0.001
+    np.testing.assert_allclose(
+        OnnxModel(str(tmp_path / "model.onnx")).probabilities(IMAGES), answers, atol=1e-5
+    )
+
+
 def test_what_is_not_for_prediction_stays_behind(tmp_path, run):
     recorded = {**ENCRYPTION, "source": "aGlkZGVu", "shards": [1], "key": {**ENCRYPTION["key"], "more": "x"}}
     export_model(dataclasses.replace(run, encryption=recorded), "onnx", str(tmp_path / "model.onnx"))

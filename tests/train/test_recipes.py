@@ -25,7 +25,9 @@ def test_a_recipe_out_of_range_is_refused(change, message):
 
 
 def test_each_model_has_its_recipe():
-    assert [recipe_for(name) for name in ("cnn", "resnet18", "pyramidnet-110-270")] == [
+    assert [recipe_for(name) for name in ("cnn", "vit", "convmixer", "resnet18", "pyramidnet-110-270")] == [
+        "small",
+        "small",
         "small",
         "fast",
         "madono",

@@ -13,12 +13,19 @@ SHAPE = (8, 8, 3)
 
 
 def untrained_run(
-    directory, front_end="none", encryption=ENCRYPTION, *, shape=SHAPE, classes=CLASSES, precision="float32"
+    directory,
+    front_end="none",
+    encryption=ENCRYPTION,
+    *,
+    network="cnn",
+    shape=SHAPE,
+    classes=CLASSES,
+    precision="float32",
 ):
-    """The path of a run of the network `cnn`, as training leaves it."""
+    """The path of a run of a network, as training leaves it."""
     directory = Path(directory)
     directory.mkdir(parents=True)
-    model = models.build("cnn", shape, len(classes), front_end, encryption)
+    model = models.build(network, shape, len(classes), front_end, encryption)
     random = np.random.default_rng(0)
     for weight in model.weights:  # an embedding's
         if keras.backend.standardize_dtype(weight.dtype) != "float32":
@@ -29,7 +36,7 @@ def untrained_run(
     model.save(directory / "model.keras")
     record = {
         "format_version": 1,
-        "model": "cnn",
+        "model": network,
         "spec": {"front_end": front_end, "precision": precision},
         "dataset": {"name": "toy", "version": "1.0.0"},
         "class_names": list(classes),

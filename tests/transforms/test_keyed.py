@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lpe.transforms import ciphers
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import CipherError, UsageError
 from lpe.transforms.keyed import CipherSpec, KeyedCipher
+
+GOLDEN_INDEXES = [2, 1, 6, 6, 2, 3, 6, 4, 4, 1, 1, 4, 1, 5, 2, 4, 2, 6, 6, 2]
+GOLDEN_DIGEST = "b66b026a9b089e7d79530a0057a0d5b7a8511b315fc5d3608aa26ebcadb48a20"
 
 
 class HashPrf:
@@ -78,12 +84,81 @@ def test_an_empty_batch_stays_empty(scope):
         ({"name": "le", "salt": "a", "params": {"chain": "row"}}, CipherError, "no parameter 'chain'"),
         ({"name": "le", "salt": "a|b"}, UsageError, "without '|'"),
         ({"name": "le", "salt": ""}, UsageError, "non-empty"),
+        (
+            {"name": "pbe", "salt": "a", "scope": "image", "params": {"pool": "8"}},
+            UsageError,
+            "a pool of 8 keys is the dataset's",
+        ),
+        ({"name": "pbe", "salt": "a", "params": {"pool": "3"}}, CipherError, "pool must be 1 or 2 or 4"),
         ({"name": "le", "salt": "a", "scope": "pixel"}, UsageError, "unknown key scope 'pixel'"),
     ],
 )
 def test_bad_specs_are_refused(spec, error, message):
     with pytest.raises(error, match=message.replace("|", r"\|")):
         CipherSpec(**spec)
+
+
+def test_one_key_is_what_pbe_had_before_there_were_pools():
+    """Its parameters and its PRF context, which decide the bytes of a dataset."""
+    for params in ({}, {"pool": "1"}):
+        spec = CipherSpec("pbe", salt="5a17", params=params)
+        assert spec.params == {"colour": "false"}
+        assert spec.context((32, 24, 3)) == b"lpe/v1|pbe|colour=false|5a17|32x24x3"
+
+
+def test_a_pool_of_keys_is_shared_out_by_ids():
+    """Golden values: which key each image has, and its ciphertext."""
+    spec, prf, images = CipherSpec("pbe", "5a17", params={"pool": "8"}), HashPrf(), batch(20)
+    keyed = KeyedCipher(spec, prf)
+    made = keyed.encrypt(images)
+    indexes = []
+    for i, image_id in enumerate(images.ids):
+        value = hashlib.sha256(f"lpe/v2|pooled|5a17|{image_id}".encode()).digest()[:8]
+        indexes.append(int.from_bytes(value, "big") % 8)
+        context = f"lpe/v2|pool|pbe|colour=false,pool=8|5a17|4x8x3|{indexes[-1]}".encode()
+        alone = ciphers.create("pbe", secret=hashlib.sha256(context).digest(), image_shape=(4, 8, 3))
+        assert np.array_equal(made.images[i], alone.encrypt(images.images[i : i + 1])[0])
+    assert indexes == GOLDEN_INDEXES
+    assert hashlib.sha256(made.images.tobytes()).hexdigest() == GOLDEN_DIGEST
+    assert len(prf.contexts) == 20 + len(set(indexes))  # each key is derived once
+    # Whatever images an image is together with.
+    few = ImageBatch(images.ids[::-3], made.images[::-3], images.labels[::-3])
+    assert np.array_equal(KeyedCipher(spec, HashPrf()).decrypt(few).images, images.images[::-3])
+    assert len(keyed.encrypt(batch(0))) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 999).map(str), unique=True, max_size=12),
+    st.sampled_from(["2", "4", "8", "16"]),
+    st.booleans(),
+    st.integers(1, 5),
+    st.integers(1, 5),
+)
+def test_what_a_pool_encrypts_it_decrypts(ids, pool, colour, height, width):
+    spec = CipherSpec("pbe", "5a17", params={"pool": pool, "colour": str(colour).lower()})
+    images = np.random.default_rng(len(ids)).integers(0, 256, (len(ids), height, width, 3), np.uint8)
+    made = KeyedCipher(spec, HashPrf()).encrypt(ImageBatch(ids, images, np.zeros(len(ids), np.int64)))
+    assert np.array_equal(KeyedCipher(spec, HashPrf()).decrypt(made).images, images)
+
+
+@pytest.mark.parametrize("pool", [2, 16])
+def test_each_key_of_a_pool_has_about_as_many_images_as_another(pool):
+    """16,000 black images, whose ciphertexts are their keys: within five standard deviations."""
+    spec, count = CipherSpec("pbe", "5a17", params={"pool": str(pool)}), 16_000
+    black = ImageBatch(
+        [f"train-{i:07}" for i in range(count)], np.zeros((count, 4, 8, 1), np.uint8), np.zeros(count)
+    )
+    _, images = np.unique(KeyedCipher(spec, HashPrf()).encrypt(black).images, axis=0, return_counts=True)
+    assert len(images) == pool
+    assert np.abs(images - count / pool).max() < 5 * np.sqrt(count / pool)
+
+
+def test_a_keyed_pool_is_not_pickled_but_its_spec_is():
+    spec = CipherSpec("pbe", "5a17", params={"pool": "8"})
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(KeyedCipher(spec, HashPrf()))
 
 
 def test_parameters_left_out_take_their_defaults():

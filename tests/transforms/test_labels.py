@@ -27,6 +27,12 @@ KNOWN = [
         labels.cipher_secret("le", {}, "5a17", (4, 8, 1), "train-0000042"),
         b"lpe/v1|le||5a17|4x8x1|train-0000042",
     ),
+    (
+        "lpe/v2|pool|CIPHER|PARAMETERS|SALT|HxWxC|INDEX",
+        labels.pool_secret("pbe", {"pool": "8", "colour": "false"}, "5a17", (4, 8, 3), 7),
+        b"lpe/v2|pool|pbe|colour=false,pool=8|5a17|4x8x3|7",
+    ),
+    ("lpe/v2|pooled|SALT|IMAGE-ID", labels.pool_index("5a17", "Zoë"), b"lpe/v2|pooled|5a17|Zo\xc3\xab"),
     ("lpe/v1/FIELD/COUNTER", f"{labels.key_field('mu')}0".encode(), b"lpe/v1/mu/0"),
     ("lpe/v1|check|SALT", labels.key_check("5a17"), b"lpe/v1|check|5a17"),
     ("lpe/v1|labels|SALT", labels.label_order("5a17"), b"lpe/v1|labels|5a17"),

@@ -91,7 +91,10 @@ def resolve(name: str, encryption: Mapping[str, Any] | None) -> str:
     """
     if name != AUTO:
         return name
-    return NONE if encryption is None else best_for(encryption["cipher"])
+    # What is learned of places holds for one key, and a pool has several.
+    if encryption is None or "pool" in encryption.get("params", {}):
+        return NONE
+    return best_for(encryption["cipher"])
 
 
 def check(name: str) -> None:

@@ -17,7 +17,8 @@ from lpe.transforms.image_shape import ImageShape
 if TYPE_CHECKING:
     import keras
 
-_FILES = ("cnn", "resnet18")
+_FILES = ("cnn", "vit", "convmixer", "resnet18")
+_PATCHED = ("vit", "convmixer")
 _PYRAMIDNET = re.compile(r"pyramidnet-(\d{1,4})-(\d{1,4})", re.ASCII)
 
 
@@ -51,7 +52,8 @@ def build(
       image_shape: (H, W, C) of the images.
       num_classes: how many probabilities it gives.
       front_end: see `lpe.train.front_ends`.
-      encryption: the encryption.json of the dataset to be trained on, for the front end; None for plain images.
+      encryption: the encryption.json of the dataset to be trained on, for the front end and the size of patches;
+        None for plain images.
 
     Raises:
       UsageError: unknown names, images that model or front end do not take, or no Keras.
@@ -64,6 +66,10 @@ def build(
     if match := _PYRAMIDNET.fullmatch(name):
         pyramidnet = importlib.import_module("lpe.train.models.pyramidnet")
         pooled = pyramidnet.trunk(features, int(match[1]), int(match[2]))
+    elif name in _PATCHED:
+        patches = importlib.import_module("lpe.train.models.patches")
+        trunk = importlib.import_module(f"lpe.train.models.{name}").trunk
+        pooled = trunk(features, patches.side(features.shape[1:], encryption))
     else:
         pooled = importlib.import_module(f"lpe.train.models.{name}").trunk(features)
     # Float32 whatever the mixed-precision policy: float16 rounds small probabilities to 0.

@@ -14,6 +14,7 @@
     chosen-plaintext  chosen_lpe  chosen_cpbe  chosen_pbe  chosen_le      chosen_ele     chosen_etc  chosen_vit
 
     * cpbe-50 alone; ** inner=shared alone
+    Against pools of keys of pbe: key_pool, known_key_pool and chosen_key_pool.
 
 Reductions without a key: `linear`, from ciphertexts (the reduced images) and public images.
 
@@ -33,14 +34,17 @@ from lpe.transforms.attacks.block_statistics import BlockStatistics
 from lpe.transforms.attacks.chosen_cpbe import ChosenCpbe
 from lpe.transforms.attacks.chosen_ele import ChosenEle
 from lpe.transforms.attacks.chosen_etc import ChosenEtc
+from lpe.transforms.attacks.chosen_key_pool import ChosenKeyPool
 from lpe.transforms.attacks.chosen_le import ChosenLe
 from lpe.transforms.attacks.chosen_lpe import ChosenLpe
 from lpe.transforms.attacks.chosen_pbe import ChosenPbe
 from lpe.transforms.attacks.chosen_vit import ChosenVit
 from lpe.transforms.attacks.evidence import MisfitError
 from lpe.transforms.attacks.jigsaw import Jigsaw
+from lpe.transforms.attacks.key_pool import KeyPool
 from lpe.transforms.attacks.known_cpbe import KnownCpbe
 from lpe.transforms.attacks.known_etc import KnownEtc
+from lpe.transforms.attacks.known_key_pool import KnownKeyPool
 from lpe.transforms.attacks.known_lpe import KnownLpe
 from lpe.transforms.attacks.known_nibbles import KnownNibbles
 from lpe.transforms.attacks.known_pbe import KnownPbe
@@ -75,6 +79,7 @@ _ATTACKS: tuple[Attack, ...] = (
     OneImageVit(),
     Smoothness(),
     Negatives(),
+    KeyPool(),
     NibbleStatistics(),
     NibbleJigsaw(),
     Jigsaw(),
@@ -83,12 +88,14 @@ _ATTACKS: tuple[Attack, ...] = (
     KnownLpe(),
     KnownCpbe(),
     KnownPbe(),
+    KnownKeyPool(),
     KnownNibbles(),
     KnownEtc(),
     KnownVit(),
     ChosenLpe(),
     ChosenCpbe(),
     ChosenPbe(),
+    ChosenKeyPool(),
     ChosenLe(),
     ChosenEle(),
     ChosenEtc(),

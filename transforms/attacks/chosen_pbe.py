@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lpe.transforms.attacks import key_groups
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.codewords import is_permutation
 from lpe.transforms.attacks.evidence import MisfitError, ask
@@ -27,7 +28,7 @@ class ChosenPbe(Attack):
 
     def applies_to(self, target: Target) -> bool:
         """Whether the target is pbe with one key for the dataset."""
-        return target.cipher == "pbe" and target.scope == "dataset"
+        return target.cipher == "pbe" and target.scope == "dataset" and key_groups.pool(target) == 1
 
     def learn(self, evidence: Evidence) -> Recovery:
         """Asks for an image of numbered channels.
@@ -36,21 +37,34 @@ class ChosenPbe(Attack):
           ValueError: the evidence has no oracle.
           MisfitError: the oracle's answers are none that the scheme can give.
         """
-        shape = evidence.target.image_shape
-        shuffled = evidence.target.params["colour"] == "true"
-        numbers = np.arange(shape[2]) if shuffled else np.zeros(shape[2])
-        answer = ask(evidence, np.broadcast_to(numbers.astype(np.uint8), (1, *shape)))[0]
-        inverted = answer > 127
-        numbers_seen = np.where(inverted, 255 - answer, answer).astype(np.int64)
-        order = numbers_seen if shuffled else np.broadcast_to(np.arange(shape[2]), shape)
-        if not is_permutation(order) or (not shuffled and numbers_seen.any()):
-            raise MisfitError("the oracle's answer is none that pbe can give")
-        back = np.argsort(order, axis=2)  # output channel that shows each plain one
-        mask = np.take_along_axis(inverted, back, axis=2).astype(np.uint8)
-
+        mask, order = key_of(ask(evidence, numbered(evidence.target, 1))[0], evidence.target)
+        back = np.argsort(order, axis=2)
         return Recovery(
             lambda ciphertexts: upright(ciphertexts, back, mask), {"mask": mask, "order": order}, queries=1
         )
+
+
+def numbered(target: Target, count: int) -> np.ndarray:
+    """The image to ask for, so many times: its channels hold 0, 1, 2 if they are shuffled, else 0."""
+    shape = target.image_shape
+    numbers = np.arange(shape[2]) if target.params["colour"] == "true" else np.zeros(shape[2])
+    return np.broadcast_to(numbers.astype(np.uint8), (count, *shape))
+
+
+def key_of(answer: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """The mask (uint8 [H,W,C]) and order (int64 [H,W,C]) of `ChosenPbe`, as one ciphertext of `numbered` shows them.
+
+    Raises:
+      MisfitError: pbe has no such ciphertext.
+    """
+    inverted = answer > 127
+    numbers_seen = np.where(inverted, 255 - answer, answer).astype(np.int64)
+    shuffled = target.params["colour"] == "true"
+    order = numbers_seen if shuffled else np.broadcast_to(np.arange(answer.shape[2]), answer.shape)
+    if not is_permutation(order) or (not shuffled and numbers_seen.any()):
+        raise MisfitError("the oracle's answer is none that pbe can give")
+    back = np.argsort(order, axis=2)  # output channel that shows each plain one
+    return np.take_along_axis(inverted, back, axis=2).astype(np.uint8), order
 
 
 def upright(ciphertexts: np.ndarray, back: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lpe.transforms.attacks import key_groups
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.attacks.chosen_pbe import upright
 from lpe.transforms.attacks.evidence import MisfitError, known_pairs
@@ -27,7 +28,7 @@ class KnownPbe(Attack):
 
     def applies_to(self, target: Target) -> bool:
         """Whether the target is pbe with one key for the dataset."""
-        return target.cipher == "pbe" and target.scope == "dataset"
+        return target.cipher == "pbe" and target.scope == "dataset" and key_groups.pool(target) == 1
 
     def learn(self, evidence: Evidence) -> Recovery:
         """Takes the first key that fits, pixel by pixel.
@@ -36,27 +37,36 @@ class KnownPbe(Attack):
           ValueError: the evidence has no known pairs.
           MisfitError: no key of the scheme fits them.
         """
-        plain, cipher = known_pairs(evidence)
-        channels = evidence.target.image_shape[2]
-        shuffled = evidence.target.params["colour"] == "true"
-        orders = ORDERS if shuffled else np.arange(channels)[None]
-        # Whether output channel j can be input channel i as it is or inverted: bool [2, C out, C in, H, W].
-        fits = np.array(
-            [
-                [
-                    [(cipher[..., j] == side[..., i]).all(axis=0) for i in range(channels)]
-                    for j in range(channels)
-                ]
-                for side in (plain, np.uint8(255) - plain)
-            ]
-        )
-        either = fits[0] | fits[1]
-        possible = np.array([either[np.arange(channels), order].all(axis=0) for order in orders])
-        if not possible.any(axis=0).all():
-            raise MisfitError("no key of pbe fits the known pairs")
-        order = orders[possible.argmax(axis=0)]  # [H,W,C], the first that fits
+        mask, order = fitting_key(*known_pairs(evidence), evidence.target.params["colour"] == "true")
         back = np.argsort(order, axis=2)
-        rows, columns = np.indices(back.shape[:2])[..., None]
-        mask = fits[1, back, np.arange(channels), rows, columns].astype(np.uint8)
-
         return Recovery(lambda ciphertexts: upright(ciphertexts, back, mask), {"mask": mask, "order": order})
+
+
+def fitting_key(plain: np.ndarray, cipher: np.ndarray, shuffled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The first key that fits, pixel by pixel: the mask (uint8 [H,W,C]) and order (int64 [H,W,C]) of `KnownPbe`.
+
+    Args:
+      plain: uint8 [N,H,W,C].
+      cipher: their ciphertexts.
+      shuffled: whether channels are.
+
+    Raises:
+      MisfitError: no key fits.
+    """
+    channels = plain.shape[3]
+    orders = ORDERS if shuffled else np.arange(channels)[None]
+    # Whether output channel j can be input channel i as it is or inverted: bool [2, C out, C in, H, W].
+    fits = np.array(
+        [
+            [[(cipher[..., j] == side[..., i]).all(axis=0) for i in range(channels)] for j in range(channels)]
+            for side in (plain, np.uint8(255) - plain)
+        ]
+    )
+    either = fits[0] | fits[1]
+    possible = np.array([either[np.arange(channels), order].all(axis=0) for order in orders])
+    if not possible.any(axis=0).all():
+        raise MisfitError("no key of pbe fits the known pairs")
+    order = orders[possible.argmax(axis=0)]  # [H,W,C], the first that fits
+    back = np.argsort(order, axis=2)
+    rows, columns = np.indices(back.shape[:2])[..., None]
+    return fits[1, back, np.arange(channels), rows, columns].astype(np.uint8), order

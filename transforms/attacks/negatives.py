@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lpe.transforms.attacks import neighbours, photographs, relations
+from lpe.transforms.attacks import key_groups, neighbours, photographs, relations
 from lpe.transforms.attacks.base import Attack, Evidence, Recovery, Target
 from lpe.transforms.ciphers.colour import ORDERS
 
@@ -39,8 +39,8 @@ class Negatives(Attack):
     leaves_open = "negative"  # of photographs it is settled
 
     def applies_to(self, target: Target) -> bool:
-        """Whether the target is pbe, with one key for the dataset or one per image."""
-        return target.cipher == "pbe"
+        """Whether the target is pbe, with one key for the dataset or one per image; see `KeyPool` for pools of keys."""
+        return target.cipher == "pbe" and key_groups.pool(target) == 1
 
     def learn(self, evidence: Evidence) -> Recovery:
         """Solves all ciphertexts under one key together, or each by itself when it is restored."""

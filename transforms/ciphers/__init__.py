@@ -8,7 +8,7 @@
     scheme      paper's reference                      parameters (default first)
     lpe-50/100  the proposed scheme, eqs 1 to 4        chain: raster, row; channels: shared, independent
     cpbe-50/100 Ahmad & Shin 2022 [6]                  channels: shared, independent
-    pbe         Sirichotedumrong et al. 2019 [3]       colour: false, true
+    pbe         Sirichotedumrong et al. 2019 [3]       colour: false, true; pool: 1, 2, 4, 8, 16
     le          Tanaka 2018 [2]
     ele         Madono et al. 2020 [4]
     etc         block scrambling as compared in [4]
@@ -44,7 +44,7 @@ __all__ = [
 
 
 def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str]:
-    """All public parameters of a scheme: those given, and the others' defaults.
+    """All public parameters of a scheme: those given, and the others' defaults, without `later_params` at theirs.
 
     Args:
       name: one of `names()`.
@@ -53,7 +53,8 @@ def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str
     Raises:
       CipherError: an unknown name or parameter, or a value that it does not take.
     """
-    known = scheme(name).default_params()
+    made = scheme(name)
+    known = made.default_params()
     given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
     for key, value in given.items():
         if key not in known:
@@ -63,7 +64,11 @@ def resolve_params(name: str, params: Mapping[str, str | bool]) -> dict[str, str
         if value not in known[key]:
             hint = did_you_mean(value, known[key])
             raise CipherError(f"{name}: {key} must be {' or '.join(known[key])}, not {value!r}{hint}")
-    return {key: given.get(key, values[0]) for key, values in known.items()}
+    return {
+        key: given.get(key, values[0])
+        for key, values in known.items()
+        if key not in made.later_params or given.get(key, values[0]) != values[0]
+    }
 
 
 def create(
@@ -82,7 +87,7 @@ def create(
       image_shape: (H, W, C), each at least 1.
       secret: 32 bytes; one key for all images.
       key: the scheme's own `Key`, instead of a secret.
-      secrets: 32 bytes for each image of a batch, instead of one secret (scope `image`).
+      secrets: 32 bytes for each image of a batch, instead of one secret (scope `image`, and pools of keys).
       **params: the scheme's public parameters.
 
     Raises:
@@ -95,6 +100,11 @@ def create(
     scheme_class.check_shape(image_shape, resolved)
     if sum(given is not None for given in (secret, key, secrets)) != 1:
         raise CipherError("give exactly one of secret, key and secrets")
+    if secrets is None and (pool := scheme_class.pool(resolved)) > 1:
+        raise CipherError(
+            f"{name} shares images out among {pool} keys by their ids, which are not known here; "
+            "give secrets, one for each image"
+        )
     if key is not None:
         keys = [key]
     else:

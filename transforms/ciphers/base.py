@@ -24,7 +24,7 @@ class Cipher(NotPicklable, abc.ABC):
     one. The object holds key material: it refuses to be pickled and prints none of it.
 
     A scheme defines the four class variables, `key_bits`, `derive_keys`, `_encrypt` and `_decrypt`, and where it has
-    parameters or demands on the shape, `default_params` and `check_shape`.
+    parameters or demands on the shape, `default_params`, `later_params`, `pool` and `check_shape`.
 
     Attributes:
       name: the scheme's name, e.g. `lpe-100`.
@@ -41,6 +41,9 @@ class Cipher(NotPicklable, abc.ABC):
     """What it asks of the image shape."""
     broken_by: ClassVar[str]
     """What is known to break it, with one key for the dataset."""
+    later_params: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that the scheme did not have at first. At their defaults they are left out of all that is recorded
+    and derived, so that datasets from before keep their keys."""
     images_at_once: ClassVar[int] = 1
     """The fewest images that `_encrypt` and `_decrypt` are given, where there are as many."""
 
@@ -77,6 +80,11 @@ class Cipher(NotPicklable, abc.ABC):
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
         """Each public parameter's possible values, the default first."""
         return {}
+
+    @classmethod
+    def pool(cls, params: Mapping[str, str]) -> int:
+        """How many keys of a dataset its images are shared out among, by their ids; 1 for one key for all."""
+        return 1
 
     @classmethod
     def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:

@@ -2,6 +2,9 @@
 
 Negative-positive: c = p ⊕ 255 where the mask is 1, for each byte on its own. Then, if asked for, the
 channels of each pixel are put in one of their six orders.
+
+With `pool` above 1 a dataset has that many keys, and an image's id says which of them it has (`lpe.transforms.keyed`):
+ScrambleMix (Madono, Tanaka, Onishi and Ogawa, PSIVT 2023) without its 2 % of mixing.
 """
 
 from __future__ import annotations
@@ -35,12 +38,17 @@ class Key(NotPicklable):
 
 
 class Pbe(Cipher):
-    """pbe. Parameter: `colour`: `false`, or `true` for the channel shuffle, which needs 3 channels."""
+    """pbe.
+
+    Parameters: `colour`: `false`, or `true` for the channel shuffle, which needs 3 channels. `pool`: the number of keys
+    that a dataset's images are shared out among.
+    """
 
     source = "Sirichotedumrong, Kinoshita & Kiya 2019, PBE [3]"
     keyed = "which bytes are inverted (mask), order of each pixel's channels (colour)"
     demands = "any H×W×C; C = 3 with colour=true"
-    broken_by = "some 3 to 10 ciphertexts; 1 chosen image"
+    broken_by = "some 3 to 10 ciphertexts a key; 1 chosen image"
+    later_params = frozenset({"pool"})
 
     def __init__(
         self, name: str, image_shape: ImageShape, params: Mapping[str, str], keys: Sequence[Key]
@@ -59,8 +67,13 @@ class Pbe(Cipher):
 
     @classmethod
     def default_params(cls) -> Mapping[str, tuple[str, ...]]:
-        """`colour`."""
-        return {"colour": ("false", "true")}
+        """`colour` and `pool`."""
+        return {"colour": ("false", "true"), "pool": ("1", "2", "4", "8", "16")}
+
+    @classmethod
+    def pool(cls, params: Mapping[str, str]) -> int:
+        """The parameter `pool`."""
+        return int(params.get("pool", "1"))
 
     @classmethod
     def check_shape(cls, image_shape: ImageShape, params: Mapping[str, str]) -> None:
@@ -70,10 +83,10 @@ class Pbe(Cipher):
 
     @classmethod
     def key_bits(cls, name: str, image_shape: ImageShape, params: Mapping[str, str]) -> float:
-        """One bit for each byte and, with colour=true, one of six orders for each pixel."""
+        """One bit for each byte and, with colour=true, one of six orders for each pixel; so many for each key."""
         height, width, channels = image_shape
         colour = math.log2(len(ORDERS)) if params["colour"] == "true" else 0.0
-        return height * width * (channels + colour)
+        return cls.pool(params) * height * width * (channels + colour)
 
     @classmethod
     def derive_keys(

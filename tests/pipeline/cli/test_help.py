@@ -105,6 +105,6 @@ def test_one_cipher_in_full(narrow, lpe):
     outcome = lpe("ciphers", "pbe")
     assert "colour=false or true (default false)" in outcome.out
     (described,) = lpe("ciphers", "pbe", "--json").json["ciphers"]
-    assert described["params"] == {"colour": ["false", "true"]}
-    assert len(lpe("ciphers", "--json").json["ciphers"]) == 9
+    assert described["params"] == {"colour": ["false", "true"], "pool": ["1", "2", "4", "8", "16"]}
+    assert len(lpe("ciphers", "--json").json["ciphers"]) == 10
     assert lpe("ciphers", "pbee").err.endswith("; did you mean pbe?\n")

@@ -11,6 +11,8 @@ from lpe.transforms.errors import UsageError
     ("name", "millions"),
     [
         ("cnn", 0.145),
+        ("vit", 0.142),
+        ("convmixer", 0.0888),
         ("resnet18", 11.17),  # He et al., CIFAR form
         pytest.param("pyramidnet-110-270", 28.5, marks=pytest.mark.slow),  # Madono et al.
     ],
