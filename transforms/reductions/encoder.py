@@ -87,6 +87,10 @@ class Encoder(NotPicklable):
         """SHA-256 of its bytes, in hex digits."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
+    def of_shrunk(self) -> Encoder:
+        """The same for images that are shrunk already."""
+        return dataclasses.replace(self, image_shape=self._shrunk_shape, side=None)
+
     def to_bytes(self) -> bytes:
         """It as bytes; the same encoder always has the same."""
         parts = [_MAGIC, _START.pack(*self.image_shape, self.side or 0, len(self.convolutions))]
