@@ -79,10 +79,11 @@ def fit_encoder(
     head = network.head(released_shape, int(train.labels.max()) + 1)
     image = keras.Input(shape, dtype="uint8")
     released = network.Released(spec.noise)(encoder(image))
-    mean_error = measuring.mean_image_error(train.images, train.images)
     if spec.adversary:
+        mean_error = measuring.mean_image_error(train.images, train.images)
         decoder = network.decoder(released_shape, shape)
-        released = Adversary(decoder, spec.adversary, mean_error)(released, image)
+        mean_image = train.images.mean(axis=0) / 255
+        released = Adversary(decoder, spec.adversary, mean_image, mean_error)(released, image)
     model = keras.Model(image, head(released))
     steps = spec.epochs * -(-len(train.labels) // _BATCH)
     model.compile(

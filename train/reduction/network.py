@@ -34,7 +34,7 @@ def encoder(spec: FitSpec, image_shape: ImageShape, shape: ImageShape) -> keras.
     x = layers.Rescaling(1 / PIXELS)(image)
     stride = 2 if spec.halvings(image_shape) else 1
     for width in spec.widths(image_shape):
-        for number in range(spec.depth):
+        for number in range(spec.convolutions):
             x = _convolution(x, width, 3, 1 if number else stride)
             x = layers.BatchNormalization(momentum=0.9, epsilon=EPSILON)(x)
             x = layers.ReLU()(x)

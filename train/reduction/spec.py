@@ -14,7 +14,7 @@ _BOUNDS = {
     "channels": (1, 64),
     "side": (1, 64),
     "width": (1, 64),
-    "depth": (1, 4),
+    "convolutions": (1, 4),
     "adversary": (0, 1000),
     "noise": (0, 255),
     "epochs": (1, 1000),
@@ -30,7 +30,7 @@ class FitSpec:
       channels: of what is released, K.
       side: the longer side of what is released.
       width: channels of the first convolution; each that halves the sides has twice as many.
-      depth: convolutions at each resolution.
+      convolutions: convolutions at each resolution.
       adversary: how much a decoder's error weighs against the label's loss; 0 fits for the label alone.
       noise: the standard deviation, of 255, of noise on the released values while the encoder is fitted, so that
         `learned:DIR,noise=SD` costs little.
@@ -44,7 +44,7 @@ class FitSpec:
     channels: int = 3
     side: int = 8
     width: int = 16
-    depth: int = 1
+    convolutions: int = 1
     adversary: float = 1.0
     noise: int = 0
     epochs: int = 8
