@@ -54,8 +54,6 @@ NOISE_SECRET = b"lpe/v2|noise"
 """The PRF context of the secret that noise is drawn from."""
 HIDDEN_NOISE_SECRET = b"lpe/v2/noise"
 """Associated data of that secret, hidden under a dataset's key (AES-SIV)."""
-ENCODERS_SALT = "encoders"
-"""What stands for a dataset's salt where learned reductions' encoders are hidden, which many datasets share."""
 RECEIPT = b"lpe/v2/receipt|"
 """Start of the message of a MAC when it is of a finished shard's receipt; when of a manifest, that starts with `{`."""
 

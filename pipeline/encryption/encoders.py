@@ -18,6 +18,8 @@ from lpe.transforms.reductions.learned import Learned
 
 ENCODER_FILE = "encoder.bin"
 _RESTORE = "restore it from a copy of the key store"
+_SALT = "encoders"
+"""In place of a dataset's: an encoder is that of many datasets."""
 _HIDING_BYTES = 64
 """More than hiding adds."""
 
@@ -50,7 +52,7 @@ def keep_encoders(chain: Chain, key: DatasetKey, keystore: str) -> None:
             digest = step.encoder.digest
             path = encoder_path(keystore, key.name, key.id, digest)
             content, context = step.encoder.to_bytes(), labels.hidden_encoder(digest)
-            storage.write_atomic(path, key.hide(labels.ENCODERS_SALT, content, context), private=True)
+            storage.write_atomic(path, key.hide(_SALT, content, context), private=True)
 
 
 def kept_encoder(digest: str, key: DatasetKey, keystore: str) -> Encoder:
@@ -69,7 +71,7 @@ def kept_encoder(digest: str, key: DatasetKey, keystore: str) -> Encoder:
         raise KeyStoreError(f"{path}: missing, and no image can be reduced without this encoder; {_RESTORE}")
     hidden = read_bounded(path, _RESTORE, KeyStoreError, MOST_BYTES + _HIDING_BYTES)
     try:
-        content = key.reveal(labels.ENCODERS_SALT, hidden, labels.hidden_encoder(digest))
+        content = key.reveal(_SALT, hidden, labels.hidden_encoder(digest))
         encoder = Encoder.from_bytes(content, path)
     except (KeyStoreError, DataError) as error:
         raise KeyStoreError(f"{path}: not what was written there; {_RESTORE}") from error
