@@ -1,4 +1,4 @@
-"""The adversary of a fit: a decoder that learns to restore images, and an encoder that learns to prevent it.
+"""The adversary of a fit: a decoder that learns to restore images, which the encoder learns to prevent.
 
 Importing this module imports Keras.
 """
@@ -10,18 +10,60 @@ import numpy as np
 from keras import ops
 
 from lpe.train.keras_types import Layer, Tensor
+from lpe.train.reduction import network
+from lpe.transforms.image_shape import ImageShape
+
+_LEARNING_RATE = 2e-3
+_STEPS = 2
+"""Of the decoder, for each of the encoder: it must not fall behind, or the encoder only evades it."""
 
 
-class Adversary(Layer):
-    """A decoder whose error training makes small by the decoder's weights, and large by the encoder's.
-
-    The encoder gains nothing by an error larger than that of the mean image: an attacker who is led astray would take
-    that. Errors count in means of the mean image's.
+class Adversary:
+    """A decoder that learns in steps of its own, and its copy, which says to the encoder what it restores.
 
     Args:
-      decoder: released values to images.
-      weight: how much its error counts for the encoder.
-      mean_image: of the images that are fitted to, float32 [H, W, C], of 0..1.
+      released_shape: of what it sees.
+      images: those that are fitted to, uint8 [N, H, W, C].
+      batch: images in a step.
+      random: what batches are drawn from.
+    """
+
+    def __init__(
+        self, released_shape: ImageShape, images: np.ndarray, batch: int, random: np.random.Generator
+    ) -> None:
+        shape: ImageShape = images.shape[1:]
+        self._decoder = network.decoder(released_shape, shape)
+        self._decoder.compile(optimizer=keras.optimizers.Adam(_LEARNING_RATE), loss="mse")
+        self._copy = network.decoder(released_shape, shape)
+        self._copy.trainable = False
+        self._images = images
+        self._batch = batch
+        self._random = random
+
+    def hindrance(self, weight: float, mean_error: float) -> Hindrance:
+        """The part of the encoder's loss that it makes: see there."""
+        mean_image = (self._images.mean(axis=0) / 255).astype(np.float32)
+        return Hindrance(self._copy, weight, mean_image, mean_error)
+
+    def learn(self, release: keras.Model) -> None:
+        """Makes some steps on what a network releases now."""
+        for _ in range(_STEPS):
+            images = self._images[self._random.integers(0, len(self._images), self._batch)]
+            released = ops.convert_to_numpy(release.predict_on_batch(images))
+            self._decoder.train_on_batch(released, images.astype(np.float32) / 255)
+        self._copy.set_weights(self._decoder.get_weights())
+
+
+class Hindrance(Layer):
+    """Adds to the loss, as a gain, the error of what a decoder restores.
+
+    None is larger than that of the mean image: an attacker who is led astray would take that. Errors count in means of
+    the mean image's.
+
+    Args:
+      decoder: released values to images; its weights are not trained.
+      weight: how much its error counts.
+      mean_image: float32 [H, W, C], of 0..1.
       mean_error: its mean squared error.
     """
 
@@ -31,17 +73,15 @@ class Adversary(Layer):
         super().__init__()
         self.decoder = decoder
         self._weight = weight
-        self._mean_image = mean_image.astype(np.float32)
+        self._mean_image = mean_image
         self._mean_error = mean_error
 
     def call(self, released: Tensor, images: Tensor) -> Tensor:
-        """The released values, unchanged; adds both parts of the loss."""
+        """The released values, unchanged."""
         wanted = ops.cast(images, "float32") / 255
         most = self._errors(self._mean_image, wanted)
-        learning = self._errors(self.decoder(ops.stop_gradient(released)), wanted)
-        hindered = ops.minimum(self._errors(self.decoder(released), wanted), most)
-        # Of the decoder's gradient, the second part takes back what the factor has too much.
-        self.add_loss(ops.mean(learning) * (1 + self._weight) - self._weight * ops.mean(hindered))
+        gain = ops.mean(ops.minimum(self._errors(self.decoder(released), wanted), most))
+        self.add_loss(-self._weight * gain)
         return released
 
     def _errors(self, restored: Tensor, wanted: Tensor) -> Tensor:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from types import ModuleType
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,31 +73,33 @@ def fit_encoder(
     from lpe.train.reduction.quantising import quantised  # noqa: PLC0415
 
     shape = image_shape_of(train.images)
+    random = np.random.default_rng(spec.seed)
     encoder = network.encoder(spec, train.image_shape, shape)
     released_shape = tuple(encoder.output_shape[1:])
     head = network.head(released_shape, int(train.labels.max()) + 1)
     image = keras.Input(shape, dtype="uint8")
     released = network.Released(spec.noise)(encoder(image))
-    if spec.adversary:
+    release = keras.Model(image, released)
+    adversary = Adversary(released_shape, train.images, _BATCH, random) if spec.adversary else None
+    if adversary is not None:
         mean_error = measuring.mean_image_error(train.images, train.images)
-        decoder = network.decoder(released_shape, shape)
-        mean_image = train.images.mean(axis=0) / 255
-        released = Adversary(decoder, spec.adversary, mean_image, mean_error)(released, image)
+        released = adversary.hindrance(spec.adversary, mean_error)(released, image)
     model = keras.Model(image, head(released))
-    steps = spec.epochs * -(-len(train.labels) // _BATCH)
+    steps = -(-len(train.labels) // _BATCH)
     model.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)),
+        optimizer=keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, spec.epochs * steps)
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    model.fit(
-        train.images,
-        train.labels,
-        batch_size=_BATCH,
-        epochs=spec.epochs,
-        verbose=0,
-        callbacks=[_notes(keras, spec.epochs, note)],
-    )
+    for epoch in range(spec.epochs):
+        model.reset_metrics()
+        for drawn in np.array_split(random.permutation(len(train.labels)), steps):
+            if adversary is not None:
+                adversary.learn(release)
+            logs = model.train_on_batch(train.images[drawn], train.labels[drawn], return_dict=True)
+        note(f"epoch {epoch + 1} of {spec.epochs}: accuracy {float(logs['accuracy']):.1%}")
     fitted = quantised(
         encoder, train.image_shape, spec.shrunk_side(train.image_shape), train.images[:_CALIBRATION]
     )
@@ -141,14 +142,3 @@ def _check_quantised(network: keras.Model, encoder: Encoder, images: np.ndarray)
             f"the encoder in whole numbers differs from the fitted one by {difference:.1f} of 255 on average; fit it "
             "again with another --seed"
         )
-
-
-def _notes(module: ModuleType, epochs: int, note: Callable[[str], None]) -> keras.callbacks.Callback:
-    """What reports each epoch."""
-
-    def report(epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        note(
-            f"epoch {epoch + 1} of {epochs}: accuracy {(logs or {}).get('accuracy', 0):.1%} on what is fitted to"
-        )
-
-    return module.callbacks.LambdaCallback(on_epoch_end=report)

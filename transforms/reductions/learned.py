@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from typing import NoReturn
+
 import numpy as np
 
+from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.not_picklable import NotPicklable
 from lpe.transforms.reductions.base import Reduction
 from lpe.transforms.reductions.encoder import Encoder
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class Learned(NotPicklable, Reduction):
@@ -24,7 +31,7 @@ class Learned(NotPicklable, Reduction):
         self.encoder = encoder
 
     def __str__(self) -> str:
-        """`learned:DIGEST`, where the encoder is not told by."""
+        """`learned:DIGEST`: not where the encoder lies, but which one it is."""
         return f"{self.name}:{self.encoder.digest}"
 
     def __eq__(self, other: object) -> bool:
@@ -43,3 +50,38 @@ class Learned(NotPicklable, Reduction):
     def apply(self, images: np.ndarray, secret: bytes | None = None) -> np.ndarray:
         """See `Reduction`."""
         return self.encoder.encode(images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unopened(Reduction):
+    """An encoder of which the digest alone is known, as to whoever has a dataset and no key.
+
+    Attributes:
+      digest: SHA-256 of the encoder's bytes, 64 hex digits.
+    """
+
+    digest: str
+    name = Learned.name
+    takes = "the digest of an encoder"
+
+    @classmethod
+    def read(cls, value: str) -> Unopened:
+        """From its argument. Raises UsageError."""
+        if not _DIGEST.fullmatch(value):
+            raise UsageError(f"{cls.name}:{value}: not the digest of an encoder, which has 64 hex digits")
+        return cls(value)
+
+    def __str__(self) -> str:
+        """See `Reduction`."""
+        return f"{self.name}:{self.digest}"
+
+    def reduced_shape(self, image_shape: ImageShape) -> NoReturn:
+        """See `Reduction`. Raises UsageError always."""
+        self._refuse()
+
+    def apply(self, images: np.ndarray, secret: bytes | None = None) -> NoReturn:
+        """See `Reduction`. Raises UsageError always."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError(f"{self}: the encoder lies in the key store, and is needed here; pass --keystore")

@@ -19,7 +19,7 @@ def test_it_writes_an_encoder_and_what_to_know_of_it(lpe, tmp_path):
     done = lpe(*words, "--classes", "disc,ring,square", "--channels", "2", "--json").json
     written = json.loads((output / "fit.json").read_text())
     assert {name: done[name] for name in written} == written
-    assert written["images"] == {"fitted": 40, "held_out": 6}
+    assert written["images"] == {"fitted": 40, "held_out": 8}
     assert written["released_shape"] == [4, 4, 2]
     assert written["settings"]["adversary"] == 1
     assert 0 <= written["accuracy"] <= 1
