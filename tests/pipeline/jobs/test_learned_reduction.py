@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lpe.pipeline.encryption.encoders import keep_encoders, kept_encoder
 from lpe.pipeline.keystore import KeyStore
+from lpe.pipeline.keystore.encoders_path import encoder_path
+from lpe.transforms.errors import KeyStoreError
+from lpe.transforms.reductions import Chain
 from lpe.transforms.reductions.encoder import Encoder
+from lpe.transforms.reductions.learned import Learned
 from tests.pipeline.running import contents, encrypting, refused
 from tests.secret_bytes import found
 from tests.transforms.reductions.encoders import small_encoder
@@ -95,17 +100,23 @@ def test_it_goes_along_with_the_key_and_ends_with_it(lpe, keystore, plain, folde
     assert set(encoded(plain).values()) <= set(contents(back).values())
 
 
-@pytest.mark.parametrize("spoil", ["missing", "changed", "another's"])
-def test_an_encoder_that_is_not_as_it_was_is_refused(lpe, keystore, plain, home, spoil):
-    (kept,) = encoders(keystore)
+@pytest.mark.parametrize("spoil", ["missing", "changed", "not hidden", "another's"])
+def test_an_encoder_that_is_not_as_it_was_is_refused(keystore, spoil):
+    key = KeyStore(keystore).open("patients")
+    keep_encoders(Chain((Learned(ENCODER), Learned(small_encoder(1)))), key, keystore)
+    kept, another = (
+        Path(encoder_path(keystore, "patients", key.id, each.digest)) for each in (ENCODER, small_encoder(1))
+    )
+    assert kept_encoder(ENCODER.digest, key, keystore).to_bytes() == ENCODER.to_bytes()
     if spoil == "missing":
         kept.unlink()
     elif spoil == "changed":
         kept.write_bytes(kept.read_bytes()[:-1] + b"!")
     else:
-        kept.write_bytes(ENCODER.to_bytes())
-    outcome = lpe("verify", home, "--keystore", keystore, "--against", f"dataset:{plain}")
-    refused(outcome, str(kept), "restore it from a copy of the key store")
+        kept.write_bytes(ENCODER.to_bytes() if spoil == "not hidden" else another.read_bytes())
+    with pytest.raises(KeyStoreError, match="restore it from a copy of the key store") as refusal:
+        kept_encoder(ENCODER.digest, key, keystore)
+    assert str(refusal.value).startswith(f"{kept}: ")
 
 
 def test_an_encoder_that_others_may_read_or_that_is_none_is_refused(lpe, keystore, plain, folder, tmp_path):
