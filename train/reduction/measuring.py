@@ -20,7 +20,7 @@ _BATCH = 32
 _CHUNK = 1024
 _LEARNING_RATE = 2e-3
 _STEPS = 1500
-_MOST_PASSES = 40
+_MOST_PASSES = 25
 
 
 @dataclasses.dataclass(frozen=True)

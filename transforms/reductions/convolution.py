@@ -79,7 +79,8 @@ class Convolution(NotPicklable):
         )
         sums += self.bias + 2.0 ** (self.shift - 1)
         sums *= 2.0**-self.shift
-        return np.clip(np.floor(sums), 0, most).reshape(count, rows, columns, after)
+        cut: np.ndarray = np.clip(np.floor(sums), 0, most)
+        return cut.reshape(count, rows, columns, after)
 
     def after(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what it makes of images of this size."""
