@@ -9,9 +9,9 @@ import re
 import numpy as np
 
 from lpe.transforms.errors import UsageError
-from lpe.transforms.image_shape import ImageShape
+from lpe.transforms.image_shape import ImageShape, image_shape_of
 from lpe.transforms.reductions.base import Reduction
-from lpe.transforms.reductions.separable import weighted_means
+from lpe.transforms.reductions.separable import BAND, Band, weighted_means
 
 _SIGMA = re.compile(r"\d{1,3}(\.\d{1,2})?", re.ASCII)
 _REACH = 4
@@ -50,18 +50,30 @@ class Blur(Reduction):
 
     def apply(self, images: np.ndarray, secret: bytes | None = None) -> np.ndarray:
         """See `Reduction`."""
-        return weighted_means(images, self._weights(images.shape[1]), self._weights(images.shape[2]))
+        kernel = self._kernel()
+        reach = len(kernel) // 2
+        edges = (reach, reach)
+        padded = np.pad(images, ((0, 0), edges, edges, (0, 0)), mode="symmetric")
+        rows, columns = (_bands(kernel, pixels) for pixels in images.shape[1:3])
+        return weighted_means(padded, image_shape_of(images), rows, columns)
 
-    def _weights(self, pixels: int) -> np.ndarray:
-        """The weight of each pixel in each one's mean, float64 [pixels, pixels], whole numbers with sums of 2^16."""
+    def _kernel(self) -> np.ndarray:
+        """The weights of a pixel's neighbours and its own, which is in the middle: whole numbers with a sum of 2^16."""
         reach = math.ceil(_REACH * self.sigma)
-        offsets = np.arange(-reach, reach + 1)
-        kernel = np.exp(-(offsets**2) / (2 * self.sigma**2))
+        kernel: np.ndarray = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * self.sigma**2))
         kernel = np.round(kernel / kernel.sum() * _ONE)
         kernel[reach] += _ONE - kernel.sum()
-        # The image, mirrored with its edge pixels twice, has period 2 · pixels.
-        at = (np.arange(pixels)[:, None] + offsets) % (2 * pixels)
-        at = np.where(at < pixels, at, 2 * pixels - 1 - at)
-        weights = np.zeros((pixels, pixels))
-        np.add.at(weights, (np.arange(pixels)[:, None], at), np.broadcast_to(kernel, at.shape))
-        return weights
+        return kernel
+
+
+def _bands(kernel: np.ndarray, pixels: int) -> list[Band]:
+    """The weights of each pixel's mean, where there are more pixels at both ends."""
+    count = min(BAND, pixels)
+    weights = np.zeros((count, count + len(kernel) - 1))
+    for i in range(count):
+        weights[i, i : i + len(kernel)] = kernel
+    starts = range(0, pixels, count)
+    return [
+        Band(at, weights[: min(count, pixels - at), : min(count, pixels - at) + len(kernel) - 1])
+        for at in starts
+    ]

@@ -10,7 +10,7 @@ from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
 from lpe.transforms.reductions.base import Reduction
 
-_LUMA = np.array([299, 587, 114], np.uint32)
+_LUMA = (np.uint32(299), np.uint32(587), np.uint32(114))
 """ITU-R BT.601, in thousandths."""
 
 
@@ -41,4 +41,5 @@ class Grey(Reduction):
     def apply(self, images: np.ndarray, secret: bytes | None = None) -> np.ndarray:
         """See `Reduction`."""
         self.reduced_shape(image_shape_of(images))
-        return (((images @ _LUMA) + 500) // 1000).astype(np.uint8)[..., None]
+        red, green, blue = (images[..., i] * weight for i, weight in enumerate(_LUMA))
+        return ((red + green + blue + np.uint32(500)) // np.uint32(1000)).astype(np.uint8)[..., None]

@@ -9,7 +9,7 @@ import numpy as np
 from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
 from lpe.transforms.reductions.base import Reduction, whole_number
-from lpe.transforms.reductions.separable import weighted_means
+from lpe.transforms.reductions.separable import BAND, Band, weighted_means
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +49,20 @@ class Thumbnail(Reduction):
 
     def apply(self, images: np.ndarray, secret: bytes | None = None) -> np.ndarray:
         """See `Reduction`."""
-        height, width, _ = self.reduced_shape(image_shape_of(images))
-        return weighted_means(images, _boxes(images.shape[1], height), _boxes(images.shape[2], width))
+        shape = self.reduced_shape(image_shape_of(images))
+        rows, columns = (_boxes(*sides) for sides in zip(images.shape[1:3], shape[:2], strict=True))
+        return weighted_means(images, shape, rows, columns)
 
 
-def _boxes(pixels: int, boxes: int) -> np.ndarray:
-    """How much of each pixel lies in each box, float64 [boxes, pixels], in units that make each row's sum `pixels`."""
-    ends = np.arange(pixels + 1) * boxes
-    limits = np.arange(boxes + 1) * pixels
-    low = np.maximum(limits[:-1, None], ends[None, :-1])
-    high = np.minimum(limits[1:, None], ends[None, 1:])
-    overlap: np.ndarray = np.maximum(high - low, 0)
-    return overlap.astype(np.float64)
+def _boxes(pixels: int, boxes: int) -> list[Band]:
+    """How much of each pixel lies in each box, in units that make each box's sum `pixels`."""
+    bands = []
+    for at in range(0, boxes, BAND):
+        # The boundaries of boxes and pixels, in units of 1/boxes of a pixel.
+        limits = np.arange(at, min(at + BAND, boxes) + 1) * pixels
+        first, end = limits[0] // boxes, -(-limits[-1] // boxes)
+        ends = np.arange(first, end + 1) * boxes
+        low = np.maximum(limits[:-1, None], ends[None, :-1])
+        high = np.minimum(limits[1:, None], ends[None, 1:])
+        bands.append(Band(int(first), np.maximum(high - low, 0).astype(np.float64)))
+    return bands
