@@ -12,6 +12,7 @@ from lpe.pipeline.audit.quality import Quality, measure
 from lpe.pipeline.audit.results import AttackResult, SchemeAudit
 from lpe.transforms import attacks
 from lpe.transforms.attacks import Adversary, Attack, MisfitError, Target, photographs
+from lpe.transforms.attacks.enlarged import enlarged
 from lpe.transforms.image_shape import image_shape_of
 
 ADVERSARIES: tuple[Adversary, ...] = ("ciphertext-only", "known-plaintext", "chosen-plaintext")
@@ -25,7 +26,7 @@ _SHOWN = 6
 Classify = Callable[[np.ndarray], np.ndarray]
 """uint8 [N, H, W, C] -> class of each image, int [N]."""
 _Measure = Callable[[np.ndarray], Quality]
-"""Compares estimates of the held-out images, uint8 [N, H, W, C], with them."""
+"""Compares estimates of the held-out images, uint8 [N, H, W, C], or of reduced ones, with them."""
 
 
 def run_attacks(
@@ -50,10 +51,11 @@ def run_attacks(
       UsageError: scikit-image is not installed.
     """
     plain, encrypted = experiment.held_out
+    shape = image_shape_of(plain)
     classes = None if classify is None else classify(plain)
 
     def compared(estimate: np.ndarray) -> Quality:
-        agreement = None
+        estimate, agreement = enlarged(estimate, shape), None
         if classify is not None:
             agreement = float((classify(estimate) == classes).mean())
         return measure(estimate, plain, agreement)
@@ -74,14 +76,14 @@ def run_attacks(
         ciphertext=compared(encrypted),
         floor=compared(mean_colour),
         plain=plain[:_SHOWN],
-        encrypted=encrypted[:_SHOWN],
+        encrypted=enlarged(encrypted[:_SHOWN], shape),
     )
 
 
 def _run_attack(
     attack: Attack, experiment: Experiment, compared: _Measure, status: Callable[[str], None]
 ) -> AttackResult:
-    plain, encrypted = experiment.held_out
+    reduced, (plain, encrypted) = experiment.held_out_reduced, experiment.held_out
     curve = []
     for count in counts(attack, experiment.target, len(experiment.plain)):
         status(f"{attack.name} with {count} image{'s' if count > 1 else ''}")
@@ -93,14 +95,20 @@ def _run_attack(
             # Nothing that the scheme could have given: there is nothing to recover.
             restored, queries = encrypted, 0
         seconds = time.monotonic() - started
-        restored = _nearest_view(attack, restored, plain)
+        restored = _nearest_view(attack, restored, reduced)
         images = queries if attack.adversary == "chosen-plaintext" else count
         quality = compared(restored)
         curve.append((images, quality))
-        if quality.exact == 1:
+        if np.array_equal(restored, reduced):
             break  # more images would give no more
     return AttackResult(
-        attack.name, attack.adversary, images, seconds, quality, tuple(curve), restored[:_SHOWN].copy()
+        attack.name,
+        attack.adversary,
+        images,
+        seconds,
+        quality,
+        tuple(curve),
+        enlarged(restored[:_SHOWN], image_shape_of(plain)).copy(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Cryptanalytic experiments: images, their ciphertexts, and an oracle that encrypts more."""
+"""Cryptanalytic experiments: images, what is released of them, and an oracle that encrypts more."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.reduction import Reduce
 from lpe.pipeline.sources.plan import ReadSpec, open_plan, plan_dataset
-from lpe.pipeline.sources.samples import first_examples
+from lpe.pipeline.sources.samples import examples, first_examples
 from lpe.transforms import ciphers
 from lpe.transforms.attacks.base import Adversary, Evidence, Oracle, Target
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.ciphers.registry import scheme
-from lpe.transforms.errors import DataError
+from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
 from lpe.transforms.keyed import KeyedCipher, Scope
+from lpe.transforms.reductions import Chain
 
 _HELD_OUT = 5
 """Every so many-th image is not attacked, but used to measure what was learnt."""
 _FEWEST_IMAGES = 10
 _KEYED_VALUES = 1 << 20
 """Bytes of images whose own keys are held at once, which take many times as much memory."""
+_CANDIDATES = 1000
+"""Photographs among which the right one is looked for, at most."""
+_NOTHING = Chain()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +43,19 @@ class Experiment:
     Attributes:
       target: what is public about it.
       plain: uint8 [N, H, W, C], the owner's images that adversaries may know.
-      encrypted: their ciphertexts.
+      reduced: the same after the target's reduction, as they are encrypted; `plain` itself where there is none.
+      encrypted: their ciphertexts, which are released.
       held_out: (plain, encrypted), uint8 [M, H, W, C] each: images that no adversary learns from.
-      oracle: encrypts chosen images; None with a key per image, where that tells nothing.
+      held_out_reduced: the same after the reduction.
+      oracle: encrypts chosen images, of the shape of reduced ones; None with a key per image, where that tells nothing.
     """
 
     target: Target
     plain: np.ndarray
+    reduced: np.ndarray
     encrypted: np.ndarray
     held_out: tuple[np.ndarray, np.ndarray]
+    held_out_reduced: np.ndarray
     oracle: Oracle | None
 
     @property
@@ -54,11 +63,16 @@ class Experiment:
         """How many images there are in all."""
         return len(self.plain) + len(self.held_out[0])
 
+    @property
+    def candidates(self) -> np.ndarray:
+        """Photographs among which the right one is looked for, uint8 [K, H, W, C]: first those held out."""
+        return np.concatenate([self.held_out[0], self.plain])[:_CANDIDATES]
+
     def evidence(self, adversary: Adversary, count: int) -> Evidence:
-        """What this adversary has when `count` images are to be had."""
-        known = (self.plain[:count], self.encrypted[:count]) if adversary == "known-plaintext" else None
+        """What this adversary has when `count` images are to be had; all have public images."""
+        known = (self.reduced[:count], self.encrypted[:count]) if adversary == "known-plaintext" else None
         oracle = self.oracle if adversary == "chosen-plaintext" else None
-        return Evidence(self.target, self.encrypted[:count], known, oracle)
+        return Evidence(self.target, self.encrypted[:count], known, oracle, self.plain)
 
 
 def sample(read: ReadSpec, count: int) -> np.ndarray:
@@ -78,7 +92,7 @@ def sample(read: ReadSpec, count: int) -> np.ndarray:
 
 
 def experiment_on_scheme(
-    images: np.ndarray, name: str, params: Mapping[str, str], scope: Scope
+    images: np.ndarray, name: str, params: Mapping[str, str], scope: Scope, reduction: Chain = _NOTHING
 ) -> Experiment:
     """Images under a scheme with a fresh key (scope `dataset`), or a fresh key each (scope `image`).
 
@@ -87,27 +101,33 @@ def experiment_on_scheme(
       name: the scheme.
       params: its public parameters; those left out take their defaults.
       scope: what each key is for.
+      reduction: what is done to the images before they are encrypted.
 
     Raises:
       CipherError: an unknown scheme or parameter, or a shape that the scheme does not admit.
+      UsageError: images of this shape cannot be reduced so.
     """
-    target = target_on_scheme(image_shape_of(images), name, params, scope)
+    target = target_on_scheme(image_shape_of(images), name, params, scope, reduction)
+    reduced = reduction.apply(images, secrets.token_bytes(SECRET_BYTES))
     if scope == "dataset":
         cipher = fresh_cipher(target, len(images))
-        return _experiment(target, images, cipher.encrypt(images), cipher.encrypt)
-    encrypted = np.empty_like(images)
-    few = max(1, _KEYED_VALUES // images[0].size)
+        return _experiment(target, images, reduced, cipher.encrypt(reduced), cipher.encrypt)
+    encrypted = np.empty_like(reduced)
+    few = max(1, _KEYED_VALUES // reduced[0].size)
     for at in range(0, len(images), few):
-        part = images[at : at + few]
+        part = reduced[at : at + few]
         encrypted[at : at + few] = fresh_cipher(target, len(part)).encrypt(part)
-    return _experiment(target, images, encrypted, None)
+    return _experiment(target, images, reduced, encrypted, None)
 
 
-def target_on_scheme(image_shape: ImageShape, name: str, params: Mapping[str, str], scope: Scope) -> Target:
+def target_on_scheme(
+    image_shape: ImageShape, name: str, params: Mapping[str, str], scope: Scope, reduction: Chain = _NOTHING
+) -> Target:
     """What an experiment on images of this shape attacks; arguments and errors as of `experiment_on_scheme`."""
     resolved = ciphers.resolve_params(name, params)
-    scheme(name).check_shape(image_shape, resolved)
-    return Target(name, resolved, scope, image_shape)
+    reduced_shape = reduction.reduced_shape(image_shape)
+    scheme(name).check_shape(reduced_shape, resolved)
+    return Target(name, resolved, scope, reduced_shape, reduction, image_shape)
 
 
 def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
@@ -120,32 +140,76 @@ def fresh_cipher(target: Target, count: int) -> ciphers.Cipher:
     return ciphers.create(target.cipher, image_shape=target.image_shape, **settings)
 
 
-def experiment_on_dataset(directory: str, keystore: str, count: int) -> Experiment:
+def experiment_on_dataset(
+    directory: str, keystore: str, count: int, against: str | None = None
+) -> Experiment:
     """The owner's own encrypted dataset, decrypted to measure by.
 
     Args:
       directory: a dataset's home or one of its versions.
       keystore: where its key is.
       count: how many images of its largest split to take.
+      against: the plain dataset that it was made from, for one that was reduced: decrypting does not give that back.
 
     Raises:
-      DataError: it is not encrypted, is sealed, or its images differ in shape.
+      DataError: it is not encrypted, is sealed, or its images differ in shape; or it was reduced and `against` is
+        missing or has other images.
       KeyStoreError: its key cannot be had.
+      UsageError: `against` for a dataset that was not reduced.
     """
     data = open_dataset(directory)
     encryption = Encryption.of(data, "name plain images with --source", where=directory)
     data.check_open()
     if data.image_shape is None:
         raise DataError(f"{directory}: its images differ in shape; an audit needs images of one shape")
+    if against is not None and encryption.reduction is None:
+        raise UsageError(
+            f"{directory}: was not reduced, so that its key tells the images; leave out --against"
+        )
     key = open_dataset_key(data, encryption, keystore)
     batch = first_examples(plan_dataset(data), None, count)
-    plain = Decrypt(keystore, encryption, len(data.class_names)).open()(batch).images
+    reduced = Decrypt(keystore, encryption, len(data.class_names)).open()(batch)
     spec = encryption.spec
-    target = Target(spec.name, spec.params, spec.scope, data.image_shape)
+    plain, chain, plain_shape = reduced.images, _NOTHING, data.image_shape
+    if encryption.reduction is not None:
+        if against is None:
+            raise DataError(
+                f"{directory}: was reduced by {encryption.reduction.steps}, which cannot be undone; name the plain "
+                "dataset that it was made from with --against"
+            )
+        chain, plain_shape = encryption.reduction.chain(), encryption.reduction.image_shape
+        plain = _originals(against, reduced, encryption.reduction.open(key, spec.salt), plain_shape)
+    target = Target(spec.name, spec.params, spec.scope, data.image_shape, chain, plain_shape)
     oracle: Oracle | None = None
     if spec.scope == "dataset":
         oracle = _KeyedOracle(KeyedCipher(spec, key))
-    return _experiment(target, plain, batch.images, oracle)
+    return _experiment(target, plain, reduced.images, batch.images, oracle)
+
+
+def _originals(directory: str, reduced: ImageBatch, reduce: Reduce, shape: ImageShape) -> np.ndarray:
+    """The images of a plain dataset that these were reduced from, in the same order.
+
+    Raises:
+      DataError: it does not have them.
+    """
+    plan = plan_dataset(open_dataset(directory))
+    plan.require_plain("name the plain dataset with --against")
+    plain = dict.fromkeys(reduced.ids, np.zeros(0, np.uint8))
+    missing = set(reduced.ids)
+    for split in plan.splits:
+        for example in examples(plan, split) if missing else ():
+            (name,) = example.ids
+            if name in missing and example.images.shape[1:] == shape:
+                plain[name] = example.images[0]
+                missing.remove(name)
+                if not missing:
+                    break
+    images = np.stack([plain[name] for name in reduced.ids]) if not missing else np.zeros(0, np.uint8)
+    if missing or not np.array_equal(reduce(images), reduced.images):
+        raise DataError(
+            f"{directory}: not the images that the reduced ones were made from; name that dataset with --against"
+        )
+    return images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,11 +224,17 @@ class _KeyedOracle:
 
 
 def _experiment(
-    target: Target, plain: np.ndarray, encrypted: np.ndarray, oracle: Oracle | None
+    target: Target, plain: np.ndarray, reduced: np.ndarray, encrypted: np.ndarray, oracle: Oracle | None
 ) -> Experiment:
-    held_out = _held_out(len(plain))
+    out = _held_out(len(plain))
     return Experiment(
-        target, plain[~held_out], encrypted[~held_out], (plain[held_out], encrypted[held_out]), oracle
+        target,
+        plain[~out],
+        reduced[~out],
+        encrypted[~out],
+        (plain[out], encrypted[out]),
+        reduced[out],
+        oracle,
     )
 
 

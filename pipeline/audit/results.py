@@ -13,6 +13,37 @@ from lpe.transforms.attacks.base import Adversary, Target
 
 
 @dataclasses.dataclass(frozen=True)
+class Reidentification:
+    """How well somebody who holds photographs finds the one that a ciphertext was made of.
+
+    Attributes:
+      first: the share of held-out ciphertexts whose own photograph is ranked first; ties count as chance does.
+      median: the median rank of the right photograph, from 1.
+      candidates: how many photographs there are, the right one among them.
+      by: the attack, or the statistic of ciphertexts, that ranks them.
+    """
+
+    first: float
+    median: float
+    candidates: int
+    by: str
+
+    @property
+    def floor(self) -> float:
+        """The share that a guess names right."""
+        return 1 / self.candidates
+
+    def to_json(self) -> dict[str, float | int | str]:
+        """The figures, rounded."""
+        return {
+            "first": round(self.first, 4),
+            "median": round(self.median, 1),
+            "candidates": self.candidates,
+            "by": self.by,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
 class AttackResult:
     """One attack on one encryption, measured on images that it did not learn from.
 
@@ -27,6 +58,7 @@ class AttackResult:
       quality: of the held-out images that it restored.
       curve: (number of images, quality) for each number of images that was tried, fewest first.
       restored: the first held-out images, restored, uint8 [N, H, W, C].
+      reidentification: how well photographs are told apart by what it restored; None where that was not measured.
     """
 
     attack: str
@@ -36,6 +68,7 @@ class AttackResult:
     quality: Quality
     curve: tuple[tuple[int, Quality], ...]
     restored: np.ndarray
+    reidentification: Reidentification | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +82,7 @@ class SchemeAudit:
       floor: what a useless attack reaches: the images' mean colour everywhere.
       plain: the first held-out images, uint8 [N, H, W, C].
       encrypted: their ciphertexts.
+      reidentification: the best that ciphertexts alone allow; None where that was not measured.
     """
 
     target: Target
@@ -57,6 +91,7 @@ class SchemeAudit:
     floor: Quality
     plain: np.ndarray
     encrypted: np.ndarray
+    reidentification: Reidentification | None = None
 
     @property
     def verdict(self) -> str:

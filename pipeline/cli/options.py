@@ -154,6 +154,15 @@ SEAL = Annotated[
         rich_help_panel=ENCRYPTION,
     ),
 ]
+REDUCE = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHAIN",
+        help="First give away less of each image, for good: thumbnail=SIDE, blur=SIGMA, noise=SD, bits=N, grey, or "
+        "several, comma-separated, each of what the one before leaves.",
+        rich_help_panel=ENCRYPTION,
+    ),
+]
 AUGMENT = Annotated[
     str | None,
     typer.Option(

@@ -23,25 +23,34 @@ Reduce = Callable[[np.ndarray], np.ndarray]
 _MOST_SIDE = 1 << 16
 
 
+def given_chain(text: str) -> Chain:
+    """The reductions that an owner names, as `lpe.transforms.reductions.parse` reads them; none for an empty text.
+
+    Raises:
+      UsageError: an unknown reduction, or an argument that it does not take.
+    """
+    return reductions.parse(text)
+
+
 @dataclasses.dataclass(frozen=True)
 class RecordedReduction:
     """A reduction, with what it takes to apply it to further images.
 
     Attributes:
       steps: the chain, as `lpe.transforms.reductions.parse` reads it.
-      image_shape: (H, W, C) of the images before it.
+      image_shape: (H, W, C) of the images before it; None where they differ in shape.
       hidden_noise: the secret that noise is drawn from, encrypted under the dataset's key (base64); None without noise.
     """
 
     steps: str
-    image_shape: ImageShape
+    image_shape: ImageShape | None
     hidden_noise: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Its part of encryption.json."""
         return {
             "steps": self.steps,
-            "image_shape": list(self.image_shape),
+            "image_shape": None if self.image_shape is None else list(self.image_shape),
             "noise": self.hidden_noise,
             "invertible": False,
         }
@@ -49,45 +58,51 @@ class RecordedReduction:
     @classmethod
     def from_json(cls, fields: Fields) -> RecordedReduction:
         """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
-        shape = fields.integers("image_shape", 1, _MOST_SIDE)
         steps = fields.text("steps")
-        if len(shape) != 3:
+        shape = None if fields.is_null("image_shape") else fields.integers("image_shape", 1, _MOST_SIDE)
+        if shape is not None and len(shape) != 3:
             fields.refuse("'image_shape' must be height, width, channels")
-        recorded = cls(steps, (shape[0], shape[1], shape[2]), fields.optional_text("noise"))
+        recorded = cls(
+            steps, None if shape is None else (shape[0], shape[1], shape[2]), fields.optional_text("noise")
+        )
         try:
             chain = recorded.chain()
-            chain.reduced_shape(recorded.image_shape)
+            reduced_shape(chain, recorded.image_shape)
         except UsageError as error:
             fields.refuse(str(error))
+        if not chain:
+            fields.refuse("'steps' names no reduction")
         if chain.random == (recorded.hidden_noise is None):
             fields.refuse("'noise' does not go with the reduction")
         return recorded
 
     def chain(self) -> Chain:
-        """The reductions."""
+        """The reductions, as far as they are known without the dataset's key."""
         return reductions.parse(self.steps)
 
-    def open(self, key: DatasetKey, salt: str) -> Reduce:
+    def open(self, key: DatasetKey, salt: str, keystore: str) -> Reduce:
         """The reduction as a function.
 
         Args:
           key: the dataset's.
           salt: the dataset's.
+          keystore: the URI of the key store that the key is of.
 
         Raises:
           KeyStoreError: the hidden secret was changed.
         """
-        chain, secret = self.chain(), self._noise_secret(key, salt)
+        chain, secret = open_chain(self, key, salt, keystore), self.noise_secret(key, salt)
         return lambda images: chain.apply(images, secret)
 
     def under(self, old: DatasetKey, old_salt: str, new: DatasetKey, new_salt: str) -> RecordedReduction:
         """The same reduction, with the same noise, of a dataset under another key or salt."""
-        secret = self._noise_secret(old, old_salt)
+        secret = self.noise_secret(old, old_salt)
         return (
             self if secret is None else dataclasses.replace(self, hidden_noise=_hidden(new, new_salt, secret))
         )
 
-    def _noise_secret(self, key: DatasetKey, salt: str) -> bytes | None:
+    def noise_secret(self, key: DatasetKey, salt: str) -> bytes | None:
+        """The secret that noise is drawn from, 32 bytes; None without noise. Raises KeyStoreError if it was changed."""
         if self.hidden_noise is None:
             return None
         try:
@@ -97,18 +112,50 @@ class RecordedReduction:
         return key.reveal(salt, hidden, labels.HIDDEN_NOISE_SECRET)
 
 
-def new_reduction(chain: Chain, image_shape: ImageShape, key: DatasetKey, salt: str) -> RecordedReduction:
+def open_chain(recorded: RecordedReduction, key: DatasetKey, salt: str, keystore: str) -> Chain:
+    """The reductions of a dataset, ready to be applied.
+
+    Args:
+      recorded: what the dataset says of them.
+      key: the dataset's.
+      salt: the dataset's.
+      keystore: the URI of the key store that the key is of, in whose reach encoders lie.
+    """
+    return recorded.chain()
+
+
+def reduced_shape(chain: Chain, image_shape: ImageShape | None) -> ImageShape | None:
+    """The shape of reduced images; None for images that differ in shape, and still do.
+
+    Raises:
+      UsageError: images of this shape, or of many shapes, cannot be reduced so.
+    """
+    if image_shape is not None:
+        return chain.reduced_shape(image_shape)
+    for step in chain.steps:
+        if step.reshapes:
+            raise UsageError(f"{step}: needs images of one shape; give --image-size HEIGHTxWIDTH, such as 224x224")
+    return None
+
+
+def new_noise_secret(key: DatasetKey) -> bytes:
+    """The secret that the noise of a home's first version is drawn from; later versions take it over."""
+    return key.compute(labels.NOISE_SECRET, SECRET_BYTES)
+
+
+def new_reduction(
+    chain: Chain, image_shape: ImageShape | None, noise_secret: bytes | None, key: DatasetKey, salt: str
+) -> RecordedReduction:
     """Describes the reduction of a dataset that is about to be made under a key.
 
     Args:
       chain: the reductions.
-      image_shape: (H, W, C) of the images before them.
+      image_shape: (H, W, C) of the images before them; None where they differ in shape.
+      noise_secret: what noise is drawn from; None without noise.
       key: the dataset's.
       salt: the dataset's.
     """
-    hidden = None
-    if chain.random:
-        hidden = _hidden(key, salt, key.compute(labels.NOISE_SECRET, SECRET_BYTES))
+    hidden = None if noise_secret is None else _hidden(key, salt, noise_secret)
     return RecordedReduction(str(chain), image_shape, hidden)
 
 

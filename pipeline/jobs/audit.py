@@ -20,6 +20,7 @@ from lpe.pipeline.jobs.side_by_side import SideBySide, nothing
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.predict import predictor
 from lpe.train.runs import load_run
+from lpe.transforms import reductions
 from lpe.transforms.attacks import Adversary, Target, all_attacks
 from lpe.transforms.ciphers.registry import scheme
 from lpe.transforms.errors import UsageError
@@ -38,7 +39,10 @@ class AuditSpec:
       output: the directory of the report.
       dataset: an encrypted dataset's home or one of its versions; None where `read` is given.
       keystore: where the dataset's key is: its images are decrypted to measure by, no attack is given the key.
+      against: the plain dataset that a reduced one was made from, to measure by.
       read: plain images; None where `dataset` is given.
+      reduction: with `read`: what is done to images before they are encrypted, as `lpe.transforms.reductions.parse`
+        reads it.
       ciphers: with `read`: the schemes.
       params: with `read`: public parameters of the schemes.
       scopes: with `read`: one key for all images (`dataset`), or one per image (`image`), or both.
@@ -49,13 +53,15 @@ class AuditSpec:
       learned: also train networks to invert the encryption.
 
     Raises:
-      UsageError: both or neither of `dataset` and `read`, or a dataset without a key store.
+      UsageError: both or neither of `dataset` and `read`, a dataset without a key store, or an option of the other.
     """
 
     output: str
     dataset: str | None = None
     keystore: str | None = None
+    against: str | None = None
     read: ReadSpec | None = None
+    reduction: str = ""
     ciphers: tuple[str, ...] = ("lpe-100",)
     params: Mapping[str, str] = dataclasses.field(default_factory=dict)
     scopes: tuple[Scope, ...] = ("dataset", "image")
@@ -71,6 +77,10 @@ class AuditSpec:
             raise UsageError(
                 "auditing an encrypted dataset needs its key, to know what is true; pass --keystore"
             )
+        if self.dataset is None and self.against is not None:
+            raise UsageError("--against goes with an encrypted dataset; leave it out")
+        if self.read is None and self.reduction:
+            raise UsageError("a dataset is audited with the reduction that it has; leave out --reduce")
 
 
 def audit(
@@ -99,15 +109,16 @@ def audit(
     if spec.read is None:
         assert spec.dataset is not None
         assert spec.keystore is not None
-        setup = experiment.experiment_on_dataset(spec.dataset, spec.keystore, spec.images)
+        setup = experiment.experiment_on_dataset(spec.dataset, spec.keystore, spec.images, spec.against)
         images, schemes = (
             setup.images,
             _in_turn(spec, [setup.target], lambda _: setup, adversaries, note, status),
         )
     else:
+        reduction = reductions.parse(spec.reduction)
         plain = experiment.sample(spec.read, spec.images)
         targets = [
-            experiment.target_on_scheme(image_shape_of(plain), name, spec.params, scope)
+            experiment.target_on_scheme(image_shape_of(plain), name, spec.params, scope, reduction)
             for name in spec.ciphers
             for scope in spec.scopes
             if name != "plain" or scope == spec.scopes[0]  # which has no key
@@ -137,7 +148,7 @@ def _on_fresh_keys(
             spec,
             targets,
             lambda target: experiment.experiment_on_scheme(
-                images, target.cipher, target.params, target.scope
+                images, target.cipher, target.params, target.scope, target.reduction
             ),
             adversaries,
             note,
@@ -147,8 +158,9 @@ def _on_fresh_keys(
     with SideBySide[SchemeAudit](processes, nothing, _Screen(note, status)) as beside:
         # The longest first, so that none is left over at the end.
         for at in sorted(range(len(targets)), key=lambda at: -seconds[at]):
-            arguments = (targets[at].cipher, dict(spec.params), targets[at].scope, adversaries)
-            beside.submit(_title(targets[at]), attack_scheme, images, *arguments)
+            target = targets[at]
+            arguments = (target.cipher, dict(spec.params), target.scope, target.reduction, adversaries)
+            beside.submit(_title(target), attack_scheme, images, *arguments)
         return tuple(beside.result(_title(target)) for target in targets)
 
 
@@ -204,11 +216,12 @@ def _all_built_in(names: Sequence[str]) -> bool:
 
 
 def _title(target: Target) -> str:
-    return f"{target.cipher}, a key per {target.scope}"
+    reduced = f"{target.reduction}, " if target.reduction else ""
+    return f"{reduced}{target.cipher}, a key per {target.scope}"
 
 
 def _announcement(targets: Sequence[Target], images: int, seconds: float) -> str:
-    shape = "×".join(map(str, targets[0].image_shape))
+    shape = "×".join(map(str, targets[0].plain_shape or targets[0].image_shape))
     return (
         f"{clock.about(seconds)} by what other machines took: attacks on {len(targets)} "
         f"encryption{'s' if len(targets) > 1 else ''} of {images:,} images of {shape}"

@@ -12,6 +12,7 @@ from lpe.pipeline.audit.results import SchemeAudit
 from lpe.pipeline.jobs.side_by_side import Listener
 from lpe.transforms.attacks import Adversary
 from lpe.transforms.keyed import Scope
+from lpe.transforms.reductions import Chain
 
 
 def attack_scheme(
@@ -19,10 +20,11 @@ def attack_scheme(
     name: str,
     params: Mapping[str, str],
     scope: Scope,
+    reduction: Chain,
     adversaries: Sequence[Adversary],
     listener: Listener,
 ) -> SchemeAudit:
-    """Encrypts images with a fresh key, which does not leave this process, and attacks them."""
+    """Reduces images, encrypts them with a fresh key, which does not leave this process, and attacks them."""
     listener.status("encrypting")
-    setup = experiment_on_scheme(images, name, params, scope)
+    setup = experiment_on_scheme(images, name, params, scope, reduction)
     return run_attacks(setup, adversaries, note=listener.note, status=listener.status)

@@ -23,6 +23,8 @@ class Reduction(abc.ABC):
     """Its argument in words; empty for a reduction without one."""
     random: ClassVar[bool] = False
     """Whether it draws random numbers, and so needs a secret."""
+    reshapes: ClassVar[bool] = True
+    """Whether reduced images have another shape, so that images of many shapes cannot be reduced so."""
 
     @abc.abstractmethod
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ class Bits(Reduction):
     count: int
     name = "bits"
     takes = "how many bits are kept"
+    reshapes = False
 
     @classmethod
     def read(cls, value: str) -> Bits:

@@ -31,6 +31,7 @@ class Blur(Reduction):
     sigma: float
     name = "blur"
     takes = "the standard deviation in pixels"
+    reshapes = False
 
     @classmethod
     def read(cls, value: str) -> Blur:

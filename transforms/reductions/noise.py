@@ -31,6 +31,7 @@ class Noise(Reduction):
     sd: int
     name = "noise"
     takes = "the standard deviation, of 255"
+    reshapes = False
     random = True
 
     @classmethod
