@@ -84,7 +84,8 @@ class Better:
 def better(accuracy: Accuracy, given_away: float, controls: Sequence[Control], tested: int) -> Better | None:
     """The control that beats a scheme; None if there is none.
 
-    Of several it is one that is clearly more accurate, if there is such a one, and then the one that gives away least.
+    Of several it is one that is clearly more accurate, or else more accurate as measured, if there is such a one; of
+    these the one that gives away least.
 
     Args:
       accuracy: the scheme's.
@@ -98,5 +99,5 @@ def better(accuracy: Accuracy, given_away: float, controls: Sequence[Control], t
         least = noise(accuracy, control.accuracy, tested)
         if control.given_away <= given_away and points >= -least:
             result = Better(control.title, points, least)
-            found.append((not result.clear, control.given_away, -points, result))
-    return min(found, key=lambda entry: entry[:3])[-1] if found else None
+            found.append((not result.clear, points < 0, control.given_away, -points, result))
+    return min(found, key=lambda entry: entry[:4])[-1] if found else None

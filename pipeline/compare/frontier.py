@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ _CONTROL, _SHADE, _LEARNED = "#3a7d44", "#3a7d4418", "#aa3377"
 _FULL = 60.0
 """Where an axis of privacy ends, and the band begins in which all is given away."""
 _STEP = 1.6
+_Point = tuple[float, float]
 _SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
@@ -40,6 +42,16 @@ class _Axis:
     positions: tuple[float | None, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+    """A panel with what is drawn in it: points, the ends of lines, and the labels that points are to get."""
+
+    panel: Any
+    marks: list[_Point]
+    lines: list[tuple[_Point, _Point]]
+    labels: list[tuple[float, float, str]]
+
+
 def draw(rows: Sequence[Row]) -> bytes:
     """Accuracy against the best reconstruction, and against re-identification where that was measured, as a PNG.
 
@@ -50,19 +62,16 @@ def draw(rows: Sequence[Row]) -> bytes:
     if any(row.reidentification is not None for row in rows):
         axes.append(_reidentification(rows))
     figure, panels = new_figure(9.5, 5 * len(axes), len(axes))
-    drawn = [
-        (panel, *_panel(panel, axis, rows))
-        for panel, axis in zip(panels if len(axes) > 1 else [panels], axes, strict=True)
-    ]
+    drawn = [_panel(panel, axis, rows) for panel, axis in zip(panels, axes, strict=True)]
     handles = {
         text: handle
-        for panel, *_ in drawn
-        for handle, text in zip(*panel.get_legend_handles_labels(), strict=True)
+        for one in drawn
+        for handle, text in zip(*one.panel.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), fontsize=8, loc="outside lower center", ncols=4)
     figure.draw_without_rendering()
-    for panel, marks, labels in drawn:
-        labelling.label(panel, marks, labels)
+    for one in drawn:
+        labelling.label(one.panel, one.marks, one.lines, one.labels)
     return png(figure)
 
 
@@ -89,47 +98,57 @@ def _reidentification(rows: Sequence[Row]) -> _Axis:
     return _Axis(
         title=f"right photograph of {candidates:,} ranked first, share of images",
         end="always, or nearly",
-        ticks=((0.0, f"{floor:.1%}"), *((position(share), f"{share:.1%}") for share in shares)),
+        ticks=((0.0, _percent(floor)), *((position(share), _percent(share)) for share in shares)),
         guess=0.0,
         positions=tuple(None if row.recognised is None else position(row.recognised) for row in rows),
     )
 
 
-def _panel(
-    panel: Any, axis: _Axis, rows: Sequence[Row]
-) -> tuple[list[tuple[float, float]], list[tuple[float, float, str]]]:
-    """Draws one axis of privacy; returns all points, and the labels that they are to get."""
+def _panel(panel: Any, axis: _Axis, rows: Sequence[Row]) -> _Drawn:
+    """Draws one axis of privacy."""
     known = [(row, x) for row, x in zip(rows, axis.positions, strict=True) if x is not None]
     places = _side_by_side(known)
-    right = max([_FULL + 4 * _STEP, *(places[row.scheme] + 2 * _STEP for row, _ in known)])
+    right = max(_FULL + 8 * _STEP, *(places[row.scheme] + 2 * _STEP for row, _ in known))
     accuracies = [
-        value.mean for row, _ in known for kind, value in row.accuracies.items() if kind != "restored"
+        100 * value.mean for row, _ in known for kind, value in row.accuracies.items() if kind != "restored"
     ]
-    low, high = 100 * min(accuracies), 100 * max(accuracies)
+    low, high = min(accuracies), max(accuracies)
     margin = max(2.0, 0.08 * (high - low))
     panel.set(ylabel="test accuracy (%)", ylim=(low - margin, high + margin), xlim=(-2, right))
-    panel.set_xlabel(axis.title)
-    end = (_FULL + right) / 2
-    panel.set_xticks([x for x, _ in axis.ticks] + [end], [text for _, text in axis.ticks] + [axis.end])
+    panel.set(xlabel=axis.title)
+    panel.set_xticks([x for x, _ in axis.ticks], [text for _, text in axis.ticks])
+    panel.annotate(
+        axis.end,
+        ((_FULL + right) / 2, 0),
+        (0, -13),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+    )
     panel.axvline(_FULL, color="#bbbbbb", linewidth=0.8, zorder=0)
     panel.grid(alpha=0.25)
     if axis.guess is not None:
         panel.axvline(axis.guess, color="black", linestyle=":", linewidth=0.8, label="a guess")
-    _line(panel, known, right)
-    marks, labels = [], []
+    drawn = _Drawn(panel, [], _frontier(panel, known, right), [])
     for row, _ in known:
         x, y = places[row.scheme], 100 * row.accuracy.mean
         if row.as_it_is_gap is not None:
-            lower = 100 * row.accuracies["ciphertext"].mean
-            panel.plot([x, x], [lower, y], color="#aaaaaa", linewidth=0.8, zorder=2)
+            other = 100 * row.accuracies["ciphertext"].mean
+            panel.plot([x, x], [other, y], color="#aaaaaa", linewidth=0.8, zorder=2)
             panel.plot(
-                x, lower, "o", color=COLOURS["ciphertext"], markersize=5, zorder=3, label=NAMES["ciphertext"]
+                x, other, "o", color=COLOURS["ciphertext"], markersize=5, zorder=3, label=NAMES["ciphertext"]
             )
-            marks.append((x, lower))
+            drawn.marks.append((x, other))
+            drawn.lines.append(((x, min(y, other)), (x, max(y, other))))
         panel.plot(x, y, **_style(row))
-        marks.append((x, y))
-        labels.append((x, y, _label(row.scheme)))
-    return marks, labels
+        drawn.marks.append((x, y))
+        drawn.labels.append((x, y, _label(row.scheme)))
+    return drawn
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
 
 
 def _side_by_side(known: Sequence[tuple[Row, float]]) -> dict[Scheme, float]:
@@ -141,21 +160,21 @@ def _side_by_side(known: Sequence[tuple[Row, float]]) -> dict[Scheme, float]:
     return places
 
 
-def _line(panel: Any, known: Sequence[tuple[Row, float]], right: float) -> None:
-    """The best accuracy that can be had without a key for no more than each x, and what lies below it."""
+def _frontier(panel: Any, known: Sequence[tuple[Row, float]], right: float) -> list[tuple[_Point, _Point]]:
+    """Draws the best accuracy to be had without a key for at most each x, and what is below it; returns its lines."""
     controls = sorted((x, 100 * row.accuracy.mean) for row, x in known if row.scheme.needs_no_secret)
     if len(controls) < 2:
-        return
-    xs, ys = [controls[0][0]], [controls[0][1]]
+        return []
+    corners, best = [], 0.0
     for x, y in controls:
-        xs.append(x)
-        ys.append(max(ys[-1], y))
-    xs.append(right)
-    ys.append(ys[-1])
-    panel.step(xs, ys, where="post", color=_CONTROL, linewidth=1.4, zorder=1, label="the frontier of no key")
-    panel.fill_between(
-        xs, ys, 0, step="post", color=_SHADE, linewidth=0, label="a control does better", zorder=0
-    )
+        if y > best:
+            corners += [(x, best), (x, y)]
+            best = y
+    corners = [*corners[1:], (right, best)]
+    xs, ys = zip(*corners, strict=True)
+    panel.plot(xs, ys, color=_CONTROL, linewidth=1.4, zorder=1, label="the frontier of no key")
+    panel.fill_between(xs, ys, 0, color=_SHADE, linewidth=0, label="a control does better", zorder=0)
+    return list(itertools.pairwise(corners))
 
 
 def _family(scheme: Scheme) -> str:

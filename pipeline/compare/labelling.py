@@ -15,6 +15,8 @@ _WIDTH = 0.56
 """Of a letter, in parts of the size."""
 _MARK = 4.0
 """Half a mark, in typographic points."""
+_LINE = 1.0
+"""Half a line's width, with some room."""
 _DISTANCES = (6, 14, 24, 36, 50, 66, 84)
 _ANGLES = (0, 180, 45, 135, -45, -135, 90, -90, 22, 158, -22, -158)
 
@@ -34,24 +36,33 @@ class _Box:
 
 
 def label(
-    axes: Any, marks: Sequence[tuple[float, float]], labels: Sequence[tuple[float, float, str]]
+    axes: Any,
+    marks: Sequence[tuple[float, float]],
+    lines: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+    labels: Sequence[tuple[float, float, str]],
 ) -> None:
     """Writes labels beside their points, with a line to those that are further away.
 
     Args:
       axes: drawn already (`Figure.draw_without_rendering`), with limits that stay.
       marks: all points that are drawn.
+      lines: the ends of all lines that are, each from left to right or from below to above.
       labels: a point and its text each.
     """
-    scale = 72 / axes.figure.dpi
+    scale = 72 / axes.figure.dpi  # typographic points for a pixel
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        x, y = scale * axes.transData.transform(point)
+        return float(x), float(y)
+
     frame = axes.get_window_extent()
     inside = _Box(*(scale * edge for edge in (frame.x0, frame.y0, frame.x1, frame.y1)))
-    taken = [
-        _Box(x - _MARK, y - _MARK, x + _MARK, y + _MARK)
-        for x, y in scale * axes.transData.transform(np.reshape(np.array(marks, float), (-1, 2)))
-    ]
+    taken = [_Box(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in map(place, marks)]
+    for first, last in lines:
+        (left, bottom), (right, top) = place(first), place(last)
+        taken.append(_Box(left - _LINE, bottom - _LINE, right + _LINE, top + _LINE))
     for x, y, text in labels:
-        at_x, at_y = scale * axes.transData.transform((x, y))
+        at_x, at_y = place((x, y))
         size = (_WIDTH * SIZE * len(text) + 2, SIZE + 2)
         places = list(_places(at_x, at_y, size))
         costs = [_cost(box, taken, inside) + 0.01 * i for i, (box, _) in enumerate(places)]

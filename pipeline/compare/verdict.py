@@ -8,12 +8,18 @@ from lpe.pipeline.compare.dominance import Better
 from lpe.pipeline.compare.schemes import PLAIN
 from lpe.pipeline.compare.table import Row
 
-_NOT_ASKED = "Whether a key is worth anything here was not asked: no control without a key was compared (--controls all does)."
+_NOT_ASKED = (
+    "Whether the keys are worth anything was not asked: no control without a key was compared. Add some with "
+    "--controls all."
+)
 _MEANING = (
     "Where a control beats a scheme, the key buys nothing: no encryption at all, with less of each image given away, "
     "serves the network at least as well and shows an attacker no more."
 )
-_NOT_SECURE = "A scheme that is not beaten is not thereby secure: it was measured against these attacks and these controls alone."
+_NOT_SECURE = (
+    "A scheme that is not beaten is not thereby secure: it was measured against these attacks and these controls, "
+    "and no others."
+)
 
 
 def verdict(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -134,7 +134,9 @@ def reduced_shape(chain: Chain, image_shape: ImageShape | None) -> ImageShape | 
         return chain.reduced_shape(image_shape)
     for step in chain.steps:
         if step.reshapes:
-            raise UsageError(f"{step}: needs images of one shape; give --image-size HEIGHTxWIDTH, such as 224x224")
+            raise UsageError(
+                f"{step}: needs images of one shape; give --image-size HEIGHTxWIDTH, such as 224x224"
+            )
     return None
 
 
