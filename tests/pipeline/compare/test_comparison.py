@@ -107,7 +107,7 @@ def test_every_network_is_trained_once_and_reported(tmp_path, trained):
     assert len(trained) == 4
     assert trained[3].data == open_dataset(f"{spec.work}/restored/lpe-50/synthetic").directory
     assert compared.counts == {"train": 90, "test": 20}
-    assert [row.cipher for row in compared.rows] == ["plain", "lpe-50"]
+    assert [row.title for row in compared.rows] == ["plain", "lpe-50"]
     assert json.loads((tmp_path / "work" / "report.json").read_text()) == compared.content()
     assert compared.to_json() == {"output": spec.work, **compared.content()}
     again = compare(dataclasses.replace(spec, seeds=2))
