@@ -12,6 +12,7 @@ Where there are several scores, the one to trust is chosen on other ciphertexts 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -24,8 +25,8 @@ from lpe.transforms.reductions.thumbnail import Thumbnail
 
 LeavesOpen = Literal["nothing", "negative", "mirror", "view"]
 """See `lpe.transforms.attacks.Attack.leaves_open`."""
-_SIDE, _COARSE_SIDE = 32, 8
-"""Larger images are compared as thumbnails; and all as small ones too, which forgive displaced pixels."""
+_SIDE, _SMALL_SIDE = 32, 8
+"""Larger images are compared as thumbnails, and all as small ones too, which are right where details are not."""
 _TIED = 1e-9
 """Scores that differ by less, of the largest, differ by rounding."""
 _SURE = 1e-3
@@ -85,26 +86,42 @@ def best(rankings: Mapping[str, Ranking]) -> tuple[str, Ranking]:
     return names[int(value.mean(axis=1).argmax())], Ranking(first, rank)
 
 
-def correlations(
-    restored: np.ndarray, candidates: np.ndarray, leaves_open: LeavesOpen = "nothing"
-) -> dict[str, np.ndarray]:
-    """Correlates candidates with restored images, in several ways.
+class Candidates:
+    """Photographs among which the right one is looked for.
 
     Args:
-      restored: uint8 [M, H, W, C], what is known of the ciphertexts' images.
-      candidates: uint8 [K, H, W, C].
-      leaves_open: what the attack did not settle; a candidate counts as in the view that fits it best.
-
-    Returns:
-      Scores for `ranked`, [M, K] each, by the way they were taken.
+      images: uint8 [K, H, W, C].
     """
-    restored, candidates = _smaller(restored, _SIDE), _smaller(candidates, _SIDE)
-    of_candidates = _features(candidates)
-    scores = {name: np.full((len(restored), len(candidates)), -np.inf) for name in of_candidates}
-    for seen in _views(restored, leaves_open):
-        for name, features in _features(seen).items():
-            np.maximum(scores[name], features @ of_candidates[name].T, out=scores[name])
-    return scores
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def correlations(
+        self, restored: np.ndarray, leaves_open: LeavesOpen = "nothing"
+    ) -> dict[str, np.ndarray]:
+        """Correlates the candidates with restored images, in several ways.
+
+        Args:
+          restored: uint8 [M, H, W, C], what is known of the ciphertexts' images.
+          leaves_open: what the attack did not settle; a candidate counts as in the view that fits it best.
+
+        Returns:
+          Scores for `ranked`, [M, K] each, by the way they were taken.
+        """
+        if leaves_open == "view":  # dozens of views, for which small ones do
+            small = _smaller(restored, _SMALL_SIDE)
+            views = (photographs.view(small, view) for view in photographs.all_views(image_shape_of(small)))
+            return {"small": _highest(_unit(view) @ self._features["small"].T for view in views)}
+        restored = _smaller(restored, _SIDE)
+        seen_as = {"negative": [255 - restored], "mirror": [restored[:, :, ::-1]]}.get(leaves_open, [])
+        features = [_features(view) for view in (restored, *seen_as)]
+        return {
+            name: _highest(seen[name] @ own.T for seen in features) for name, own in self._features.items()
+        }
+
+    @functools.cached_property
+    def _features(self) -> dict[str, np.ndarray]:
+        return _features(_smaller(self.images, _SIDE))
 
 
 def by_statistics(
@@ -160,15 +177,9 @@ def _smaller(images: np.ndarray, side: int) -> np.ndarray:
     return Thumbnail(side).apply(images) if max(images.shape[1:3]) > side else images
 
 
-def _views(images: np.ndarray, leaves_open: LeavesOpen) -> Iterable[np.ndarray]:
-    """All that images may be, by what an attack leaves open."""
-    if leaves_open == "view":
-        return (photographs.view(images, view) for view in photographs.all_views(image_shape_of(images)))
-    if leaves_open == "negative":
-        return (images, 255 - images)
-    if leaves_open == "mirror":
-        return (images, images[:, :, ::-1])
-    return (images,)
+def _highest(scores: Iterable[np.ndarray]) -> np.ndarray:
+    """The highest of several scores, each [M, K]."""
+    return np.asarray(functools.reduce(np.maximum, scores))
 
 
 def _features(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -177,14 +188,14 @@ def _features(images: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "pixels": _unit(values),
         "departures from the mean image": _unit(values - values.mean(axis=0)),
-        "small": _unit(_smaller(images, _COARSE_SIDE).astype(np.float64)),
+        "small": _unit(_smaller(images, _SMALL_SIDE)),
         "details": _unit(values - _blurred(values)),
     }
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
     """Each image flat, less its mean and of length 1; of an image of one value nothing is left."""
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), -1).astype(np.float64)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.sqrt((flat * flat).sum(axis=1, keepdims=True))
     return np.asarray(flat / np.where(length > 1e-6, length, np.inf))
@@ -195,6 +206,6 @@ def _blurred(values: np.ndarray) -> np.ndarray:
     for axis in (1, 2):
         padding = [(1, 1) if axis == each else (0, 0) for each in range(4)]
         padded = np.pad(values, padding, mode="edge")
-        count = values.shape[axis]
-        values = sum(padded.take(range(at, at + count), axis=axis) for at in range(3)) / 3
+        parts = [padded.take(range(at, at + values.shape[axis]), axis=axis) for at in range(3)]
+        values = (parts[0] + parts[1] + parts[2]) / 3
     return values

@@ -9,6 +9,7 @@ import numpy as np
 
 from lpe.pipeline.audit.experiment import Experiment
 from lpe.pipeline.audit.quality import Quality, measure
+from lpe.pipeline.audit.reidentifying import Reidentifying
 from lpe.pipeline.audit.results import AttackResult, SchemeAudit
 from lpe.transforms import attacks
 from lpe.transforms.attacks import Adversary, Attack, MisfitError, Target, photographs
@@ -61,15 +62,17 @@ def run_attacks(
         return measure(estimate, plain, agreement)
 
     mean_colour = np.broadcast_to(plain.mean(axis=(0, 1, 2)).round().astype(np.uint8), plain.shape)
+    finding = Reidentifying(experiment)
     results = []
     for attack in [*attacks.against(experiment.target), *more]:
         if attack.adversary in adversaries:
-            result = _run_attack(attack, experiment, compared, status)
+            result = _run_attack(attack, experiment, compared, finding, status)
             results.append(result)
             note(
                 f"{attack.name} got {result.quality.psnr:.1f} dB, {result.quality.exact:.1%} exact, "
                 f"in {result.seconds:.1f} s"
             )
+    status(f"finding the photographs among {len(experiment.candidates):,}")
     return SchemeAudit(
         target=experiment.target,
         results=tuple(results),
@@ -77,11 +80,17 @@ def run_attacks(
         floor=compared(mean_colour),
         plain=plain[:_SHOWN],
         encrypted=enlarged(encrypted[:_SHOWN], shape),
+        without_attack=finding.without_attack,
+        reidentification=finding.best,
     )
 
 
 def _run_attack(
-    attack: Attack, experiment: Experiment, compared: _Measure, status: Callable[[str], None]
+    attack: Attack,
+    experiment: Experiment,
+    compared: _Measure,
+    finding: Reidentifying,
+    status: Callable[[str], None],
 ) -> AttackResult:
     reduced, (plain, encrypted) = experiment.held_out_reduced, experiment.held_out
     curve = []
@@ -95,7 +104,7 @@ def _run_attack(
             # Nothing that the scheme could have given: there is nothing to recover.
             restored, queries = encrypted, 0
         seconds = time.monotonic() - started
-        restored = _nearest_view(attack, restored, reduced)
+        found, restored = restored, _nearest_view(attack, restored, reduced)
         images = queries if attack.adversary == "chosen-plaintext" else count
         quality = compared(restored)
         curve.append((images, quality))
@@ -109,6 +118,7 @@ def _run_attack(
         quality,
         tuple(curve),
         enlarged(restored[:_SHOWN], image_shape_of(plain)).copy(),
+        finding.by_attack(attack, found),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -33,6 +34,8 @@ _KEYED_VALUES = 1 << 20
 """Bytes of images whose own keys are held at once, which take many times as much memory."""
 _CANDIDATES = 1000
 """Photographs among which the right one is looked for, at most."""
+_OTHERS_VALUES = 1 << 28
+"""Bytes of photographs, at most, that are read to be candidates alone."""
 _NOTHING = Chain()
 
 
@@ -48,6 +51,7 @@ class Experiment:
       held_out: (plain, encrypted), uint8 [M, H, W, C] each: images that no adversary learns from.
       held_out_reduced: the same after the reduction.
       oracle: encrypts chosen images, of the shape of reduced ones; None with a key per image, where that tells nothing.
+      others: uint8 [O, H, W, C], images like these of which nothing is released; there may be none.
     """
 
     target: Target
@@ -57,6 +61,7 @@ class Experiment:
     held_out: tuple[np.ndarray, np.ndarray]
     held_out_reduced: np.ndarray
     oracle: Oracle | None
+    others: np.ndarray
 
     @property
     def images(self) -> int:
@@ -66,7 +71,7 @@ class Experiment:
     @property
     def candidates(self) -> np.ndarray:
         """Photographs among which the right one is looked for, uint8 [K, H, W, C]: first those held out."""
-        return np.concatenate([self.held_out[0], self.plain])[:_CANDIDATES]
+        return np.concatenate([self.held_out[0], self.others, self.plain])[:_CANDIDATES]
 
     def evidence(self, adversary: Adversary, count: int) -> Evidence:
         """What this adversary has when `count` images are to be had; all have public images."""
@@ -75,8 +80,11 @@ class Experiment:
         return Evidence(self.target, self.encrypted[:count], known, oracle, self.plain)
 
 
-def sample(read: ReadSpec, count: int) -> np.ndarray:
-    """The first `count` images of an input's largest split, uint8 [N, H, W, C].
+def sample(read: ReadSpec, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `count` images of an input's largest split, and others after them, to be candidates alone.
+
+    Returns:
+      uint8 [N, H, W, C], and [O, H, W, C] of the same shape, of which there may be none.
 
     Raises:
       DataError: it is encrypted, its images differ in shape, or there are fewer than 10.
@@ -85,14 +93,25 @@ def sample(read: ReadSpec, count: int) -> np.ndarray:
         plan.require_plain("name the plain images, or the dataset as an argument")
         if plan.image_shape is None:
             raise DataError(f"{read.source}: its images differ in shape; choose --image-size HEIGHTxWIDTH")
-        images = first_examples(plan, None, count).images
+        images = first_examples(plan, None, count + _others(count, plan.image_shape)).images
     if len(images) < _FEWEST_IMAGES:
         raise DataError(f"{read.source}: only {len(images)} images; an audit needs {_FEWEST_IMAGES} or more")
-    return images
+    return images[:count], images[count:]
+
+
+def _others(count: int, shape: ImageShape) -> int:
+    """How many images, besides `count`, are read to be candidates."""
+    _, held_out = attacked_and_held_out(count)
+    return min(max(0, _CANDIDATES - held_out), _OTHERS_VALUES // math.prod(shape))
 
 
 def experiment_on_scheme(
-    images: np.ndarray, name: str, params: Mapping[str, str], scope: Scope, reduction: Chain = _NOTHING
+    images: np.ndarray,
+    name: str,
+    params: Mapping[str, str],
+    scope: Scope,
+    reduction: Chain = _NOTHING,
+    others: np.ndarray | None = None,
 ) -> Experiment:
     """Images under a scheme with a fresh key (scope `dataset`), or a fresh key each (scope `image`).
 
@@ -102,22 +121,30 @@ def experiment_on_scheme(
       params: its public parameters; those left out take their defaults.
       scope: what each key is for.
       reduction: what is done to the images before they are encrypted.
+      others: uint8 [O, H, W, C], images like these of which nothing is released; None for none.
 
     Raises:
       CipherError: an unknown scheme or parameter, or a shape that the scheme does not admit.
       UsageError: images of this shape cannot be reduced so.
     """
+    others = images[:0] if others is None else others
     target = target_on_scheme(image_shape_of(images), name, params, scope, reduction)
     reduced = reduction.apply(images, secrets.token_bytes(SECRET_BYTES))
     if scope == "dataset":
         cipher = fresh_cipher(target, len(images))
-        return _experiment(target, images, reduced, cipher.encrypt(reduced), cipher.encrypt)
+        return _experiment(target, images, reduced, cipher.encrypt(reduced), cipher.encrypt, others)
+    return _experiment(target, images, reduced, encrypt_each(target, reduced), None, others)
+
+
+def encrypt_each(target: Target, reduced: np.ndarray) -> np.ndarray:
+    """The ciphertexts of images under the target's scheme with a fresh key each, whatever the target's scope."""
+    target = dataclasses.replace(target, scope="image")
     encrypted = np.empty_like(reduced)
     few = max(1, _KEYED_VALUES // reduced[0].size)
-    for at in range(0, len(images), few):
+    for at in range(0, len(reduced), few):
         part = reduced[at : at + few]
         encrypted[at : at + few] = fresh_cipher(target, len(part)).encrypt(part)
-    return _experiment(target, images, reduced, encrypted, None)
+    return encrypted
 
 
 def target_on_scheme(
@@ -167,23 +194,26 @@ def experiment_on_dataset(
             f"{directory}: was not reduced, so that its key tells the images; leave out --against"
         )
     key = open_dataset_key(data, encryption, keystore)
-    batch = first_examples(plan_dataset(data), None, count)
+    shape = data.image_shape if encryption.reduction is None else encryption.reduction.image_shape
+    batch = first_examples(plan_dataset(data), None, count + _others(count, shape))
     reduced = Decrypt(keystore, encryption, len(data.class_names)).open()(batch)
     spec = encryption.spec
-    plain, chain, plain_shape = reduced.images, _NOTHING, data.image_shape
+    plain, chain = reduced.images, _NOTHING
     if encryption.reduction is not None:
         if against is None:
             raise DataError(
                 f"{directory}: was reduced by {encryption.reduction.steps}, which cannot be undone; name the plain "
                 "dataset that it was made from with --against"
             )
-        chain, plain_shape = encryption.reduction.chain(), encryption.reduction.image_shape
-        plain = _originals(against, reduced, encryption.reduction.open(key, spec.salt), plain_shape)
-    target = Target(spec.name, spec.params, spec.scope, data.image_shape, chain, plain_shape)
+        chain = encryption.reduction.chain()
+        plain = _originals(against, reduced, encryption.reduction.open(key, spec.salt), shape)
+    target = Target(spec.name, spec.params, spec.scope, data.image_shape, chain, shape)
     oracle: Oracle | None = None
     if spec.scope == "dataset":
         oracle = _KeyedOracle(KeyedCipher(spec, key))
-    return _experiment(target, plain, reduced.images, batch.images, oracle)
+    return _experiment(
+        target, plain[:count], reduced.images[:count], batch.images[:count], oracle, plain[count:]
+    )
 
 
 def _originals(directory: str, reduced: ImageBatch, reduce: Reduce, shape: ImageShape) -> np.ndarray:
@@ -224,7 +254,12 @@ class _KeyedOracle:
 
 
 def _experiment(
-    target: Target, plain: np.ndarray, reduced: np.ndarray, encrypted: np.ndarray, oracle: Oracle | None
+    target: Target,
+    plain: np.ndarray,
+    reduced: np.ndarray,
+    encrypted: np.ndarray,
+    oracle: Oracle | None,
+    others: np.ndarray,
 ) -> Experiment:
     out = _held_out(len(plain))
     return Experiment(
@@ -235,6 +270,7 @@ def _experiment(
         (plain[out], encrypted[out]),
         reduced[out],
         oracle,
+        others,
     )
 
 

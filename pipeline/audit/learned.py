@@ -44,6 +44,7 @@ class KnownPairs(_Inversion):
     """A network trained on the owner's images and their ciphertexts under the attacked key."""
 
     name = "network, known pairs"
+    knows_pairs = True
 
     def applies_to(self, target: Target) -> bool:
         """Whether there is a key that the network can learn."""

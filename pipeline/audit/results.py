@@ -82,6 +82,7 @@ class SchemeAudit:
       floor: what a useless attack reaches: the images' mean colour everywhere.
       plain: the first held-out images, uint8 [N, H, W, C].
       encrypted: their ciphertexts.
+      without_attack: how well photographs are told apart by the ciphertext as it is, and by its statistics.
       reidentification: the best that ciphertexts alone allow; None where that was not measured.
     """
 
@@ -91,6 +92,7 @@ class SchemeAudit:
     floor: Quality
     plain: np.ndarray
     encrypted: np.ndarray
+    without_attack: tuple[Reidentification, ...] = ()
     reidentification: Reidentification | None = None
 
     @property
@@ -118,9 +120,16 @@ class SchemeAudit:
                     **result.quality.to_json(),
                     "seconds": round(result.seconds, 2),
                     "floor": self.floor.to_json(),
+                    "reidentification": _json(result.reidentification),
                     "curve": [{"images": count, **quality.to_json()} for count, quality in result.curve],
                 }
                 for result in self.results
             ],
+            "reidentification": _json(self.reidentification),
+            "without_attack": [each.to_json() for each in self.without_attack],
             "verdict": self.verdict,
         }
+
+
+def _json(reidentification: Reidentification | None) -> dict[str, float | int | str] | None:
+    return None if reidentification is None else reidentification.to_json()

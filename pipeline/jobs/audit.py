@@ -116,14 +116,14 @@ def audit(
         )
     else:
         reduction = reductions.parse(spec.reduction)
-        plain = experiment.sample(spec.read, spec.images)
+        plain, others = experiment.sample(spec.read, spec.images)
         targets = [
             experiment.target_on_scheme(image_shape_of(plain), name, spec.params, scope, reduction)
             for name in spec.ciphers
             for scope in spec.scopes
             if name != "plain" or scope == spec.scopes[0]  # which has no key
         ]
-        images, schemes = len(plain), _on_fresh_keys(spec, targets, plain, adversaries, note, status)
+        images, schemes = len(plain), _on_fresh_keys(spec, targets, plain, others, adversaries, note, status)
     source = spec.dataset if spec.read is None else spec.read.source
     result = AuditReport(spec.output, str(source), images, schemes)
     report.write(result)
@@ -134,6 +134,7 @@ def _on_fresh_keys(
     spec: AuditSpec,
     targets: Sequence[Target],
     images: np.ndarray,
+    others: np.ndarray,
     adversaries: Sequence[Adversary],
     note: Callable[[str], None],
     status: Callable[[str], None],
@@ -148,7 +149,7 @@ def _on_fresh_keys(
             spec,
             targets,
             lambda target: experiment.experiment_on_scheme(
-                images, target.cipher, target.params, target.scope, target.reduction
+                images, target.cipher, target.params, target.scope, target.reduction, others
             ),
             adversaries,
             note,
@@ -160,7 +161,7 @@ def _on_fresh_keys(
         for at in sorted(range(len(targets)), key=lambda at: -seconds[at]):
             target = targets[at]
             arguments = (target.cipher, dict(spec.params), target.scope, target.reduction, adversaries)
-            beside.submit(_title(target), attack_scheme, images, *arguments)
+            beside.submit(_title(target), attack_scheme, images, others, *arguments)
         return tuple(beside.result(_title(target)) for target in targets)
 
 

@@ -17,6 +17,7 @@ from lpe.transforms.reductions import Chain
 
 def attack_scheme(
     images: np.ndarray,
+    others: np.ndarray,
     name: str,
     params: Mapping[str, str],
     scope: Scope,
@@ -26,5 +27,5 @@ def attack_scheme(
 ) -> SchemeAudit:
     """Reduces images, encrypts them with a fresh key, which does not leave this process, and attacks them."""
     listener.status("encrypting")
-    setup = experiment_on_scheme(images, name, params, scope, reduction)
+    setup = experiment_on_scheme(images, name, params, scope, reduction, others)
     return run_attacks(setup, adversaries, note=listener.note, status=listener.status)

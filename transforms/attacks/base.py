@@ -88,6 +88,8 @@ class Attack(abc.ABC):
     """What ciphertexts do not determine and a person sees at once: whether all images are negatives, or
     mirrored, left to right; or each image's view (turned, mirrored, negative, channels exchanged; see
     `photographs.all_views`)."""
+    knows_pairs: ClassVar[bool] = False
+    """Whether a network is trained on images of the owner's and their ciphertexts under the attacked key."""
     name: ClassVar[str]
     """A short name, e.g. `dechain`."""
     adversary: ClassVar[Adversary]

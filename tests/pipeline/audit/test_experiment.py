@@ -13,7 +13,7 @@ from lpe.transforms.errors import CipherError, DataError, UsageError
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return sample(ReadSpec("synthetic:100"), 50)
+    return sample(ReadSpec("synthetic:100"), 50)[0]
 
 
 def test_every_fifth_image_is_held_out(images):
