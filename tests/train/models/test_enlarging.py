@@ -35,7 +35,10 @@ def test_the_cnn_takes_thumbnails_of_any_number_of_channels(shape):
     images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
     assert model(images).shape == (2, 4)
     # The convolutions see 32×32: nothing else about the network changes.
-    assert next(layer for layer in model.layers if layer.name.startswith("conv")).output.shape[1:3] == (32, 32)
+    assert next(layer for layer in model.layers if layer.name.startswith("conv")).output.shape[1:3] == (
+        32,
+        32,
+    )
 
 
 @pytest.mark.parametrize("shape", ["32×32", [], [32, 32], [32, 0, 3]])
