@@ -25,7 +25,6 @@ LEAKAGE = (
 _SHOWN = 8
 """Images in the picture of what people see."""
 _DRAWN_CHANNELS = (1, 3)
-_BEATEN = ("re-identified", "beaten by", "beaten on re-identification by")
 _HEADINGS = (
     "scheme",
     "front end",
@@ -34,9 +33,13 @@ _HEADINGS = (
     "restored",
     "best attack",
     "gets",
-    *_BEATEN,
+    "re-id.",
+    "beaten by",
+    "beaten on re-id. by",
     "published",
 )
+_ALWAYS = 5
+"""Columns of the summary that are there even if there is nothing in them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,26 +96,35 @@ class Comparison:
         if measured:
             most = max(found.candidates for found in measured)
             parts.append(
-                f"Re-identified: how often the right one of {most:,} photographs is ranked first by what is released "
+                f"Re-id.: how often the right one of {most:,} photographs is ranked first by what is released "
                 f"alone; a guess names it in {1 / most:.1%} of the cases."
             )
         if any(row.beaten is not None for row in self.rows):
             parts.append(
-                "Beaten by: the control without a key that is at least as accurate and from which no more is restored, "
-                "or re-identified; (≈): as accurate as can be told."
+                "Beaten by: the control without a key that is at least as accurate and from which no more is restored "
+                "(on re-id.: of which no more are re-identified); (≈): as accurate as these figures can tell."
             )
         return " ".join(parts)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of a summary table."""
-        headings = ["scheme", "accuracy", "points lost", "on restored images", "best attack", *_BEATEN]
+        headings = [
+            "scheme",
+            "accuracy",
+            "points lost",
+            "on restored images",
+            "best attack",
+            "re-id.",
+            "beaten by",
+        ]
         rows = []
         for row in self.rows:
             figures = [str(row.accuracy), row.lost, row.restored, row.reconstruction, row.named]
-            rows.append([row.title, *figures, *row.beaten_by])
+            rows.append([row.title, *figures, row.beaten_by[0]])
             if row.as_it_is is not None:
-                rows.append([f"{row.title}, as it is", *row.as_it_is, "", "", "", *row.as_it_is_beaten_by])
-        return headings, rows
+                rows.append([f"{row.title}, as it is", *row.as_it_is, "", "", "", row.as_it_is_beaten_by[0]])
+        filled = [i for i in range(len(headings)) if i < _ALWAYS or any(row[i] for row in rows)]
+        return [headings[i] for i in filled], [[row[i] for i in filled] for row in rows]
 
     def _repr_html_(self) -> str:
         return rows_html(f"test accuracy: {self.setting}", *self.table())

@@ -13,8 +13,12 @@ _NOT_ASKED = (
     "--controls all."
 )
 _MEANING = (
-    "Where a control beats a scheme, the key buys nothing: no encryption at all, with less of each image given away, "
-    "serves the network at least as well and shows an attacker no more."
+    "Where a control beats a scheme, the key buys nothing: images with less in them, or as they are, without any "
+    "encryption serve the network at least as well and show an attacker no more."
+)
+_AS_CAN_BE_TOLD = (
+    "Where it says ≈, the control is as accurate as these networks and test images can tell; more networks (--seeds) "
+    "tell more."
 )
 _NOT_SECURE = (
     "A scheme that is not beaten is not thereby secure: it was measured against these attacks and these controls, "
@@ -34,6 +38,7 @@ def verdict(rows: Sequence[Row]) -> tuple[str, ...]:
     if not judged:
         return (_NOT_ASKED,)
     by_psnr = {row.title: row.beaten.by_psnr for row in judged if row.beaten is not None}
+    compared: list[Better | None] = [*by_psnr.values()]
     sentences = [
         f"{_how_many(by_psnr)} by a control without any key, which gives a network at least the same accuracy and an "
         f"attacker no better a picture{_which(by_psnr)}."
@@ -46,6 +51,9 @@ def verdict(rows: Sequence[Row]) -> tuple[str, ...]:
             f"Asked instead how often an attacker who holds {most:,} photographs names the one that is behind a "
             f"released image (a guess: 1 in {most:,}), {_lower(_how_many(by_name))}{_which(by_name)}."
         )
+        compared += by_name.values()
+    if any(control is not None and not control.clear for control in compared):
+        sentences.append(_AS_CAN_BE_TOLD)
     return (*sentences, _MEANING, _NOT_SECURE)
 
 
@@ -73,4 +81,4 @@ def _which(beaten: dict[str, Better | None]) -> str:
 
 
 def _name(control: Better) -> str:
-    return "the plain images themselves" if control.control == PLAIN.title else control.control
+    return str(control).replace(PLAIN.title, "the plain images themselves")

@@ -26,14 +26,18 @@ def enlarged_size(height: int, width: int, encryption: Mapping[str, Any] | None)
 
     Returns:
       Those of the images before they were reduced, at most 32 pixels on the longer side; or `height` and `width`, where
-      images are as large as that or were not made smaller.
+      images are as large as that, were not made smaller, or differed in shape before.
 
     Raises:
       DataError: encryption.json does not say what the images were like before.
     """
     if encryption is None or encryption.get("reduction") is None:
         return height, width
-    reduction = Fields(encryption, "encryption.json", "have the owner encrypt the images again").object("reduction")
+    reduction = Fields(encryption, "encryption.json", "have the owner encrypt the images again").object(
+        "reduction"
+    )
+    if reduction.is_null("image_shape"):
+        return height, width
     before = reduction.integers("image_shape", 1, _MOST_SIDE)
     if len(before) != 3:
         reduction.refuse("'image_shape' must be height, width, channels")

@@ -13,7 +13,7 @@ from lpe.pipeline.compare import report, results, table
 from lpe.pipeline.compare.report import Comparison
 from lpe.pipeline.compare.restoring import BestAttack
 from lpe.pipeline.compare.results import TrialResult
-from lpe.pipeline.compare.schemes import PLAIN, Scheme
+from lpe.pipeline.compare.schemes import Scheme
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.sources.plan import ReadSpec
@@ -219,6 +219,9 @@ def test_nonsense_is_refused(lpe, tmp_path):
         spec_of(tmp_path, front_end="magic")
     words = ("compare", "--source", "synthetic:50", "--output", tmp_path / "w")
     refused(lpe(*words, "--ciphers", "rot13"), "rot13")
+    unknown = lpe(*words, "--control", "thumbnial=8")
+    assert (unknown.code, "did you mean thumbnail?" in unknown.err) == (2, True)
+    assert not (tmp_path / "w").exists()
     refused(lpe(*words, "--recipe", "secret"), "recipes are small, fast, madono", code=2)
 
 

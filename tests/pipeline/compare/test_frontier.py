@@ -30,7 +30,7 @@ FIGURES = {  # accuracy behind the front end and as it is, PSNR, share named
 CONTROLS = ("thumbnail=8", "thumbnail=16", "noise=128")
 
 
-def rows_of(controls=CONTROLS, ciphers=("pbe", "lpe-100", "etc"), *, candidates=1000):
+def rows_of(controls=CONTROLS, ciphers=("pbe", "lpe-100", "etc"), *, candidates=1000, tested=10_000):
     """The table of a comparison that came out as `FIGURES` say; no re-identification with no candidates."""
     spec = CompareSpec(
         ReadSpec("synthetic:100"), "work", ciphers=ciphers, controls=controls, seeds=1, as_it_is=True
@@ -44,7 +44,7 @@ def rows_of(controls=CONTROLS, ciphers=("pbe", "lpe-100", "etc"), *, candidates=
         *_, psnr, named = FIGURES[scheme.title]
         found = Reidentification(named, 1, candidates, "correlation") if candidates else None
         best_attacks[scheme] = BestAttack("smoothness", 40, psnr, 0.9, 0.5, 12.0, found)
-    return table.rows(spec.schemes, ("a", "b"), finished, best_attacks, frozenset(), 10_000)
+    return table.rows(spec.schemes, ("a", "b"), finished, best_attacks, frozenset(), tested)
 
 
 def test_each_scheme_with_a_key_is_held_against_the_controls():
@@ -79,6 +79,8 @@ def test_the_verdict_says_how_many_keys_are_worth_nothing():
     assert verdict(rows_of(ciphers=("pbe", "lpe-100")))[0].startswith("All of 2 schemes are beaten by")
     assert verdict(rows_of(ciphers=("etc",)))[0].startswith("The one scheme is not beaten by")
     assert len(verdict(rows_of(candidates=0))) == 3
+    *_, told, _, _ = verdict(rows_of(tested=500))  # of so few images that 55 % and 56 % do not differ
+    assert "more networks (--seeds)" in told
     (not_asked,) = verdict(rows_of(controls=()))
     assert "--controls all" in not_asked
     assert verdict(rows_of(ciphers=())) == ()

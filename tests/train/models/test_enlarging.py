@@ -27,6 +27,7 @@ def test_small_images_are_given_the_size_that_they_had_up_to_32(reduced, before,
     assert enlarged_size(*reduced, reduced_from(*before)) == size
     assert enlarged_size(*reduced, {"cipher": "plain", "params": {}}) == reduced
     assert enlarged_size(*reduced, None) == reduced
+    assert enlarged_size(*reduced, {"cipher": "plain", "reduction": {"image_shape": None}}) == reduced
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (8, 8, 5), (16, 16, 1)])
