@@ -15,7 +15,16 @@ from lpe.transforms.image_shape import ImageShape
 FORMAT_VERSION = 1
 _MOST_BYTES = 64 << 20
 _KEY = ("name", "id", "check_value")
-_BINDING = ("format_version", "cipher", "params", "scope", "salt", "sealed_class_names", "unsealed")
+_BINDING = (
+    "format_version",
+    "cipher",
+    "params",
+    "scope",
+    "salt",
+    "sealed_class_names",
+    "unsealed",
+    "reduction",
+)
 
 
 @dataclasses.dataclass(frozen=True)

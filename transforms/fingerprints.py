@@ -18,12 +18,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-_VALUES = 1536
+from lpe.transforms.image_shape import ImageShape
+
+_VALUES = 768
 """Features of a statistic that is taken in place, at most: of so many bytes, spread over the image."""
 _BLOCKS = 512
 _QUANTILES = 256
 _CHUNK_VALUES = 1 << 22
 """Bytes of images that are looked at together."""
+_BYTES = np.arange(256)
+_COARSE = _BYTES >> 3
+_FOLDED = np.abs(2 * _BYTES - 255).astype(np.uint8)
+_NIBBLES = np.minimum([_BYTES >> 4, _BYTES & 15], [15 - (_BYTES >> 4), 15 - (_BYTES & 15)]).astype(np.uint8)
+"""Of each byte: its bin in a coarse histogram, its distance from middle grey, and its two nibbles."""
 _Features = Callable[[np.ndarray], np.ndarray]
 """uint8 [N, H, W, C] -> [N, F]."""
 
@@ -42,8 +49,9 @@ class Fingerprint:
     of_images: _Features
 
 
-def fingerprints(height: int, width: int) -> list[Fingerprint]:
-    """The statistics that can be taken of images of a size."""
+def fingerprints(image_shape: ImageShape) -> list[Fingerprint]:
+    """The statistics that can be taken of images of a shape (H, W, C)."""
+    height, width, channels = image_shape
     found = [
         _alike("lowest bits", lambda images: _here(images) & 1),
         Fingerprint(
@@ -52,17 +60,16 @@ def fingerprints(height: int, width: int) -> list[Fingerprint]:
             _chunked(lambda images: _here(images) & 1),
         ),
         _alike("distances from middle grey", lambda images: np.sort(_folded(_here(images)), axis=2)),
-        _alike(
-            "differences between channels", lambda images: _here(images)[..., 1:] ^ _here(images)[..., :1]
-        ),
         _alike("bytes", _here),
         _alike("means and deviations", _moments),
-        _alike("histogram", lambda images: _histogram(images >> 3, 32)),
+        _alike("histogram", lambda images: _histogram(images, _COARSE[None])),
         _alike(
-            "histogram of distances from middle grey", lambda images: _histogram(_folded(images) >> 1, 128)
+            "histogram of distances from middle grey", lambda images: _histogram(images, _FOLDED[None] >> 1)
         ),
-        _alike("histogram of nibbles", lambda images: _histogram(_nibbles(images), 8)),
+        _alike("histogram of nibbles", lambda images: _histogram(images, _NIBBLES)),
     ]
+    if channels > 1:
+        found.append(_alike("differences between channels", _between_channels))
     for side in (4, 8, 16):
         if height % side == 0 and width % side == 0 and (height, width) != (side, side):
             found += _of_blocks(side)
@@ -122,6 +129,12 @@ def _here(images: np.ndarray) -> np.ndarray:
     return pixels[:, _spread(pixels.shape[1], _VALUES // images.shape[3])]
 
 
+def _between_channels(images: np.ndarray) -> np.ndarray:
+    """The same pixels, each channel after the first XORed with that."""
+    here = _here(images)
+    return here[..., 1:] ^ here[..., :1]
+
+
 def _unchained(images: np.ndarray) -> np.ndarray:
     """The same pixels, each XORed with the one before it."""
     pixels = images.reshape(len(images), -1, images.shape[3])
@@ -133,13 +146,12 @@ def _unchained(images: np.ndarray) -> np.ndarray:
 
 def _folded(values: np.ndarray) -> np.ndarray:
     """|2 v − 255|, which a byte and its negative share, uint8."""
-    return np.where(values < 128, 255 - 2 * values, 2 * values - 255).astype(np.uint8)
+    return _FOLDED[values]
 
 
 def _nibbles(images: np.ndarray) -> np.ndarray:
     """Both nibbles of each byte, those of a nibble and its negative being alike: uint8 [N, H, W, 2·C] of 0..7."""
-    both = np.concatenate([images >> 4, images & 15], axis=3)
-    return np.minimum(both, 15 - both)
+    return np.concatenate([table[images] for table in _NIBBLES], axis=3)
 
 
 def _moments(images: np.ndarray) -> np.ndarray:
@@ -149,10 +161,22 @@ def _moments(images: np.ndarray) -> np.ndarray:
     return np.concatenate([values.mean(axis=(1, 2)), values.std(axis=(1, 2)), across], axis=1)
 
 
-def _histogram(values: np.ndarray, bins: int) -> np.ndarray:
-    """How often each value below `bins` occurs in each image, int64 [N, bins]."""
-    flat = values.reshape(len(values), -1) + np.arange(0, len(values) * bins, bins)[:, None]
-    return np.bincount(flat.reshape(-1), minlength=len(values) * bins).reshape(len(values), bins)
+def _histogram(images: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """How often values of each kind occur in each image.
+
+    Args:
+      images: uint8 [N, H, W, C].
+      kinds: int [T, 256]: what kind a byte is, or several kinds that are counted together.
+
+    Returns:
+      float64 [N, highest kind + 1].
+    """
+    count = len(images)
+    bytes_of = np.bincount(
+        (images.reshape(count, -1) + (np.arange(count) << 8)[:, None]).reshape(-1), minlength=256 * count
+    )
+    counted = (kinds[..., None] == np.arange(kinds.max() + 1)).sum(axis=0)
+    return np.asarray(bytes_of.reshape(count, 256) @ counted.astype(np.float64))
 
 
 def _blocks(values: np.ndarray, side: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 A score says how well each candidate fits each ciphertext; the right one's rank among all is what counts. Scores are
 
     correlations    of candidates with what an attack restored, Pearson's over all pixels and channels
-    likelihoods     of a ciphertext's statistics, given a candidate's: each statistic weighs as much as it survives the
-                    encryption in images of the attacker's own, under keys of their own
+    likelihoods     of a ciphertext's statistics, given a candidate's, and correlations of both: each feature weighs as
+                    much as it survives the encryption in images of the attacker's own, under keys of their own
 
 Where there are several scores, the one to trust is chosen on other ciphertexts than those that it is measured on.
 """
@@ -25,9 +25,11 @@ from lpe.transforms.reductions.thumbnail import Thumbnail
 
 LeavesOpen = Literal["nothing", "negative", "mirror", "view"]
 """See `lpe.transforms.attacks.Attack.leaves_open`."""
+CORRELATED = ", correlated"
+"""The end of the name of a statistic's second score."""
 _SIDE, _SMALL_SIDE = 32, 8
 """Larger images are compared as thumbnails, and all as small ones too, which are right where details are not."""
-_TIED = 1e-9
+_TIED = 1e-6
 """Scores that differ by less, of the largest, differ by rounding."""
 _SURE = 1e-3
 """The least share of a statistic's variance that an encryption is taken to change."""
@@ -135,25 +137,27 @@ def by_statistics(
       public: (images, their ciphertexts under the attacker's own keys), uint8 [P, H, W, C] each, in the same state.
 
     Returns:
-      Scores for `ranked`, [M, K] each, by statistic.
+      Scores for `ranked`, [M, K] each, by statistic; two of each, one with `CORRELATED` after its name.
     """
-    height, width, _ = image_shape_of(ciphertexts)
-    return {
-        each.name: _likelihoods(each, ciphertexts, candidates, public) for each in fingerprints(height, width)
-    }
+    scores = {}
+    for each in fingerprints(image_shape_of(ciphertexts)):
+        scores[each.name], scores[f"{each.name}{CORRELATED}"] = _likeness(
+            each, ciphertexts, candidates, public
+        )
+    return scores
 
 
-def _likelihoods(
+def _likeness(
     fingerprint: Fingerprint,
     ciphertexts: np.ndarray,
     candidates: np.ndarray,
     public: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """Logarithms of likelihoods, float64 [M, K], less what does not depend on the candidate.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of likelihoods, less what does not depend on the candidate, and correlations: float64 [M, K] each.
 
     Features are taken to be normal and independent. Where r is a feature's correlation in ciphertexts and in images,
     z its value in a ciphertext and x in a candidate, both by public mean and deviation, that of z given x is
-    −(z − r·x)² / 2(1 − r²).
+    −(z − r·x)² / 2(1 − r²). Correlations of z with r·x, so weighted, forgive what is wrong in all features alike.
     """
     images, encrypted = fingerprint.of_images(public[0]), fingerprint.of_ciphertexts(public[1])
     x_public, x = _standard(images, fingerprint.of_images(candidates))
@@ -161,8 +165,11 @@ def _likelihoods(
     r = (x_public * z_public).mean(axis=0)
     # What chance gives in so few images does not count.
     r *= np.maximum(0, 1 - 4 / (len(images) * np.maximum(r * r, 1e-12)))
-    weight = 1 / np.maximum(1 - r * r, _SURE)
-    return np.asarray(z @ (x * (r * weight)).T - ((r * x) ** 2 @ weight) / 2)
+    root = np.sqrt(1 / np.maximum(1 - r * r, _SURE))
+    x, z = x * (r * root), z * root
+    likelihoods = z @ x.T - (x * x).sum(axis=1) / 2
+    # A feature that tells nothing is 0 in x; in z it would only make all correlations smaller.
+    return likelihoods, _unit(z * (r != 0)) @ _unit(x).T
 
 
 def _standard(public: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,8 +190,8 @@ def _highest(scores: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _features(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Features whose products are Pearson's correlations, float64 [N, F] each."""
-    values = images.astype(np.float64)
+    """Features whose products are Pearson's correlations, float32 [N, F] each."""
+    values = images.astype(np.float32)
     return {
         "pixels": _unit(values),
         "departures from the mean image": _unit(values - values.mean(axis=0)),
@@ -195,10 +202,10 @@ def _features(images: np.ndarray) -> dict[str, np.ndarray]:
 
 def _unit(values: np.ndarray) -> np.ndarray:
     """Each image flat, less its mean and of length 1; of an image of one value nothing is left."""
-    flat = values.reshape(len(values), -1).astype(np.float64)
+    flat = values.reshape(len(values), -1).astype(np.float32)
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.sqrt((flat * flat).sum(axis=1, keepdims=True))
-    return np.asarray(flat / np.where(length > 1e-6, length, np.inf))
+    return np.asarray(flat / np.where(length > 1e-3, length, np.float32(np.inf)))
 
 
 def _blurred(values: np.ndarray) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from lpe.pipeline.audit.bound import bound
 from lpe.pipeline.audit.experiment import Experiment
 from lpe.pipeline.audit.quality import Quality, measure
 from lpe.pipeline.audit.reidentifying import Reidentifying
@@ -14,6 +16,7 @@ from lpe.pipeline.audit.results import AttackResult, SchemeAudit
 from lpe.transforms import attacks
 from lpe.transforms.attacks import Adversary, Attack, MisfitError, Target, photographs
 from lpe.transforms.attacks.enlarged import enlarged
+from lpe.transforms.attacks.linear import Linear
 from lpe.transforms.image_shape import image_shape_of
 
 ADVERSARIES: tuple[Adversary, ...] = ("ciphertext-only", "known-plaintext", "chosen-plaintext")
@@ -56,22 +59,31 @@ def run_attacks(
     classes = None if classify is None else classify(plain)
 
     def compared(estimate: np.ndarray) -> Quality:
-        estimate, agreement = enlarged(estimate, shape), None
+        exact_reduced = agreement = None
+        if experiment.target.reduction and estimate.shape == experiment.held_out_reduced.shape:
+            exact_reduced = float((estimate == experiment.held_out_reduced).mean())
+        estimate = enlarged(estimate, shape)
         if classify is not None:
             agreement = float((classify(estimate) == classes).mean())
-        return measure(estimate, plain, agreement)
+        return dataclasses.replace(measure(estimate, plain, agreement), exact_reduced=exact_reduced)
 
     mean_colour = np.broadcast_to(plain.mean(axis=(0, 1, 2)).round().astype(np.uint8), plain.shape)
     finding = Reidentifying(experiment)
-    results = []
+    results: list[AttackResult] = []
+    best: dict[Adversary, tuple[AttackResult, np.ndarray]] = {}
     for attack in [*attacks.against(experiment.target), *more]:
         if attack.adversary in adversaries:
-            result = _run_attack(attack, experiment, compared, finding, status)
+            result, restored = _run_attack(attack, experiment, compared, finding, status)
             results.append(result)
-            note(
-                f"{attack.name} got {result.quality.psnr:.1f} dB, {result.quality.exact:.1%} exact, "
-                f"in {result.seconds:.1f} s"
-            )
+            if attack.adversary not in best or result.quality.psnr > best[attack.adversary][0].quality.psnr:
+                best[attack.adversary] = result, restored
+            note(_got(result))
+    reduction = experiment.target.reduction
+    if reduction and experiment.target.cipher != "plain":
+        status(f"{Linear.name} after the best attacks")
+        for result in _and_linear(best, experiment, compared):
+            results.append(result)
+            note(_got(result))
     status(f"finding the photographs among {len(experiment.candidates):,}")
     return SchemeAudit(
         target=experiment.target,
@@ -82,7 +94,38 @@ def run_attacks(
         encrypted=enlarged(encrypted[:_SHOWN], shape),
         without_attack=finding.without_attack,
         reidentification=finding.best,
+        public=len(experiment.plain) if reduction else 0,
+        bound=bound(reduction, experiment.plain) if reduction else None,
     )
+
+
+def _got(result: AttackResult) -> str:
+    quality = result.quality
+    return f"{result.attack} got {quality.psnr:.1f} dB, {quality.exact:.1%} exact, in {result.seconds:.1f} s"
+
+
+def _and_linear(
+    best: Mapping[Adversary, tuple[AttackResult, np.ndarray]], experiment: Experiment, compared: _Measure
+) -> Iterator[AttackResult]:
+    """The linear estimate of images from the reduced ones that each adversary's best attack restored."""
+    started = time.monotonic()
+    recovery = Linear().learn(experiment.evidence("ciphertext-only", 0)) if best else None
+    learning = time.monotonic() - started
+    for result, restored in best.values():
+        if recovery is None or restored.shape != experiment.held_out_reduced.shape:
+            continue
+        started = time.monotonic()
+        estimate = recovery.restore(restored)
+        quality = compared(estimate)
+        yield AttackResult(
+            f"{result.attack} + {Linear.name}",
+            result.adversary,
+            result.images,
+            result.seconds + learning + time.monotonic() - started,
+            quality,
+            ((result.images, quality),),
+            estimate[:_SHOWN].copy(),
+        )
 
 
 def _run_attack(
@@ -91,7 +134,8 @@ def _run_attack(
     compared: _Measure,
     finding: Reidentifying,
     status: Callable[[str], None],
-) -> AttackResult:
+) -> tuple[AttackResult, np.ndarray]:
+    """Its result, and all that it restored."""
     reduced, (plain, encrypted) = experiment.held_out_reduced, experiment.held_out
     curve = []
     for count in counts(attack, experiment.target, len(experiment.plain)):
@@ -110,7 +154,7 @@ def _run_attack(
         curve.append((images, quality))
         if np.array_equal(restored, reduced):
             break  # more images would give no more
-    return AttackResult(
+    result = AttackResult(
         attack.name,
         attack.adversary,
         images,
@@ -120,6 +164,7 @@ def _run_attack(
         enlarged(restored[:_SHOWN], image_shape_of(plain)).copy(),
         finding.by_attack(attack, found),
     )
+    return result, restored
 
 
 def _nearest_view(attack: Attack, restored: np.ndarray, plain: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from lpe.pipeline.audit.attacking import counts
 from lpe.pipeline.audit.experiment import attacked_and_held_out
 from lpe.transforms import attacks
 from lpe.transforms.attacks import Adversary, Attack, Target
+from lpe.transforms.attacks.linear import Linear
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ _COSTS = {
     "nibble-statistics": _Cost(trial=0.15, power=0),
     "nibble-jigsaw": _Cost(trial=4, power=0.3),
     "jigsaw": _Cost(trial=0.1, learnt=0.0002),
+    "linear": _Cost(trial=8, restored=0.001, power=0.2),
 }
 _PER_IMAGE_KEY = {"negatives": _Cost(restored=0.0025)}
 """Of attacks that do something else where each image has its own key."""
@@ -61,9 +63,11 @@ def attack_seconds(target: Target, images: int, adversaries: Sequence[Adversary]
         if attack.adversary in adversaries
         for count in counts(attack, target, available)
     ]
+    if target.reduction and target.cipher != "plain":
+        trials.append((_COSTS[Linear.name], 1))
     if "learned" in adversaries:
         trials.append((_LEARNED, available))
-    size = math.prod(target.image_shape) / _SIZE
+    size = math.prod(target.plain_shape or target.image_shape) / _SIZE
     return sum(
         (cost.trial + cost.learnt * count + cost.restored * restored) * math.pow(size, cost.power)
         for cost, count in trials

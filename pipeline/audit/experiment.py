@@ -14,7 +14,7 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.encryption.reduction import Reduce
+from lpe.pipeline.encryption.reduction import Reduce, open_chain
 from lpe.pipeline.sources.plan import ReadSpec, open_plan, plan_dataset
 from lpe.pipeline.sources.samples import examples, first_examples
 from lpe.transforms import ciphers
@@ -94,9 +94,10 @@ def sample(read: ReadSpec, count: int) -> tuple[np.ndarray, np.ndarray]:
         if plan.image_shape is None:
             raise DataError(f"{read.source}: its images differ in shape; choose --image-size HEIGHTxWIDTH")
         images = first_examples(plan, None, count + _others(count, plan.image_shape)).images
+    images, others = images[:count], images[count:]
     if len(images) < _FEWEST_IMAGES:
         raise DataError(f"{read.source}: only {len(images)} images; an audit needs {_FEWEST_IMAGES} or more")
-    return images[:count], images[count:]
+    return images, others
 
 
 def _others(count: int, shape: ImageShape) -> int:
@@ -194,7 +195,7 @@ def experiment_on_dataset(
             f"{directory}: was not reduced, so that its key tells the images; leave out --against"
         )
     key = open_dataset_key(data, encryption, keystore)
-    shape = data.image_shape if encryption.reduction is None else encryption.reduction.image_shape
+    shape = (encryption.reduction and encryption.reduction.image_shape) or data.image_shape
     batch = first_examples(plan_dataset(data), None, count + _others(count, shape))
     reduced = Decrypt(keystore, encryption, len(data.class_names)).open()(batch)
     spec = encryption.spec
@@ -205,8 +206,8 @@ def experiment_on_dataset(
                 f"{directory}: was reduced by {encryption.reduction.steps}, which cannot be undone; name the plain "
                 "dataset that it was made from with --against"
             )
-        chain = encryption.reduction.chain()
-        plain = _originals(against, reduced, encryption.reduction.open(key, spec.salt), shape)
+        chain = open_chain(encryption.reduction, key, spec.salt, keystore)
+        plain = _originals(against, reduced, encryption.reduction.open(key, spec.salt, keystore), shape)
     target = Target(spec.name, spec.params, spec.scope, data.image_shape, chain, shape)
     oracle: Oracle | None = None
     if spec.scope == "dataset":

@@ -23,6 +23,7 @@ class Quality:
       ssim: structural similarity (Wang et al. 2004), mean over images; 1 for equal ones.
       exact: fraction of bytes that are right.
       agreement: fraction of images that a classifier puts where it puts the original; None without one.
+      exact_reduced: fraction of the bytes of reduced images that are right; None where that is not what was estimated.
     """
 
     mae: float
@@ -30,6 +31,7 @@ class Quality:
     ssim: float
     exact: float
     agreement: float | None = None
+    exact_reduced: float | None = None
 
     def to_json(self) -> dict[str, float]:
         """The figures, rounded, without what was not measured."""

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 from lpe.pipeline import storage
 from lpe.pipeline.audit.quality import MAX_PSNR
-from lpe.pipeline.audit.report import PAGE_FILE, REPORT_FILE
+from lpe.pipeline.audit.report import FOUND, PAGE_FILE, REPORT_FILE, found
+from lpe.pipeline.audit.results import Reidentification
 from lpe.pipeline.storage.documents import Fields, read_document
 from lpe.transforms.errors import DataError
 
+HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "exact", FOUND)
 _REMEDY = "run `lpe audit` again"
 
 
@@ -20,20 +22,23 @@ class RecordedScheme:
 
     Attributes:
       cipher, params, scope: see `lpe.transforms.attacks.base.Target`.
+      reduction: as `lpe.transforms.reductions.parse` reads it; empty for none.
       verdict: in words.
-      attacks: rows of a table: attack, adversary, images, PSNR, SSIM, share of exact bytes.
+      attacks: rows of a table, below `HEADINGS`.
     """
 
     cipher: str
     params: Mapping[str, str]
     scope: str
+    reduction: str
     verdict: str
     attacks: tuple[tuple[str, ...], ...]
 
     @property
     def title(self) -> str:
         """The encryption in words."""
-        return f"{self.cipher}, one key per {self.scope}"
+        reduced = f"{self.reduction}, " if self.reduction else ""
+        return f"{reduced}{self.cipher}, one key per {self.scope}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +85,8 @@ def _scheme(fields: Fields) -> RecordedScheme:
         cipher=fields.text("cipher"),
         params={name: params.text(name) for name in params.names()},
         scope=fields.text("scope"),
+        # A report of before there were reductions has none, and no photographs found.
+        reduction=fields.text("reduction") if fields.has("reduction") else "",
         verdict=fields.text("verdict"),
         attacks=tuple(map(_attack, fields.objects("attacks"))),
     )
@@ -94,4 +101,19 @@ def _attack(fields: Fields) -> tuple[str, ...]:
         "∞" if psnr >= MAX_PSNR else f"{psnr:.1f} dB",
         f"{fields.number('ssim', -1, 1):.3f}",
         f"{fields.number('exact', 0, 1):.1%}",
+        found(_reidentification(fields)),
+    )
+
+
+def _reidentification(fields: Fields) -> Reidentification | None:
+    """None in a report of before it was measured."""
+    if not fields.has("reidentification") or fields.is_null("reidentification"):
+        return None
+    measured = fields.object("reidentification")
+    candidates = measured.integer("candidates", 1)
+    return Reidentification(
+        measured.number("first", 0, 1),
+        measured.number("median", 1, candidates),
+        candidates,
+        measured.text("by"),
     )

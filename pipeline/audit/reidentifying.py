@@ -10,12 +10,20 @@ import numpy as np
 
 from lpe.pipeline.audit.experiment import Experiment, encrypt_each
 from lpe.pipeline.audit.results import Reidentification
+from lpe.pipeline.audit.verdict import AS_IT_IS
 from lpe.transforms.attacks import Adversary, Attack
 from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.reductions import Chain
-from lpe.transforms.reidentification import Candidates, LeavesOpen, Ranking, best, by_statistics, ranked
+from lpe.transforms.reidentification import (
+    CORRELATED,
+    Candidates,
+    LeavesOpen,
+    Ranking,
+    best,
+    by_statistics,
+    ranked,
+)
 
-AS_IT_IS = "the ciphertext as it is"
 _ALONE: tuple[Adversary, ...] = ("ciphertext-only", "learned")
 _MEASURED = 200
 _PUBLIC = 200
@@ -55,6 +63,7 @@ class Reidentifying:
             self._encrypted, self._reduced.images, (public, encrypt_each(self._target, public))
         )
         name, by_statistic = best(self._ranked(scores))
+        name = name.removesuffix(CORRELATED)
         self._rankings = {
             AS_IT_IS: self._correlated(self._encrypted, "nothing"),
             name: by_statistic,
@@ -64,9 +73,10 @@ class Reidentifying:
 
     @property
     def best(self) -> Reidentification:
-        """The best of all that ciphertexts alone allow."""
+        """The best of all that ciphertexts alone allow; of equals the one that needs least."""
         assert self.without_attack
-        return self._measured(*best(self._rankings))
+        name = max(self._rankings, key=lambda each: float((1 / self._rankings[each].rank).mean()))
+        return self._measured(name, self._rankings[name])
 
     def _correlated(self, restored: np.ndarray, leaves_open: LeavesOpen) -> Ranking:
         """The best ranking by correlation with the candidates, and with reduced ones, that have the same shape."""

@@ -11,7 +11,7 @@ import numpy as np
 from lpe.pipeline import storage
 from lpe.pipeline.audit import pictures
 from lpe.pipeline.audit.quality import MAX_PSNR, Quality
-from lpe.pipeline.audit.results import AttackResult, SchemeAudit
+from lpe.pipeline.audit.results import AttackResult, Reidentification, SchemeAudit
 from lpe.pipeline.html.page import render
 from lpe.transforms import ciphers
 from lpe.transforms.attacks.base import Adversary
@@ -19,6 +19,8 @@ from lpe.transforms.tables import rows_html
 
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
+FOUND = "right photograph first"
+"""The heading of what `found` says."""
 _HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "MAE", "exact")
 _GALLERY: tuple[Adversary, ...] = ("ciphertext-only", "learned", "known-plaintext", "chosen-plaintext")
 
@@ -51,8 +53,11 @@ class AuditReport:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of a summary table."""
-        rows = [[scheme.target.cipher, scheme.target.scope, scheme.verdict] for scheme in self.schemes]
-        return ["cipher", "key per", "verdict"], rows
+        rows = [
+            [_name(scheme), scheme.target.scope, found(scheme.reidentification), scheme.verdict]
+            for scheme in self.schemes
+        ]
+        return ["encryption", "key per", FOUND, "verdict"], rows
 
     def _repr_html_(self) -> str:
         return rows_html(self.title, *self.table())
@@ -95,6 +100,8 @@ class _Section:
       rows: an attack each.
       floor: rows of what was reached without an attack.
       curve: a PNG, quality against number of images; None where no attack was tried with several numbers.
+      learnt_from: what attacks on a reduction had besides; empty where there is none.
+      bound: what no attack exceeds, and under which assumptions; empty where that is not known.
     """
 
     title: str
@@ -106,6 +113,8 @@ class _Section:
     rows: list[list[str]]
     floor: list[list[str]]
     curve: bytes | None
+    learnt_from: str
+    bound: str
 
 
 def _page(report: AuditReport) -> bytes:
@@ -122,14 +131,21 @@ def _section(scheme: SchemeAudit) -> _Section:
         verdict=scheme.verdict,
         gallery=pictures.side_by_side(images),
         shown="; ".join(shown),
-        headings=[*_HEADINGS, *(["same class"] if agreement else []), "seconds"],
+        headings=[*_HEADINGS, *(["same class"] if agreement else []), FOUND, "seconds"],
         rows=[_row(result) for result in scheme.results],
-        floor=[
-            ["ciphertext as it is", "", "", *_cells(scheme.ciphertext), ""],
-            ["mean colour", "", "", *_cells(scheme.floor), ""],
-        ],
+        floor=_floor(scheme),
         curve=pictures.curves(scheme),
+        learnt_from=f"Attacks on the reduction learnt from {scheme.public:,} public images."
+        if scheme.public
+        else "",
+        bound=_bound(scheme),
     )
+
+
+def _bound(scheme: SchemeAudit) -> str:
+    if scheme.bound is None:
+        return ""
+    return f"No attack exceeds {scheme.bound.psnr_at_most:.1f} dB. {scheme.bound.assumptions}."
 
 
 def _gallery(scheme: SchemeAudit) -> tuple[list[np.ndarray], list[str]]:
@@ -145,9 +161,31 @@ def _gallery(scheme: SchemeAudit) -> tuple[list[np.ndarray], list[str]]:
     return rows, names
 
 
+def _floor(scheme: SchemeAudit) -> list[list[str]]:
+    """Rows of what was reached without an attack, and of what a guess reaches."""
+    as_it_is, by_statistics = scheme.without_attack or (None, None)
+    rows = [["ciphertext as it is", "", "", *_cells(scheme.ciphertext), found(as_it_is), ""]]
+    if by_statistics is not None:
+        nothing = [""] * len(_cells(scheme.ciphertext))
+        rows.append([f"its {by_statistics.by}", "", "", *nothing, found(by_statistics), ""])
+    guess = "" if as_it_is is None else f"{as_it_is.floor:.1%}"
+    if scheme.bound is not None:
+        others = [""] * (len(_cells(scheme.ciphertext)) - 1)
+        rows.append(["bound for all attacks", "", "", f"{scheme.bound.psnr_at_most:.1f} dB", *others, "", ""])
+    return [*rows, ["mean colour, a guess", "", "", *_cells(scheme.floor), guess, ""]]
+
+
+def found(reidentification: Reidentification | None) -> str:
+    """How often the right photograph is ranked first, and its median rank where that is not first."""
+    if reidentification is None:
+        return ""
+    median = reidentification.median
+    return f"{reidentification.first:.0%}" + (f" (median {median:,.0f})" if median > 1 else "")
+
+
 def _row(result: AttackResult) -> list[str]:
-    figures = [str(result.images), *_cells(result.quality), f"{result.seconds:.1f}"]
-    return [result.attack, result.adversary, *figures]
+    figures = [str(result.images), *_cells(result.quality), found(result.reidentification)]
+    return [result.attack, result.adversary, *figures, f"{result.seconds:.1f}"]
 
 
 def _cells(quality: Quality) -> list[str]:
@@ -157,7 +195,13 @@ def _cells(quality: Quality) -> list[str]:
 
 
 def _title(scheme: SchemeAudit) -> str:
+    return f"{_name(scheme)}, one key per {scheme.target.scope}"
+
+
+def _name(scheme: SchemeAudit) -> str:
+    """The reduction if there is one, the cipher, and its parameters that are not as usual."""
     target = scheme.target
+    reduction = [str(target.reduction)] if target.reduction else []
     defaults = ciphers.resolve_params(target.cipher, {})
     changed = [f"{name}={value}" for name, value in target.params.items() if defaults[name] != value]
-    return ", ".join([target.cipher, *changed, f"one key per {target.scope}"])
+    return ", ".join([*reduction, target.cipher, *changed])

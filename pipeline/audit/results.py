@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.audit import verdict
+from lpe.pipeline.audit.bound import Bound
 from lpe.pipeline.audit.quality import Quality
 from lpe.transforms.attacks.base import Adversary, Target
 
@@ -84,6 +85,8 @@ class SchemeAudit:
       encrypted: their ciphertexts.
       without_attack: how well photographs are told apart by the ciphertext as it is, and by its statistics.
       reidentification: the best that ciphertexts alone allow; None where that was not measured.
+      public: how many public images attacks on the reduction learnt from.
+      bound: what no attack exceeds, where that is known.
     """
 
     target: Target
@@ -94,10 +97,12 @@ class SchemeAudit:
     encrypted: np.ndarray
     without_attack: tuple[Reidentification, ...] = ()
     reidentification: Reidentification | None = None
+    public: int = 0
+    bound: Bound | None = None
 
     @property
     def verdict(self) -> str:
-        """What the figures mean, in one or two sentences."""
+        """What the figures mean, in some sentences."""
         return verdict.verdict(self)
 
     def best(self, adversary: Adversary) -> AttackResult | None:
@@ -111,6 +116,9 @@ class SchemeAudit:
             "cipher": self.target.cipher,
             "params": dict(self.target.params),
             "scope": self.target.scope,
+            "reduction": str(self.target.reduction),
+            "public": self.public,
+            "bound": None if self.bound is None else self.bound.to_json(),
             "ciphertext": self.ciphertext.to_json(),
             "attacks": [
                 {

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from lpe.pipeline.audit.quality import Quality
 
 if TYPE_CHECKING:
-    from lpe.pipeline.audit.results import AttackResult, SchemeAudit
+    from lpe.pipeline.audit.results import AttackResult, Reidentification, SchemeAudit
     from lpe.transforms.attacks.base import Adversary
 
+AS_IT_IS = "the image as it is"
+"""What identifies a photograph where neither an attack nor statistics are needed."""
 _BROKEN_EXACT = 0.99
 _BROKEN_PSNR, _BROKEN_SSIM = 30.0, 0.9
 _VISIBLE_DB, _VISIBLE_SSIM = 2.0, 0.2
@@ -21,9 +23,16 @@ _LEARN_FROM_PLAINTEXT: tuple[tuple[Adversary, str], ...] = (
 
 
 def verdict(scheme: SchemeAudit) -> str:
-    """One or two sentences on an encryption."""
+    """Some sentences on an encryption."""
+    sentences = [_of_attacks(scheme)]
+    if scheme.reidentification is not None and (scheme.target.cipher != "plain" or scheme.target.reduction):
+        sentences.append(_of_photographs(scheme, scheme.reidentification))
+    return " ".join(sentences)
+
+
+def _of_attacks(scheme: SchemeAudit) -> str:
     if scheme.target.cipher == "plain":
-        return "No encryption: the images are there for all to see."
+        return _without_a_key(scheme)
     if not scheme.results:
         return "Not attacked: none of these attacks is meant for it."
     sentences = []
@@ -45,6 +54,35 @@ def verdict(scheme: SchemeAudit) -> str:
     return " ".join(sentences) or "Not broken by these attacks."
 
 
+def _without_a_key(scheme: SchemeAudit) -> str:
+    if not scheme.target.reduction:
+        return "No encryption: the images are there for all to see."
+    best = max(
+        (result for result in scheme.results if result.adversary in ("ciphertext-only", "learned")),
+        key=lambda result: result.quality.psnr,
+        default=None,
+    )
+    shown = f"at {_likeness(scheme.ciphertext if best is None else best.quality)}"
+    by = "just enlarged" if best is None else f"by {best.attack}"
+    return f"No encryption: what {scheme.target.reduction} leaves of the images is there for all to see, {shown} {by}."
+
+
+def _of_photographs(scheme: SchemeAudit, found: Reidentification) -> str:
+    """How well a photograph is known again; its best attack is named, or the statistic that does it."""
+    attack = next((result for result in scheme.results if result.attack == found.by), None)
+    if attack is not None:
+        learnt = f", which has {attack.images} ciphertexts" if attack.images > 1 else ""
+        by = f"what {attack.attack} restores{learnt}"
+    else:
+        by = f"comparing {found.by}" if found.by == AS_IT_IS else f"its {found.by}"
+    released = "released image" if scheme.target.cipher == "plain" else "ciphertext"
+    median = "" if found.first > 0.5 else f"; in half of all cases it is among the first {found.median:,.0f}"
+    return (
+        f"Who holds {found.candidates:,} photographs and one {released} names the right one in {found.first:.0%} of "
+        f"cases (floor {found.floor:.1%}), by {by}{median}."
+    )
+
+
 def analyst_sentence(scheme: SchemeAudit) -> str:
     """One sentence on what an analyst gets who has ciphertexts and nothing else."""
     if scheme.target.cipher == "plain":
@@ -59,7 +97,8 @@ def analyst_sentence(scheme: SchemeAudit) -> str:
 
 
 def _broken(quality: Quality) -> bool:
-    return quality.exact >= _BROKEN_EXACT or (quality.psnr >= _BROKEN_PSNR and quality.ssim >= _BROKEN_SSIM)
+    exact = max(quality.exact, quality.exact_reduced or 0)
+    return exact >= _BROKEN_EXACT or (quality.psnr >= _BROKEN_PSNR and quality.ssim >= _BROKEN_SSIM)
 
 
 def _visible(quality: Quality, scheme: SchemeAudit) -> bool:
@@ -86,6 +125,10 @@ def _images(count: int, kind: str = "") -> str:
 def _figures(quality: Quality) -> str:
     if quality.exact == 1:
         return "every byte of unseen images is right"
-    return (
-        f"{quality.psnr:.1f} dB, SSIM {quality.ssim:.2f}, {min(quality.exact, 0.999):.1%} of the bytes exact"
-    )
+    if quality.exact_reduced is not None and quality.exact_reduced >= _BROKEN_EXACT:
+        return f"all that is left of unseen images, which are seen at {_likeness(quality)}"
+    return f"{_likeness(quality)}, {min(quality.exact, 0.999):.1%} of the bytes exact"
+
+
+def _likeness(quality: Quality) -> str:
+    return f"{quality.psnr:.1f} dB, SSIM {quality.ssim:.2f}"

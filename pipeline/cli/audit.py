@@ -16,6 +16,7 @@ from lpe.pipeline.cli.options import (
     ENCRYPTION,
     JSON,
     PARAM,
+    REDUCE,
     KeyScope,
     cipher_names,
     cipher_params,
@@ -58,6 +59,14 @@ def audit(
             rich_help_panel=ENCRYPTION,
         ),
     ] = None,
+    reduce: REDUCE = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLAIN",
+            help="With a dataset that was reduced: the plain dataset that it was made from, to compare with.",
+        ),
+    ] = None,
     adversary: Annotated[
         str,
         typer.Option(
@@ -94,13 +103,16 @@ def audit(
     for name in names if params else ():
         checks.check_cipher(name, params)
     checks.check_keystore(keystore)
+    checks.check_reduction(reduce)
     if classifier is not None:
         checks.check_run(classifier)
     spec = lpe.AuditSpec(
         output=output,
         dataset=None if dataset is None else dataset_name(dataset, "DATASET"),
         keystore=keystore,
+        against=None if against is None else dataset_name(against, "--against"),
         read=None if source is None else reading.read_spec(source),
+        reduction=reduce or "",
         ciphers=tuple(names),
         params=params,
         scopes=("dataset", "image") if scope is None else (scope.value,),

@@ -97,6 +97,14 @@ def check_cipher(
         raise UsageError("--seal needs images of one shape; give --image-size HEIGHTxWIDTH, such as 224x224")
 
 
+def check_reduction(text: str | None) -> None:
+    """Raises UsageError for a reduction that there is not."""
+    from lpe.pipeline.encryption.reduction import given_chain  # noqa: PLC0415  (Tink)
+
+    if text is not None:
+        given_chain(text)
+
+
 def check_network(model: str, front_end: str = "none", precision: str = "float32") -> None:
     """Raises UsageError for a network, a front end or a precision that there is not."""
     from lpe.train import backend, front_ends, models  # noqa: PLC0415  (NumPy)

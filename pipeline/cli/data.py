@@ -30,6 +30,7 @@ from lpe.pipeline.cli.options import (
     KEEP_IDS,
     KEYSTORE,
     PARAM,
+    REDUCE,
     SCOPE_OR_KEPT,
     SEAL,
     SOURCE,
@@ -108,6 +109,7 @@ def encrypt(
     scope: SCOPE_OR_KEPT = None,
     hide_labels: HIDE_LABELS = False,
     seal: SEAL = False,
+    reduce: REDUCE = None,
     augment: AUGMENT = None,
     copies: COPIES = None,
     augment_seed: AUGMENT_SEED = 0,
@@ -133,11 +135,12 @@ def encrypt(
     params = cipher_params(param)
     if cipher is not None or not append:
         checks.check_cipher(cipher or _CIPHER, params, seal=seal, image_size=reading.image_size)
+    checks.check_reduction(reduce)
     augmentation = augmentation_of(augment, copies, augment_seed)
     read = reading.read_spec(source, validation_fraction, keep_ids=keep_ids)
     kind: FileFormat | None = None if file_format is None else file_format.value
     key_scope: Scope = "dataset" if scope is None else scope.value
-    choice = lpe.CipherChoice(cipher or _CIPHER, params, key_scope, hide_labels, seal)
+    choice = lpe.CipherChoice(cipher or _CIPHER, params, key_scope, hide_labels, seal, reduce or "")
     if dry_run:
         if append:
             raise UsageError("--dry-run tells of whole encryptions; leave out --append")
@@ -162,6 +165,7 @@ def encrypt(
             hide_labels=hide_labels,
             seal=seal,
             augmentation=augmentation,
+            reduction=reduce,
             add_labels=add_labels,
         )
 
@@ -308,6 +312,7 @@ def show(
             autocompletion=complete_ciphers,
         ),
     ] = "lpe-100",
+    reduce: REDUCE = None,
     keystore: ANY_KEYSTORE = None,
     against: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Take the plain images from this dataset.")
@@ -339,10 +344,11 @@ def show(
     """Draw images plain and encrypted, one column an image, or make a page of what one has."""
     report = Report("show", as_json=as_json)
     checks.check_keystore(keystore)
+    checks.check_reduction(reduce)
     plain = None if against is None else dataset_path(against, "--against")
     shown: Grid | Page
     if page is not None:
-        if target is None or source is not None:
+        if target is None or source is not None or reduce is not None:
             raise UsageError("--html shows what is there: name a dataset, a run or a work directory")
         target = dataset_name(target, "TARGET")
         shown = lpe.show_page(
@@ -361,5 +367,6 @@ def show(
             against=plain,
             split=split,
             count=images,
+            reduction=reduce or "",
         )
     report.result(shown.to_json(), properties_table("show", shown.properties()))

@@ -38,6 +38,8 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "    --keystore keys --key owner --augment flip,crop --copies 3 --workers 4",
         "lpe encrypt --source folder:photos --image-size 64x64 --dry-run",
         "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"
+        "    --keystore keys --key owner --reduce thumbnail=16,noise=32",
+        "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"
         "    --keystore keys --key owner --format parquet",
     ),
     "decrypt": (
@@ -63,6 +65,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe show enc/photos --keystore keys --output photos.png",
         "lpe show enc/photos --against plain/photos --images 20",
         "lpe show --source folder:photos --image-size 64x64 --ciphers all",
+        "lpe show --source folder:photos --image-size 64x64 --reduce thumbnail=16",
     ),
     "keys": (
         "lpe keys create owner --keystore keys",

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import typer
 
 import lpe
+from lpe.pipeline.cli import checks
 from lpe.pipeline.cli.completion import complete_cipher
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.image_options import AS_THEY_ARE, ImageOptions, takes_image_options
 from lpe.pipeline.cli.options import (
     CIPHERS,
     JSON,
+    REDUCE,
     SOURCE,
     cipher_names,
 )
@@ -83,16 +85,18 @@ def stats(
         typer.Option(metavar="NAME", help="Which split. \\[default: test if there is one]"),
     ] = None,
     images: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="How many images.")] = 500,
+    reduce: REDUCE = None,
     reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,
 ) -> None:
     """Measure how random each scheme's ciphertexts look, and how far one changed bit spreads."""
     screen = Report("stats", as_json=as_json)
+    checks.check_reduction(reduce)
     read = reading.read_spec(source)
-    table = lpe.stats(read, cipher_names(ciphers), split, images)
+    table = lpe.stats(read, cipher_names(ciphers), split, images, reduce or "")
     screen.result(
         table.to_json(),
-        rows_table(f"{source}, means over {images} images", *table.table()),
+        rows_table(f"{source}{f', {reduce}' if reduce else ''}, means over {images} images", *table.table()),
         lines=(
             "1 plain bit, 1 key bit: NPCR / UACI in percent when one bit of the image, of the secret changes.",
         ),

@@ -112,6 +112,12 @@ class Dataset:
         return augmented.content if augmented is not None else None
 
     @property
+    def reduction(self) -> str | None:
+        """What was done to the images before they were encrypted, which cannot be undone; None for nothing."""
+        recorded = (self.encryption or {}).get("reduction")
+        return None if recorded is None else str(recorded["steps"])
+
+    @property
     def reading(self) -> Mapping[str, Any] | None:
         """What decided which pixels image files became when they were read; None where that was not recorded."""
         recorded = self.manifest.content.get("reading") if self.manifest is not None else None
@@ -154,6 +160,8 @@ class Dataset:
                 rows[name] += f"\n{class_counts.describe(counts[name])}"
         if self.augmentation is not None:
             rows["augmented"] = self._augmented(self.augmentation)
+        if self.reduction is not None:
+            rows["reduction"] = f"{self.reduction} (not invertible)"
         if self.encryption is not None:
             key, sealed = self.encryption["key"], ", sealed" if self.sealed else ""
             rows["cipher"] = f"{self.encryption['cipher']}, one key per {self.encryption['scope']}{sealed}"

@@ -249,6 +249,8 @@ def _check_encryption(fields: Fields) -> None:
     key = fields.object("key")
     key.text("name")
     key.integer("id")
+    if fields.has("reduction") and (reduction := fields.optional_object("reduction")) is not None:
+        reduction.text("steps")
     if fields.has("reencrypted_from"):
         before = fields.object("reencrypted_from")
         before.text("version")
@@ -258,14 +260,14 @@ def _check_encryption(fields: Fields) -> None:
 def _sealed_shape(fields: Fields) -> ImageShape | None:
     if not fields.has("seal") or (seal := fields.optional_object("seal")) is None:
         return None  # the first datasets do not mention a seal
-    return read_sealed_shape(seal)
+    return read_image_shape(seal)
 
 
-def read_sealed_shape(seal: Fields) -> ImageShape:
-    """(H, W, C) of the images within a seal, as it is described. Raises DataError if that is no shape of an image."""
-    shape = seal.integers("image_shape", least=1, most=MOST_PIXEL_BYTES)
+def read_image_shape(fields: Fields) -> ImageShape:
+    """The field `image_shape`, (H, W, C). Raises DataError if that is no shape of an image."""
+    shape = fields.integers("image_shape", least=1, most=MOST_PIXEL_BYTES)
     if len(shape) != 3 or shape[0] * shape[1] * shape[2] > MOST_PIXEL_BYTES:
-        seal.refuse("'image_shape' is no shape of an image")
+        fields.refuse("'image_shape' is no shape of an image")
     return shape[0], shape[1], shape[2]
 
 

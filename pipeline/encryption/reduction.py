@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lpe.pipeline.dataset.manifest import read_image_shape
 from lpe.pipeline.keystore import DatasetKey
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels, reductions
@@ -20,7 +21,6 @@ from lpe.transforms.reductions import Chain
 
 Reduce = Callable[[np.ndarray], np.ndarray]
 """Images as they were, uint8 [N, H, W, C], to reduced ones."""
-_MOST_SIDE = 1 << 16
 
 
 def given_chain(text: str) -> Chain:
@@ -59,12 +59,8 @@ class RecordedReduction:
     def from_json(cls, fields: Fields) -> RecordedReduction:
         """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
         steps = fields.text("steps")
-        shape = None if fields.is_null("image_shape") else fields.integers("image_shape", 1, _MOST_SIDE)
-        if shape is not None and len(shape) != 3:
-            fields.refuse("'image_shape' must be height, width, channels")
-        recorded = cls(
-            steps, None if shape is None else (shape[0], shape[1], shape[2]), fields.optional_text("noise")
-        )
+        shape = None if fields.is_null("image_shape") else read_image_shape(fields)
+        recorded = cls(steps, shape, fields.optional_text("noise"))
         try:
             chain = recorded.chain()
             reduced_shape(chain, recorded.image_shape)

@@ -58,7 +58,7 @@ def append(spec: JobSpec, *, add_labels: bool = False) -> JobResult:
             class_names = check_classes(
                 new.class_names, dataset.class_names, spec.read.source, add=add_labels
             )
-            check_fits(dataset, new)
+            check_fits(dataset, new, dataset.image_shape)
             settings = append_settings(spec, dataset, additions, new)
             identity = version_identity(
                 spec,

@@ -24,6 +24,8 @@ from lpe.pipeline.encryption.names import (
     named_images,
     read_names,
 )
+from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced, with_reduced_shape
+from lpe.pipeline.encryption.reduction import given_chain
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.appending import (
     append_settings,
@@ -53,6 +55,7 @@ from lpe.pipeline.sources.prefix import open_appended
 from lpe.transforms import ciphers
 from lpe.transforms.augment import Augmentation
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.reductions import Chain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +83,7 @@ def append_encrypted(
     hide_labels: bool = False,
     seal: bool = False,
     augmentation: Augmentation | None = None,
+    reduction: str | None = None,
     add_labels: bool = False,
 ) -> JobResult:
     """Writes the next version of an encrypted dataset: its shards as they are, and those of new images.
@@ -95,6 +99,7 @@ def append_encrypted(
       hide_labels: whether class names are taken to be hidden.
       seal: whether images are taken to be sealed.
       augmentation: the copies that there are taken to be.
+      reduction: how images are taken to be reduced, see `CipherChoice`; None for as it is.
       add_labels: give classes that only the source has numbers after the others; they are refused otherwise.
 
     Raises:
@@ -104,6 +109,7 @@ def append_encrypted(
       BusyError: another job writes at the home.
     """
     started = time.monotonic()
+    chain = None if reduction is None else given_chain(reduction)
     spec, key = spec.on_workers(), dataclasses.replace(key, keystore=spec.path_on_workers(key.keystore))
     with held_dataset(spec) as dataset:
         encryption = Encryption.of(dataset, "use lpe ingest --append for plain data")
@@ -112,7 +118,13 @@ def append_encrypted(
                 f"{dataset.directory}: is under keyset {encryption.key_name!r}; give that as --key"
             )
         _check_given(
-            dataset, encryption, given or CipherChange(), augmentation, hide_labels=hide_labels, seal=seal
+            dataset,
+            encryption,
+            given or CipherChange(),
+            augmentation,
+            chain,
+            hide_labels=hide_labels,
+            seal=seal,
         )
         if encryption.unsealed:
             raise DataError(
@@ -128,7 +140,8 @@ def append_encrypted(
                 _log(dataset, key)  # unless the run that wrote it did
                 return nothing_new(dataset, found.additions, notes, time.monotonic() - started)
             _check_labels(dataset, encryption, found.plan, true_names, spec.read, add_labels=add_labels)
-            check_fits(dataset, found.plan)
+            recorded = encryption.reduction
+            check_fits(dataset, found.plan, dataset.image_shape if recorded is None else recorded.image_shape)
             notes = (*notes, *decoder_note(dataset, found.plan))
             rotated = key.open().id != encryption.key_id
             before = _under_primary_key(spec, key) if rotated else dataset
@@ -175,6 +188,9 @@ def _write(spec: JobSpec, key: KeyRef, dataset: Dataset, found: _Found) -> JobRe
         if found.additions is not None:
             new = found.additions.plan({**_numbers(dataset), **{claim.split: claim.first for claim in given}})
             new = dataclasses.replace(new, notes=found.plan.notes)
+        if encryption.reduction is not None:
+            new = with_reduced_shape(new, encryption.reduction.chain())
+            new = reduced(new, DatasetReduction.of(encryption, key.keystore))
         allowed = {claim.split: NumberRange(claim.first, claim.after) for claim in given}
         result = write_version(
             spec,
@@ -237,6 +253,8 @@ def _found(
     restore = Decrypt(keystore, encryption, len(dataset.class_names)).open()
     table, images = read_names(dataset, encryption, keystore), named_images(dataset)
     held = Held(true_names, file_digests(table, images), names(table, images), image_tasks(dataset), restore)
+    if (reduction := DatasetReduction.of(encryption, keystore)) is not None:
+        held = dataclasses.replace(held, reduce=reduction.open())
     with open_additions(read, held, order) as additions:
         plan = additions.plan(_numbers(dataset))
         whole = SourceDigests(chained(source.digest, plan.digest), source.origin)
@@ -293,6 +311,7 @@ def _check_given(
     encryption: Encryption,
     given: CipherChange,
     augmentation: Augmentation | None,
+    chain: Chain | None,
     *,
     hide_labels: bool,
     seal: bool,
@@ -300,6 +319,7 @@ def _check_given(
     """Refuses what is said of the encryption, and is not so."""
     spec = encryption.spec
     params = ciphers.resolve_params(spec.name, {**spec.params, **given.params})
+    steps = dataset.reduction or ""
     copies = None if dataset.augmentation is None else augmented.from_json(dataset.augmentation)
     for option, said, found in (
         ("--cipher", given.name or spec.name, spec.name),
@@ -312,6 +332,7 @@ def _check_given(
         ),
         ("--seal", seal or encryption.seal is not None, encryption.seal is not None),
         ("--augment", augmentation or copies, copies),
+        ("--reduce", steps if chain is None else str(chain), steps),
     ):
         if said != found:
             raise UsageError(
@@ -325,6 +346,6 @@ def _shown(value: object) -> str:
         return ",".join(f"{name}={setting}" for name, setting in value.items()) or "no parameters"
     if isinstance(value, Augmentation):
         return f"{','.join(value.kinds)}, {value.copies} copies, seed {value.seed}"
-    if value in (None, False):
+    if value in (None, False, ""):
         return "without"
     return "with it" if value is True else str(value)

@@ -24,6 +24,7 @@ from lpe.pipeline.sources.carried import CarriedShard
 from lpe.pipeline.sources.plan import Plan, plan_dataset
 from lpe.pipeline.sources.task import ShardTask
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.image_shape import ImageShape
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,16 +81,22 @@ def appended_plan(dataset: Dataset, new: Plan) -> Plan:
     return dataclasses.replace(new, tasks=tuple(tasks), dataset=None, reading=_reading(dataset, new))
 
 
-def check_fits(dataset: Dataset, new: Plan) -> None:
-    """Refuses images that are not as those of the dataset.
+def check_fits(dataset: Dataset, new: Plan, shape: ImageShape | None) -> None:
+    """Refuses images that are not as those that the dataset was made of.
+
+    Args:
+      dataset: the dataset.
+      new: the images.
+      shape: (H, W, C) of the images that it was made of, before they were reduced; None where shapes differ.
 
     Raises:
       DataError: their shape, or a setting of their reading, is another.
     """
-    if dataset.image_shape != new.image_shape or _channels(dataset) != new.channels:
+    channels = dataset.format.channels if shape is None else shape[2]
+    if shape != new.image_shape or channels != new.channels:
         raise DataError(
             f"{new.source}: its images are {_shape(new.image_shape, new.channels)}, those of {dataset.directory} "
-            f"{_shape(dataset.image_shape, _channels(dataset))}; read them with the same --image-size"
+            f"{_shape(shape, channels)}; read them with the same --image-size"
         )
     ours, theirs = _settings(dataset.reading), _settings(new.reading)
     if ours is None or theirs is None:
@@ -181,10 +188,6 @@ def _reading(dataset: Dataset, new: Plan) -> Mapping[str, Any] | None:
 def _settings(reading: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Settings as they are read again: JSON has no tuples."""
     return None if reading is None else json.loads(json.dumps(reading))
-
-
-def _channels(dataset: Dataset) -> int:
-    return dataset.format.channels if dataset.image_shape is None else dataset.image_shape[2]
 
 
 def _shape(shape: Sequence[int] | None, channels: int) -> str:

@@ -13,6 +13,7 @@ from lpe.pipeline.audit.attacking import ADVERSARIES, Classify
 from lpe.pipeline.audit.experiment import Experiment
 from lpe.pipeline.audit.report import AuditReport
 from lpe.pipeline.audit.results import SchemeAudit
+from lpe.pipeline.encryption.reduction import given_chain
 from lpe.pipeline.engine.cores import usable_cores
 from lpe.pipeline.engine.progress import Silent
 from lpe.pipeline.jobs.audit_process import attack_scheme
@@ -20,7 +21,6 @@ from lpe.pipeline.jobs.side_by_side import SideBySide, nothing
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.predict import predictor
 from lpe.train.runs import load_run
-from lpe.transforms import reductions
 from lpe.transforms.attacks import Adversary, Target, all_attacks
 from lpe.transforms.ciphers.registry import scheme
 from lpe.transforms.errors import UsageError
@@ -115,7 +115,7 @@ def audit(
             _in_turn(spec, [setup.target], lambda _: setup, adversaries, note, status),
         )
     else:
-        reduction = reductions.parse(spec.reduction)
+        reduction = given_chain(spec.reduction)
         plain, others = experiment.sample(spec.read, spec.images)
         targets = [
             experiment.target_on_scheme(image_shape_of(plain), name, spec.params, scope, reduction)

@@ -11,6 +11,7 @@ from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.encryption.names import CarriedNames, HiddenMap, PlainMap
+from lpe.pipeline.jobs.reducing import reduced_note
 from lpe.pipeline.jobs.spec import JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.sources.plan import open_plan
@@ -20,6 +21,8 @@ NO_NAMES = "the original names are not known: the key store has no map of them f
 
 def decrypt(spec: JobSpec, keystore: str) -> JobResult:
     """Restores the plain dataset from an encrypted one; the key is the one that the dataset names.
+
+    Images that were reduced before they were encrypted come back as they were reduced.
 
     Args:
       spec: its input is the encrypted dataset, `dataset:DIR`.
@@ -46,7 +49,7 @@ def decrypt(spec: JobSpec, keystore: str) -> JobResult:
         )
         with new_version(spec.home, identity) as version:
             hidden = HiddenMap.of(plan.dataset, encryption, keystore)
-            notes = plan.notes if hidden.exists() else (*plan.notes, NO_NAMES)
+            notes = (*plan.notes, *([] if hidden.exists() else [NO_NAMES]), *reduced_note(plan.dataset))
             return write_version(
                 spec,
                 dataclasses.replace(plan, notes=notes),

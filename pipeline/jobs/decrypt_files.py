@@ -19,6 +19,7 @@ from lpe.pipeline.engine.check_shard import check_all
 from lpe.pipeline.engine.metrics import JobMetrics
 from lpe.pipeline.engine.write_files import WriteFiles
 from lpe.pipeline.jobs.decrypt import NO_NAMES
+from lpe.pipeline.jobs.reducing import reduced_note
 from lpe.pipeline.jobs.spec import JobSpec
 from lpe.pipeline.sources.plan import open_plan
 from lpe.pipeline.storage.documents import read_document
@@ -100,6 +101,7 @@ def decrypt_files(spec: JobSpec, keystore: str) -> ImageFiles:
         notes: tuple[str, ...] = () if names.exists() else (f"{NO_NAMES}; the files are called by ids",)
         if copies:
             notes += (f"{len(copies)} splits of augmented copies were left out",)
+        notes += reduced_note(dataset)
         _mark(spec.home, dataset)
         metrics = execution.run(
             tasks,

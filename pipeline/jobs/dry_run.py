@@ -17,6 +17,8 @@ from typing import Any
 
 from lpe.pipeline import records
 from lpe.pipeline.dataset.reader import BATCH_SIZE
+from lpe.pipeline.encryption.reduced_reader import reduced_for_show
+from lpe.pipeline.encryption.reduction import given_chain
 from lpe.pipeline.engine.stopwatch import Stopwatch
 from lpe.pipeline.jobs.choice import stored_format
 from lpe.pipeline.jobs.spec import CipherChoice
@@ -152,7 +154,8 @@ def forecast(
     check_scope(read, choice.scope)
     with open_plan(read, digest=False) as opened:
         opened.require_plain("decrypt it first")
-        return forecast_of(augmented.with_copies(opened, augmentation), choice, file_format)
+        plan = reduced_for_show(opened, given_chain(choice.reduction))
+        return forecast_of(augmented.with_copies(plan, augmentation), choice, file_format)
 
 
 def forecast_of(

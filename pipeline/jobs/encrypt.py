@@ -11,6 +11,8 @@ from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Encrypt
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
 from lpe.pipeline.encryption.names import CarriedNames, HiddenMap, NameKeeper, NewNames, PlainMap
+from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced, with_reduced_shape
+from lpe.pipeline.encryption.reduction import given_chain
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.choice import (
     chosen_encryption,
@@ -18,6 +20,7 @@ from lpe.pipeline.jobs.choice import (
     published_class_names,
     stored_format,
 )
+from lpe.pipeline.jobs.reducing import NO_KEY, chosen_reduction
 from lpe.pipeline.jobs.spec import CipherChoice, JobResult, JobSpec
 from lpe.pipeline.jobs.write import version_identity, write_version
 from lpe.pipeline.keystore import DatasetKey, KeyRef, Registry
@@ -37,25 +40,29 @@ def encrypt(
       augmentation: copies of the training images to be varied, encrypted and written as further splits.
 
     Raises:
-      UsageError: an option does not go with the source or the runner.
+      UsageError: an option does not go with the source or the runner, or the images cannot be reduced so.
       CipherError: the images' shape does not go with the cipher.
       KeyStoreError: the key cannot be had.
       DataError: the source is missing, damaged or encrypted already; the home holds something else.
       BusyError: another job writes at the home.
     """
     check_scope(spec.read, choice.scope)
+    chain = given_chain(choice.reduction)
     spec, key = spec.on_workers(), dataclasses.replace(key, keystore=spec.path_on_workers(key.keystore))
     primary = key.open()
     with open_plan(spec.read, primary.order_secret) as opened:
         opened.require_plain("decrypt it first")
         runners.check_no_temporary(spec.options(), spec.read.source, opened.temporary)
-        plan = augmented.with_copies(opened, augmentation)
+        shaped = with_reduced_shape(opened, chain)
+        plan = augmented.with_copies(shaped, augmentation)
+        reduction = chosen_reduction(chain, opened.image_shape, spec.home, primary, key.keystore)
         copies = {"augmentation": augmented.to_json(augmentation)} if augmentation is not None else {}
         fmt, sealed_shape = stored_format(plan, choice, spec.file_format or "tfrecord")
         class_names = published_class_names(plan.class_names, choice)
         settings = {
             "command": "encrypt",
             **encryption_settings(choice, primary, spec.read),
+            **reduction.settings(),
             **copies,
         }
         identity = version_identity(
@@ -72,13 +79,17 @@ def encrypt(
         with new_version(spec.home, identity) as version:
             source = SourceDigests(plan.digest, plan.origin)
             encryption = chosen_encryption(choice, primary, version, plan.class_names, sealed_shape, source)
+            encryption = reduction.recorded_in(encryption, primary)
             if version.committed is None:
                 registry.record_dataset(key.name, primary.id, version.directory)
             else:  # as it says itself
                 open_dataset_key(version.committed, Encryption.of(version.committed, ""), key.keystore)
+            reducing = reduced(shaped, DatasetReduction.of(encryption, key.keystore))
+            if chain and choice.name == "plain":
+                reducing = dataclasses.replace(reducing, notes=(*reducing.notes, NO_KEY))
             result = write_version(
                 spec,
-                plan,
+                augmented.with_copies(reducing, augmentation),
                 version,
                 conceal=Encrypt(key.keystore, encryption, len(class_names)),
                 manifest={**encryption.to_json(), **copies},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.audit.recorded import RecordedAudit, RecordedScheme, read_audit
+from lpe.pipeline.audit.recorded import HEADINGS, RecordedAudit, RecordedScheme, read_audit
 from lpe.pipeline.audit.report import PAGE_FILE
 from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.dataset.layout import INFO_FILE
@@ -19,8 +19,6 @@ from lpe.pipeline.jobs.work_directory import KINDS, audit_directory, run_directo
 from lpe.train.runs import RUN_FILE, load_run
 from lpe.transforms.errors import DataError, UsageError
 from lpe.transforms.tables import properties_html
-
-_ATTACK_HEADINGS = ("attack", "adversary", "images", "PSNR", "SSIM", "exact")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +112,7 @@ def show_page(
     contents = _contents(target, keystore, against, split, count)
     if named is not None:
         contents = dataclasses.replace(contents, audit=_audited(named, contents.encryption))
-    storage.write_atomic(
-        output, render("show", target=target, contents=contents, attack_headings=_ATTACK_HEADINGS)
-    )
+    storage.write_atomic(output, render("show", target=target, contents=contents, attack_headings=HEADINGS))
     shown = [section.title for section in contents.datasets]
     shown += [section.title for section in contents.runs.values()]
     if contents.audit is not None and contents.audit.recorded is not None:
@@ -199,7 +195,8 @@ def _audited(audit: RecordedAudit, encryption: Mapping[str, Any] | None) -> _Aud
     same = tuple(
         scheme
         for scheme in audit.schemes
-        if (scheme.cipher, scheme.scope) == (encryption["cipher"], encryption["scope"])
+        if (scheme.cipher, scheme.scope, scheme.reduction)
+        == (encryption["cipher"], encryption["scope"], _steps(encryption.get("reduction")))
         and all(params.get(name, value) == value for name, value in scheme.params.items())
     )
     if same:
@@ -207,3 +204,8 @@ def _audited(audit: RecordedAudit, encryption: Mapping[str, Any] | None) -> _Aud
     return _AuditSection(
         audit, audit.schemes, "This audit is of other encryptions than that of these images."
     )
+
+
+def _steps(reduction: Any) -> str:
+    """The steps of an encryption.json's reduction; empty where there is none."""
+    return str(reduction.get("steps", "")) if isinstance(reduction, Mapping) else ""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.reduction import Reduce, reduced_shape
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
@@ -27,11 +28,15 @@ from lpe.train.runs import Run, load_run
 from lpe.train.served_model import ServedModel
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError, UsageError
+from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.keyed import KeyedCipher
 from lpe.transforms.tables import properties_html
 
 Answers = Callable[[np.ndarray], np.ndarray]
 """A network: uint8 images [N, H, W, C] to class probabilities [N, classes]."""
+
+Classify = Callable[[np.ndarray], tuple[list[str], list[float]]]
+"""Plain images, uint8 [N, H, W, C], to names of classes and probabilities."""
 
 _BATCH = 256
 _BATCH_BYTES = 64 << 20
@@ -66,7 +71,7 @@ class Prediction:
 def predict(
     model: str, paths: Sequence[str], keystore: str | None = None, progress: Update | None = None
 ) -> list[Prediction]:
-    """Classifies image files, read as those that the model was trained with, in its shape.
+    """Classifies image files, read as those that the model was trained with, in their shape, and reduced alike.
 
     Args:
       model: the directory of a finished training run, or an ONNX file of `lpe export`, which needs no Keras.
@@ -87,9 +92,9 @@ def predict(
     if not paths:
         return []
     files = image_paths(paths)
-    classify = _classifier(trained, answers, model, keystore)
-    options = recorded_options(trained.reading, trained.image_shape, model)
-    room = max(1, min(_BATCH, _BATCH_BYTES // math.prod(trained.image_shape)))
+    classify, shape = _classifier(trained, answers, model, keystore)
+    options = recorded_options(trained.reading, shape, model)
+    room = max(1, min(_BATCH, _BATCH_BYTES // math.prod(shape)))
     predictions: list[Prediction] = []
     bad: list[str] = []
     for start in range(0, len(files), room):
@@ -115,10 +120,10 @@ def _opened(model: str) -> tuple[Run | ServedModel, Answers]:
 
 def _classifier(
     model: Run | ServedModel, answers: Answers, where: str, keystore: str | None
-) -> Callable[[np.ndarray], tuple[list[str], list[float]]]:
-    """A function from plain images to the owner's names of their most probable classes, and the probabilities."""
+) -> tuple[Classify, ImageShape]:
+    """A function from plain images to the owner's names of their most probable classes, and the images' shape."""
     if model.encryption is None:
-        return lambda images: _most_probable(answers(images), model.class_names)
+        return lambda images: _most_probable(answers(images), model.class_names), model.image_shape
     if keystore is None:
         raise UsageError("this model was trained on encrypted images; pass --keystore")
     encryption = Encryption.from_json(model.encryption, where)
@@ -127,7 +132,20 @@ def _classifier(
     names = encryption.class_names(key, model.class_names)
     # Class i of the owner is class order[i] of the model.
     order = encryption.label_order(key, len(names))
-    return lambda images: _most_probable(answers(_encrypted(images, cipher))[:, order], names)
+    reduction, shape = encryption.reduction, model.image_shape
+    reduce: Reduce = _unreduced
+    if reduction is not None:
+        reduce = reduction.open(key, encryption.spec.salt, keystore)
+        shape = reduction.image_shape or shape
+        if reduced_shape(reduction.chain(), shape) != model.image_shape:
+            raise DataError(
+                f"{where}: damaged (its images are not what the reduction leaves); restore it from a copy"
+            )
+    return lambda images: _most_probable(answers(_encrypted(reduce(images), cipher))[:, order], names), shape
+
+
+def _unreduced(images: np.ndarray) -> np.ndarray:
+    return images
 
 
 def _most_probable(probabilities: np.ndarray, class_names: Sequence[str]) -> tuple[list[str], list[float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
@@ -67,6 +69,9 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
         with new_version(spec.home, identity, locked=True) as version:
             source = old.source(old_key) or SourceDigests(plan.digest, plan.origin)
             encryption = chosen_encryption(choice, primary, version, true_names, sealed_shape, source)
+            if old.reduction is not None:
+                carried = old.reduction.under(old_key, old.spec.salt, primary, encryption.spec.salt)
+                encryption = dataclasses.replace(encryption, reduction=carried)
             if version.committed is None:
                 Registry(keystore).record_dataset(old.key_name, primary.id, version.directory)
             origin = {"version": plan.dataset.version, "key": old.key_id}
@@ -95,6 +100,7 @@ def changed_cipher(old: Encryption, change: CipherChange) -> CipherChoice:
         change.scope or old.spec.scope,
         hide_labels=old.hidden_class_names is not None,
         seal=old.seal is not None,
+        reduction="" if old.reduction is None else old.reduction.steps,
     )
 
 

@@ -17,6 +17,8 @@ from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.reduced_reader import ReductionForShow, with_reduced_shape
+from lpe.pipeline.encryption.reduction import given_chain
 from lpe.pipeline.html.page import png_uri
 from lpe.pipeline.jobs import grid
 from lpe.pipeline.jobs.grid import Row
@@ -99,6 +101,7 @@ def show(
     against: str | None = None,
     split: str | None = None,
     count: int = 10,
+    reduction: str = "",
 ) -> Grid:
     """Draws images of a dataset, or of a source under several schemes, as a PNG.
 
@@ -111,9 +114,11 @@ def show(
       against: with an encrypted dataset: the plain dataset to take the plain images from.
       split: the split; None for `test`, or else the first one.
       count: how many images: one of each class first.
+      reduction: with `read`: what is done to the images before, see `CipherChoice`; empty for nothing.
 
     Raises:
-      UsageError: both or neither of `dataset` and `read`, or an output that is no PNG.
+      UsageError: both or neither of `dataset` and `read`, a reduction of a dataset or one that the images do not admit,
+        or an output that is no PNG.
       DataError: the images are missing or damaged, sealed and there is no key store, or encrypted where they must be
         plain.
       KeyStoreError: the key cannot be had.
@@ -121,11 +126,13 @@ def show(
     """
     if (dataset is None) == (read is None):
         raise UsageError("name either a dataset or a --source")
+    if dataset is not None and reduction:
+        raise UsageError("--reduce goes with --source; a dataset's images were reduced when it was encrypted")
     if dataset is not None:
         sample = sample_dataset(open_dataset(dataset), keystore, against, split, count)
     else:
         assert read is not None
-        sample = sample_schemes(read, ciphers, split, count)
+        sample = sample_schemes(read, ciphers, split, count, reduction)
     save(sample.draw(), output)
     return Grid(output, sample.columns)
 
@@ -133,22 +140,23 @@ def show(
 def sample_dataset(
     data: Dataset, keystore: str | None, against: str | None, split: str | None, count: int
 ) -> Sample:
-    """Images of a dataset; plain above encrypted where both can be had. See `show`."""
+    """Images of a dataset; plain, and reduced if they were, above encrypted where they can be had. See `show`."""
     if keystore is None:
         data.check_open()
     batches = one_of_each_class(plan_dataset(data), split, count)
     if data.encryption is None:
         return _sample([Row("plain", _images(batches))], batches, data.class_names)
     encryption = Encryption.from_json(data.encryption, data.directory)
-    if keystore is not None:
-        return _decrypted(data, encryption, keystore, batches)
-    rows = [Row(encryption.spec.name, _images(batches))]
-    if against is not None:
+    plain = []
+    if against is not None and (keystore is None or data.reduction is not None):
         plain_data = open_dataset(against)
         plain_data.check_open()
         ids = [batch.ids[0] for batch in batches]
-        rows.insert(0, Row("plain", _images_of_ids(plan_dataset(plain_data), ids, split)))
-    return _sample(rows, batches, data.class_names)
+        plain.append(Row("plain", _images_of_ids(plan_dataset(plain_data), ids, split)))
+    if keystore is not None:
+        sample = _decrypted(data, encryption, keystore, batches)
+        return dataclasses.replace(sample, rows=(*plain, *sample.rows))
+    return _sample([*plain, Row(encryption.spec.name, _images(batches))], batches, data.class_names)
 
 
 def _decrypted(data: Dataset, encryption: Encryption, keystore: str, batches: list[ImageBatch]) -> Sample:
@@ -160,17 +168,25 @@ def _decrypted(data: Dataset, encryption: Encryption, keystore: str, batches: li
         encryption = dataclasses.replace(encryption, seal=None)
     decrypt = Decrypt(keystore, encryption, len(data.class_names)).open()
     plain = [decrypt(batch) for batch in batches]
-    rows = [Row("plain", _images(plain)), Row(encryption.spec.name, _images(batches))]
+    rows = [Row(data.reduction or "plain", _images(plain)), Row(encryption.spec.name, _images(batches))]
     return _sample(rows, plain, encryption.class_names(key, data.class_names))
 
 
-def sample_schemes(read: ReadSpec, names: Sequence[str], split: str | None, count: int) -> Sample:
-    """Images of a source, plain and under each scheme. See `show`."""
+def sample_schemes(
+    read: ReadSpec, names: Sequence[str], split: str | None, count: int, reduction: str = ""
+) -> Sample:
+    """Images of a source, plain, reduced if they are to be, and under each scheme. See `show`."""
     with open_plan(read) as plan:
         plan.require_plain("show it without --ciphers")
         batches = one_of_each_class(plan, split, count)
         class_names = plan.class_names
+        chain = given_chain(reduction)
+        with_reduced_shape(plan, chain)
     rows = [Row("plain", _images(batches))]
+    if chain:
+        reduce = ReductionForShow(chain).open()
+        batches = [batch.replace_images(reduce(batch.images)) for batch in batches]
+        rows.append(Row(str(chain), _images(batches)))
     for name in names:
         if name != "plain":
             secret = secrets.token_bytes(SECRET_BYTES)

@@ -173,6 +173,8 @@ class JobResult:
             value["cipher"] = encryption["cipher"]
             value["key"] = {"name": encryption["key"]["name"], "id": encryption["key"]["id"]}
             value["scope"] = encryption["scope"]
+        if self.dataset.reduction is not None:
+            value["reduction"] = self.dataset.reduction
         if self.dataset.augmentation is not None:
             value["augmentation"] = dict(self.dataset.augmentation)
         if not self.skipped:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from lpe.pipeline.encryption.reduced_reader import reduced_for_show
+from lpe.pipeline.encryption.reduction import given_chain
 from lpe.pipeline.sources.plan import ReadSpec, open_plan
 from lpe.pipeline.sources.samples import first_images
 from lpe.transforms import ciphers, metrics
@@ -104,7 +106,7 @@ class StatisticsTable:
 
 
 def stats(
-    read: ReadSpec, ciphers: Sequence[str], split: str | None = None, count: int = 500
+    read: ReadSpec, ciphers: Sequence[str], split: str | None = None, count: int = 500, reduction: str = ""
 ) -> StatisticsTable:
     """Measures each scheme on the first images of a split, and random bytes.
 
@@ -115,8 +117,10 @@ def stats(
       ciphers: the schemes.
       split: the split; None for `test`, or else the first one.
       count: how many images, at most.
+      reduction: what is done to the images before, see `CipherChoice`; empty for nothing.
 
     Raises:
+      UsageError: the images cannot be reduced so.
       DataError: the images are encrypted or differ in shape, or there are none.
       CipherError: an unknown scheme, or one that does not admit their shape.
     """
@@ -124,7 +128,7 @@ def stats(
         plan.require_plain("give plain images")
         if plan.image_shape is None:
             raise DataError(f"{read.source}: images differ in shape; pass --image-size HEIGHTxWIDTH")
-        images = first_images(plan, split, count)
+        images = first_images(reduced_for_show(plan, given_chain(reduction)), split, count)
     changed = _with_one_bit_changed(images)
     rows = [_of_scheme(name, images, changed) for name in ciphers]
     noise = np.random.RandomState(0).randint(0, 256, images.shape).astype(np.uint8)

@@ -12,6 +12,7 @@ from lpe.pipeline.dataset.reader import Reader
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import BatchTransform, Decrypt, Identity
 from lpe.pipeline.encryption.metadata import Encryption
+from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced
 from lpe.pipeline.engine import execution, runners
 from lpe.pipeline.engine.check_shard import CheckShard, check_all
 from lpe.pipeline.engine.failures import ShardsFailedError
@@ -50,7 +51,9 @@ class Verification:
         checked = ["metadata, sizes, checksums, counts, labels, ids"]
         checked += ["key"] if self.with_key else []
         checked += ["every seal"] if self.with_key and self.dataset.sealed else []
-        checked += ["every image equals the plain one"] if self.compared else []
+        reduction = self.dataset.reduction
+        reduced = "" if reduction is None else f", reduced ({reduction})"
+        checked += [f"every image equals the plain one{reduced}"] if self.compared else []
         rows = {
             "dataset": self.dataset.directory,
             "examples": f"{self.examples:,} ({megabytes(self.dataset.num_bytes)})",
@@ -89,7 +92,8 @@ def verify(
 
     Always: metadata, sizes, checksums, counts, labels, unique ids. With a key store: that the key is the dataset's,
     that its owner wrote every file, and that every sealed image opens. With `against`: that every image,
-    decrypted if need be, and every class name equals the one of that plain dataset.
+    decrypted if need be, and every class name equals the one of that plain dataset, whose images are reduced first if
+    those that were encrypted were.
 
     Args:
       path: a dataset home or version directory.
@@ -117,12 +121,14 @@ def verify(
             "from a copy, or leave out --keystore for plain data"
         )
     restore: BatchTransform = Identity()
+    reduction: DatasetReduction | None = None
     class_names = data.class_names
     if data.encryption is not None:
         encryption = Encryption.of(data, "")
         if keystore is not None:
             key = open_dataset_key(data, encryption, keystore)
             class_names = encryption.class_names(key, class_names)
+            reduction = DatasetReduction.of(encryption, keystore)
             if against is not None or encryption.seal is not None:
                 restore = Decrypt(keystore, encryption, len(data.class_names))
         elif against is not None:
@@ -137,7 +143,7 @@ def verify(
                 f"{data.directory} and {plain_data.directory} have other class names; name the dataset that was "
                 "encrypted"
             )
-        plain = _counterparts(data, plain_data)
+        plain = _counterparts(data, plain_data, reduction)
     plan = plan_dataset(data)
     problems: tuple[str, ...] = ()
     metrics = None
@@ -161,11 +167,18 @@ def verify(
     return Verification(data, examples, problems, with_key, against is not None, seconds, metrics)
 
 
-def _counterparts(data: Dataset, plain: Dataset) -> dict[tuple[str, int], Reader]:
+def _counterparts(
+    data: Dataset, plain: Dataset, reduction: DatasetReduction | None
+) -> dict[tuple[str, int], Reader]:
     """The plain reader of each shard, by split and index. Raises DataError if the two do not go together."""
     if plain.encrypted:
         raise DataError(f"{plain.directory}: this dataset is encrypted too; name a plain one after --against")
-    plan = plan_dataset(plain)
+    if reduction is not None and plain.image_shape != reduction.recorded.image_shape:
+        raise DataError(
+            f"{plain.directory}: its images have not the shape of those that {data.directory} was made from; name the "
+            "dataset that was encrypted, not one that was decrypted"
+        )
+    plan = reduced(plan_dataset(plain), reduction)
     if data.augmentation is not None and plain.augmentation is None:
         plan = augmented.with_copies(plan, augmented.from_json(data.augmentation))
     shard_lengths: dict[str, list[int]] = {}

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
-from lpe.pipeline.dataset.manifest import read_sealed_shape
+from lpe.pipeline.dataset.manifest import read_image_shape
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms.image_shape import ImageShape
 
@@ -34,7 +34,7 @@ class SealSpec:
     @classmethod
     def from_json(cls, fields: Fields) -> SealSpec:
         """The inverse of `to_json`. Raises DataError if something is missing or damaged."""
-        return cls(read_sealed_shape(fields), fields.text("check_value", _CHECK_VALUE))
+        return cls(read_image_shape(fields), fields.text("check_value", _CHECK_VALUE))
 
 
 def sealed_shape(image_shape: ImageShape) -> ImageShape:

@@ -47,6 +47,7 @@ class Held:
       names: the original names of all; None where they are not known.
       tasks: read its images.
       restore: makes plain images of them.
+      reduce: what was done to plain images before; by default nothing.
     """
 
     class_names: tuple[str, ...]
@@ -54,6 +55,7 @@ class Held:
     names: Sequence[str] | None
     tasks: Sequence[ShardTask]
     restore: Callable[[ImageBatch], ImageBatch]
+    reduce: Callable[[np.ndarray], np.ndarray] = lambda images: images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +206,7 @@ def _compare(source: Source, spec: ReadSpec, held: Held) -> tuple[str, _Choice]:
         known = {split: digests for split, digests in files.items() if digests is not None}
         if len(known) == len(files):
             return "files", _choose(known, held.file_digests)
-    pixels = {split: _source_pixels(source, split, size) for split, size in splits.items()}
+    pixels = {split: _source_pixels(source, split, size, held) for split, size in splits.items()}
     return "pixels", _choose(pixels, _held_pixels(held))
 
 
@@ -212,13 +214,12 @@ def _name_digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()[:DIGEST_BYTES]
 
 
-def _source_pixels(source: Source, split: str, size: int) -> np.ndarray:
-    """Pixel digests of all images of a source's split; random ones of those that cannot be read."""
+def _source_pixels(source: Source, split: str, size: int, held: Held) -> np.ndarray:
+    """Digests of all images of a source's split, reduced as those held; random ones of those that cannot be read."""
     digests = np.random.default_rng().integers(0, 256, (size, DIGEST_BYTES), np.uint8)
     for batch in source.slice(split, np.arange(size)).batches(BATCH_SIZE, _pass_over):
-        digests[batch.offsets] = _as_rows(
-            [pixel_digests(ImageBatch(batch.names, batch.images, batch.labels))]
-        )
+        reduced = ImageBatch(batch.names, held.reduce(batch.images), batch.labels)
+        digests[batch.offsets] = _as_rows([pixel_digests(reduced)])
     return digests
 
 

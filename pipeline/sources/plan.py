@@ -66,6 +66,7 @@ class Plan:
       notes: what its user should know, see `SourceInfo`.
       reading: what decided which pixels image files became; None for a dataset that does not say.
       numbers: of each split, the number after those given to its images as ids, where that is known.
+      shape_read: (H, W, C) of the images as they are read, where they are reduced to `image_shape` then; else None.
     """
 
     source: str
@@ -82,6 +83,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     reading: Mapping[str, Any] | None = None
     numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    shape_read: ImageShape | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -96,10 +98,11 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Bytes of all images that are read, those of carried shards left out; 0 where shapes differ."""
-        if self.image_shape is None:
+        shape = self.shape_read or self.image_shape
+        if shape is None:
             return 0
         read = (task.reader for task in self.tasks if not isinstance(task.reader, CarriedShard))
-        return sum(reader.expected() for reader in read) * math.prod(self.image_shape)
+        return sum(reader.expected() for reader in read) * math.prod(shape)
 
     def output_format(self, file_format: FileFormat) -> RecordFormat:
         """The format to store its images in: raw bytes where all have one shape, PNG otherwise.

@@ -15,6 +15,8 @@
 
     * cpbe-50 alone
 
+Reductions without a key: `linear`, from ciphertexts (the reduced images) and public images.
+
 One module an attack, named in the table; the others hold what attacks share. `register`, or an entry point of the
 group `lpe.attacks`, adds one of your own. An attack restores what it can: how much that is, on which images and after
 how many of them, `lpe audit` measures.
@@ -40,6 +42,7 @@ from lpe.transforms.attacks.known_etc import KnownEtc
 from lpe.transforms.attacks.known_lpe import KnownLpe
 from lpe.transforms.attacks.known_nibbles import KnownNibbles
 from lpe.transforms.attacks.known_pbe import KnownPbe
+from lpe.transforms.attacks.linear import Linear
 from lpe.transforms.attacks.negatives import Negatives
 from lpe.transforms.attacks.nibble_jigsaw import NibbleJigsaw
 from lpe.transforms.attacks.nibbles import NibbleStatistics
@@ -70,6 +73,7 @@ _ATTACKS: tuple[Attack, ...] = (
     NibbleStatistics(),
     NibbleJigsaw(),
     Jigsaw(),
+    Linear(),
     KnownLpe(),
     KnownCpbe(),
     KnownPbe(),

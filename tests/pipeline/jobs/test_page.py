@@ -151,6 +151,24 @@ def test_a_work_directory_has_everything_side_by_side(work, tmp_path):
     assert len(pictures(text)) == 6
 
 
+def test_a_recorded_audit_says_which_photographs_were_found(work, tmp_path):
+    page = tmp_path / "page.html"
+    found = {"first": 0.975, "median": 3.5, "candidates": 1000, "by": "<b>"}
+    reduced = {**SCHEME, "reduction": "thumbnail=8", "verdict": "of reduced images"}
+    attacked = {**SCHEME["attacks"][0], "reidentification": found}
+    write_audit(work / "audit", {**SCHEME, "reduction": "", "attacks": [attacked]}, reduced)
+    show_page(str(page), str(work), count=3)
+    text = page.read_text()
+    assert "right photograph first" in text
+    assert '<td class="figure">98% (median 4)</td>' in text
+    assert "of reduced images" not in text
+    for field, wrong in (("first", 2), ("median", 0), ("candidates", 0), ("by", 3)):
+        attacked["reidentification"] = {**found, field: wrong}
+        write_audit(work / "audit", {**SCHEME, "attacks": [attacked]})
+        with pytest.raises(DataError, match=rf"report\.json.*damaged.*{field}"):
+            show_page(str(page), str(work), audit=str(work / "audit"))
+
+
 def test_what_is_hostile_is_escaped(work, tmp_path):
     page = tmp_path / "page.html"
     hostile = work.rename(tmp_path / "<i>work")
