@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.dry_run import Forecast, forecast
     from lpe.pipeline.jobs.encrypt import encrypt
     from lpe.pipeline.jobs.export import export_data_key
+    from lpe.pipeline.jobs.fit_reduction import FittedReduction, fit_reduction
     from lpe.pipeline.jobs.ingest import ingest
     from lpe.pipeline.jobs.inspect import Inspection, inspect
     from lpe.pipeline.jobs.keyset_status import keyset_status
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from lpe.train.evaluate import Evaluation, evaluate
     from lpe.train.exporting import ExportedModel, export_model
     from lpe.train.loop import TrainResult, TrainSpec, fit
+    from lpe.train.reduction.spec import FitSpec
     from lpe.train.runs import Run, load_run
     from lpe.transforms import attacks, ciphers
     from lpe.transforms.augment import Augmentation
@@ -114,6 +116,8 @@ _MODULES = {
     "Evaluation": "lpe.train.evaluate",
     "Example": "lpe.transforms.dofns",
     "ExportedModel": "lpe.train.exporting",
+    "FitSpec": "lpe.train.reduction.spec",
+    "FittedReduction": "lpe.pipeline.jobs.fit_reduction",
     "Forecast": "lpe.pipeline.jobs.dry_run",
     "ImageFiles": "lpe.pipeline.jobs.decrypt_files",
     "Inspection": "lpe.pipeline.jobs.inspect",
@@ -152,6 +156,7 @@ _MODULES = {
     "export_data_key": "lpe.pipeline.jobs.export",
     "export_model": "lpe.train.exporting",
     "fit": "lpe.train.loop",
+    "fit_reduction": "lpe.pipeline.jobs.fit_reduction",
     "forecast": "lpe.pipeline.jobs.dry_run",
     "ingest": "lpe.pipeline.jobs.ingest",
     "inspect": "lpe.pipeline.jobs.inspect",
@@ -194,6 +199,8 @@ __all__ = [
     "Evaluation",
     "Example",
     "ExportedModel",
+    "FitSpec",
+    "FittedReduction",
     "Forecast",
     "ImageFiles",
     "Inspection",
@@ -233,6 +240,7 @@ __all__ = [
     "export_data_key",
     "export_model",
     "fit",
+    "fit_reduction",
     "forecast",
     "ingest",
     "inspect",

@@ -32,9 +32,11 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2|noise                                       PRF context of the secret that noise is drawn from
     lpe/v2/noise                                       associated data of that secret, hidden under a dataset's key
     lpe/v2/noise|REDUCTION|HxWxC|SHA-256               SHAKE-256 message, after that secret: an image's noise
+    lpe/v2/encoder|DIGEST                              associated data of an encoder that is hidden in the key store
 
 A salt of format 1 has 32 hex digits, one of format 2 has 64. What a dataset's key computes is bound to the salt, so
-no dataset of one format can be passed off as one of the other. PARAMETERS are sorted and joined by commas,
+no dataset of one format can be passed off as one of the other. An encoder is many datasets' and is hidden under the
+word `encoders` in place of a salt. PARAMETERS are sorted and joined by commas,
 `name=value`; texts are UTF-8, numbers decimal.
 """
 
@@ -198,3 +200,8 @@ def noise(reduction: str, image_shape: tuple[int, ...], digest: bytes) -> bytes:
       digest: SHA-256 of the image's bytes.
     """
     return f"lpe/v2/noise|{reduction}|{'x'.join(map(str, image_shape))}|".encode() + digest
+
+
+def hidden_encoder(digest: str) -> bytes:
+    """Associated data of the encoder with this digest, hidden under the key of the datasets that it made (AES-SIV)."""
+    return f"lpe/v2/encoder|{digest}".encode()

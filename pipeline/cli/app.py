@@ -16,7 +16,19 @@ import typer
 
 import lpe
 from lpe.pipeline import storage
-from lpe.pipeline.cli import audit, compare, data, doctor, inspect, keys, reencrypt, run, schemes, training
+from lpe.pipeline.cli import (
+    audit,
+    compare,
+    data,
+    doctor,
+    fit_reduction,
+    inspect,
+    keys,
+    reencrypt,
+    run,
+    schemes,
+    training,
+)
 from lpe.pipeline.cli.commands import BEAM, Command, Group
 from lpe.pipeline.cli.console import Report
 from lpe.pipeline.cli.examples import epilog
@@ -45,6 +57,7 @@ def _add(function: Callable[..., None], name: str, *, beam: bool = False) -> Non
 _add(run.run, "run", beam=True)
 _add(inspect.inspect, "inspect")
 _add(data.ingest, "ingest", beam=True)
+_add(fit_reduction.fit_reduction, "fit-reduction")
 _add(data.encrypt, "encrypt", beam=True)
 _add(data.decrypt, "decrypt", beam=True)
 _add(reencrypt.reencrypt, "reencrypt", beam=True)

@@ -30,6 +30,13 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe ingest --source cifar:cifar-10-binary.tar.gz --output plain/cifar10",
         "lpe ingest --source 'parquet:hub/*.parquet' --output plain/hub --workers 4",
     ),
+    "fit-reduction": (
+        "lpe fit-reduction --source dataset:plain/photos --output encoders/photos",
+        "lpe fit-reduction --source cifar10 --output encoders/1 --channels 1 \\\n"
+        "    --adversary 3 --epochs 12 --images 5000",
+        "lpe fit-reduction --source folder:photos --image-size 224x224 \\\n"
+        "    --output encoders/2 --noise 16",
+    ),
     "encrypt": (
         "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n    --keystore keys --key owner",
         "lpe encrypt --source dataset:plain/photos --output enc/photos \\\n"

@@ -158,8 +158,8 @@ REDUCE = Annotated[
     str | None,
     typer.Option(
         metavar="CHAIN",
-        help="First give away less of each image, for good: thumbnail=SIDE, blur=SIGMA, noise=SD, bits=N, grey, or "
-        "several, comma-separated, each of what the one before leaves.",
+        help="First give away less of each image, for good: thumbnail=SIDE, blur=SIGMA, noise=SD, bits=N, grey, "
+        "learned:DIR of lpe fit-reduction, or several, comma-separated, each of what the one before leaves.",
         rich_help_panel=ENCRYPTION,
     ),
 ]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.dataset.manifest import read_image_shape
+from lpe.pipeline.encryption.encoders import kept_encoder, read_encoder
 from lpe.pipeline.keystore import DatasetKey
 from lpe.pipeline.storage.documents import Fields
 from lpe.transforms import labels, reductions
@@ -18,6 +19,7 @@ from lpe.transforms.ciphers.derive import SECRET_BYTES
 from lpe.transforms.errors import UsageError
 from lpe.transforms.image_shape import ImageShape
 from lpe.transforms.reductions import Chain
+from lpe.transforms.reductions.learned import Learned, Unopened
 
 Reduce = Callable[[np.ndarray], np.ndarray]
 """Images as they were, uint8 [N, H, W, C], to reduced ones."""
@@ -28,8 +30,10 @@ def given_chain(text: str) -> Chain:
 
     Raises:
       UsageError: an unknown reduction, or an argument that it does not take.
+      DataError: there is no encoder in the folder of a learned one, or it is damaged.
+      KeyStoreError: others than its owner may access the encoder.
     """
-    return reductions.parse(text)
+    return reductions.parse(text, lambda directory: Learned(read_encoder(directory)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,8 @@ class RecordedReduction:
         recorded = cls(steps, shape, fields.optional_text("noise"))
         try:
             chain = recorded.chain()
-            reduced_shape(chain, recorded.image_shape)
+            if shape is None or not any(isinstance(step, Unopened) for step in chain.steps):
+                reduced_shape(chain, shape)
         except UsageError as error:
             fields.refuse(str(error))
         if not chain:
@@ -74,7 +79,7 @@ class RecordedReduction:
 
     def chain(self) -> Chain:
         """The reductions, as far as they are known without the dataset's key."""
-        return reductions.parse(self.steps)
+        return reductions.parse(self.steps, Unopened.read)
 
     def open(self, key: DatasetKey, salt: str, keystore: str) -> Reduce:
         """The reduction as a function.
@@ -85,7 +90,7 @@ class RecordedReduction:
           keystore: the URI of the key store that the key is of.
 
         Raises:
-          KeyStoreError: the hidden secret was changed.
+          KeyStoreError: the hidden secret or an encoder was changed, or an encoder is missing.
         """
         chain, secret = open_chain(self, key, salt, keystore), self.noise_secret(key, salt)
         return lambda images: chain.apply(images, secret)
@@ -115,9 +120,14 @@ def open_chain(recorded: RecordedReduction, key: DatasetKey, salt: str, keystore
       recorded: what the dataset says of them.
       key: the dataset's.
       salt: the dataset's.
-      keystore: the URI of the key store that the key is of, in whose reach encoders lie.
+      keystore: the URI of the key store that the key is of, in which encoders lie.
+
+    Raises:
+      KeyStoreError: an encoder is missing, or was changed.
     """
-    return recorded.chain()
+    return reductions.parse(
+        recorded.steps, lambda digest: Learned(kept_encoder(Unopened.read(digest).digest, key, keystore))
+    )
 
 
 def reduced_shape(chain: Chain, image_shape: ImageShape | None) -> ImageShape | None:

@@ -25,7 +25,7 @@ from lpe.pipeline.encryption.names import (
     read_names,
 )
 from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced, with_reduced_shape
-from lpe.pipeline.encryption.reduction import given_chain
+from lpe.pipeline.encryption.reduction import given_chain, open_chain
 from lpe.pipeline.engine import runners
 from lpe.pipeline.jobs.appending import (
     append_settings,
@@ -189,7 +189,9 @@ def _write(spec: JobSpec, key: KeyRef, dataset: Dataset, found: _Found) -> JobRe
             new = found.additions.plan({**_numbers(dataset), **{claim.split: claim.first for claim in given}})
             new = dataclasses.replace(new, notes=found.plan.notes)
         if encryption.reduction is not None:
-            new = with_reduced_shape(new, encryption.reduction.chain())
+            new = with_reduced_shape(
+                new, open_chain(encryption.reduction, dataset_key, encryption.spec.salt, key.keystore)
+            )
             new = reduced(new, DatasetReduction.of(encryption, key.keystore))
         allowed = {claim.split: NumberRange(claim.first, claim.after) for claim in given}
         result = write_version(

@@ -9,6 +9,7 @@ from lpe.pipeline.dataset import committed_versions, open_dataset
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Encrypt
+from lpe.pipeline.encryption.encoders import keep_encoders
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
 from lpe.pipeline.encryption.names import CarriedNames, HiddenMap, NameKeeper, NewNames, PlainMap
 from lpe.pipeline.encryption.reduced_reader import DatasetReduction, reduced, with_reduced_shape
@@ -80,6 +81,7 @@ def encrypt(
             source = SourceDigests(plan.digest, plan.origin)
             encryption = chosen_encryption(choice, primary, version, plan.class_names, sealed_shape, source)
             encryption = reduction.recorded_in(encryption, primary)
+            keep_encoders(chain, primary, key.keystore)
             if version.committed is None:
                 registry.record_dataset(key.name, primary.id, version.directory)
             else:  # as it says itself

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.encryption.reduction import Reduce, reduced_shape
+from lpe.pipeline.encryption.reduction import Reduce, open_chain, reduced_shape
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
@@ -137,7 +137,10 @@ def _classifier(
     if reduction is not None:
         reduce = reduction.open(key, encryption.spec.salt, keystore)
         shape = reduction.image_shape or shape
-        if reduced_shape(reduction.chain(), shape) != model.image_shape:
+        if (
+            reduced_shape(open_chain(reduction, key, encryption.spec.salt, keystore), shape)
+            != model.image_shape
+        ):
             raise DataError(
                 f"{where}: damaged (its images are not what the reduction leaves); restore it from a copy"
             )

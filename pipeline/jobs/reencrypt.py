@@ -7,8 +7,10 @@ import dataclasses
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.authentication import OwnerSigner, open_dataset_key
 from lpe.pipeline.encryption.batch_transforms import Decrypt, Encrypt
+from lpe.pipeline.encryption.encoders import keep_encoders
 from lpe.pipeline.encryption.metadata import Encryption, SourceDigests
 from lpe.pipeline.encryption.names import CarriedNames, HiddenMap
+from lpe.pipeline.encryption.reduction import open_chain
 from lpe.pipeline.jobs.choice import (
     chosen_encryption,
     encryption_settings,
@@ -72,6 +74,7 @@ def write_reencrypted(spec: JobSpec, keystore: str, change: CipherChange) -> Job
             if old.reduction is not None:
                 carried = old.reduction.under(old_key, old.spec.salt, primary, encryption.spec.salt)
                 encryption = dataclasses.replace(encryption, reduction=carried)
+                keep_encoders(open_chain(old.reduction, old_key, old.spec.salt, keystore), primary, keystore)
             if version.committed is None:
                 Registry(keystore).record_dataset(old.key_name, primary.id, version.directory)
             origin = {"version": plan.dataset.version, "key": old.key_id}

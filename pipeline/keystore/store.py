@@ -11,6 +11,7 @@ from lpe.pipeline import clock, storage
 from lpe.pipeline.keystore import keyset as keysets
 from lpe.pipeline.keystore.auditlog import AuditTrail
 from lpe.pipeline.keystore.consistency import contradiction, kek_problem, unexplained
+from lpe.pipeline.keystore.encoders_path import delete_encoders
 from lpe.pipeline.keystore.files import Change, KeysetFiles, OpenKeyset
 from lpe.pipeline.keystore.kek import create_local_kek
 from lpe.pipeline.keystore.key import DatasetKey
@@ -263,6 +264,7 @@ class KeyStore:
         self._files.write(change, event, key_id, **details)
         if status == tink_pb2.DESTROYED:
             delete_names(self.uri, change.name, key_id)
+            delete_encoders(self.uri, change.name, key_id)
 
 
 def _unused(opened: OpenKeyset, without: Callable[[Use], bool]) -> list[int]:

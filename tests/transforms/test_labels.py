@@ -78,6 +78,7 @@ KNOWN = [
         labels.noise("noise=32", (4, 6, 3), b"\x07"),
         b"lpe/v2/noise|noise=32|4x6x3|\x07",
     ),
+    ("lpe/v2/encoder|DIGEST", labels.hidden_encoder("d19e57"), b"lpe/v2/encoder|d19e57"),
 ]
 
 
