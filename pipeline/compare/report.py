@@ -75,7 +75,8 @@ class Comparison:
             f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
             f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, "
             "mean ± standard deviation; a difference of less than two standard errors is ≈ 0. "
-            f"One key for the dataset; attackers have at most {learnt_from:,} ciphertexts and no key."
+            f"One key for the dataset; attackers have at most {learnt_from:,} ciphertexts and no key"
+            f"{', on controls as many public images' if spec.controls else ''}."
         )
 
     @property
@@ -198,7 +199,7 @@ def _lines(row: Row) -> list[list[str]]:
             str(row.accuracy),
             row.lost,
             row.restored,
-            "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts",
+            _best_attack(row),
             row.reconstruction,
             row.named,
             *row.beaten_by,
@@ -211,3 +212,9 @@ def _lines(row: Row) -> list[list[str]]:
             [f"{row.title}, as it is", front_ends.NONE, *row.as_it_is, *quality, *row.as_it_is_beaten_by, ""]
         )
     return lines
+
+
+def _best_attack(row: Row) -> str:
+    if row.scheme.reduction:
+        return row.attack or "as it is"  # each image by itself
+    return "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts"
