@@ -138,8 +138,10 @@ def restore(spec: JobSpec, keystore: str, images: int, best: BestAttack) -> Data
         recovery = chosen.learn(setup.evidence(_ADVERSARY, best.images))
         settings = {"command": "restore", "attack": best.attack, "images": best.images}
         identity = version_identity(spec, plan, settings, class_names=plan.class_names, encrypted=False)
+        # What an attack learnt is a function that other processes of this machine cannot be sent.
+        alone = spec if spec.beam else dataclasses.replace(spec, processes=1)
         with new_version(spec.home, identity) as version:
-            return write_version(spec, plan, version, restore=Restore(recovery.restore)).dataset
+            return write_version(alone, plan, version, restore=Restore(recovery.restore)).dataset
 
 
 @dataclasses.dataclass(frozen=True)

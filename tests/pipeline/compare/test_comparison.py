@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lpe.pipeline.compare import comparison, networks
+from lpe.pipeline.compare import comparison, networks, restoring
 from lpe.pipeline.compare.comparison import compare
 from lpe.pipeline.compare.trials import CompareSpec
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.engine.progress import Silent
+from lpe.pipeline.jobs.spec import JobSpec
 from lpe.pipeline.jobs.training_process import Trained
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.evaluate import Evaluation
@@ -131,6 +132,17 @@ def test_every_network_is_trained_once_and_reported(tmp_path, trained):
     assert control.psnr < scheme.psnr
     assert scheme.beaten_by[0] == "thumbnail=8,noise=16 (≈)"
     assert again.verdict[0] in (tmp_path / "work" / "report.html").read_text()
+
+
+def test_what_an_attack_learnt_stays_in_its_process(lpe, keystore, tmp_path):
+    home = tmp_path / "enc" / "shapes"
+    assert encrypt(lpe, keystore, "synthetic:60", home, "--cipher", "le").code == 0
+    data = open_dataset(str(home))
+    best = restoring.attack(data, str(keystore), 20, str(tmp_path / "le.json"))
+    assert best.attack is not None
+    job = JobSpec(ReadSpec(f"dataset:{home}"), str(tmp_path / "restored" / "shapes"), processes=2)
+    restored = restoring.restore(job, str(keystore), 20, best)
+    assert contents(Path(restored.directory)).keys() == contents(home).keys()
 
 
 def test_there_must_be_something_to_measure_on(lpe, tmp_path, trained, monkeypatch):
