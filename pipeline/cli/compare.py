@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 import typer
@@ -29,6 +30,13 @@ from lpe.pipeline.cli.options import (
 from lpe.pipeline.cli.recipe import BATCH_SIZE, LEARNING_RATE, PRECISION, RECIPE, TRAIN_IMAGES, chosen_recipe
 
 
+class Controls(enum.StrEnum):
+    """Sets of controls without a key."""
+
+    all = "all"
+    none = "none"
+
+
 @takes_image_options
 def compare(
     ctx: typer.Context,
@@ -38,6 +46,21 @@ def compare(
         typer.Option(metavar="DIR", help="The work directory, with the report; it holds plain images."),
     ],
     ciphers: CIPHERS = "all",
+    controls: Annotated[
+        Controls,
+        typer.Option(
+            metavar="all|none",
+            help="Also compare what gives away less without any key, the usual set: thumbnails, noise, blur, few bits.",
+        ),
+    ] = Controls.none,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHAIN",
+            help="Also compare this control, e.g. thumbnail=16 or thumbnail=16,noise=32, as of encrypt --reduce; "
+            "repeatable.",
+        ),
+    ] = None,
     data_key: DATA_KEY = None,
     model: MODEL = "cnn",
     front_end: Annotated[
@@ -83,12 +106,15 @@ def compare(
     as_json: JSON = False,
 ) -> None:
     """Train one model on every scheme: accuracy as it is, behind a front end, and after the best attack."""
+    from lpe.pipeline.compare.schemes import ALL_CONTROLS  # noqa: PLC0415  (NumPy)
+
     screen = Report("compare", as_json=as_json)
     checks.check_network(model, front_end, precision)
     spec = lpe.CompareSpec(
         read=reading.read_spec(source, validation_fraction, data_key=data_key),
         work=output,
         ciphers=tuple(cipher_names(ciphers)),
+        controls=(*(ALL_CONTROLS if controls is Controls.all else ()), *(control or ())),
         model=model,
         front_end=front_end,
         as_it_is=as_it_is,
@@ -105,5 +131,11 @@ def compare(
     screen.result(
         comparison.to_json(),
         rows_table("test accuracy", *comparison.table()),
-        lines=(comparison.setting, comparison.caveat, f"report: {comparison.page}"),
+        lines=(
+            comparison.setting,
+            *filter(None, [comparison.legend]),
+            *comparison.verdict,
+            comparison.caveat,
+            f"report: {comparison.page}",
+        ),
     )

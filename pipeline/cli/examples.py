@@ -147,6 +147,8 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "compare": (
         "lpe compare --source synthetic:2000 --output compare --epochs 4 --seeds 1",
+        "lpe compare --source folder:photos --image-size 32x32 --output compare \\\n"
+        "    --ciphers lpe-100,etc --controls all --control thumbnail=16,noise=32",
         "lpe compare --source cifar10 --output compare --ciphers lpe-100,pbe \\\n"
         "    --model resnet18 --recipe fast --epochs 30",
     ),

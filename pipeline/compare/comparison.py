@@ -7,10 +7,12 @@ from lpe.pipeline.compare import duration, report, restoring, results, table
 from lpe.pipeline.compare.networks import RESULTS_FILE, Networks
 from lpe.pipeline.compare.report import Comparison
 from lpe.pipeline.compare.restoring import BestAttack
+from lpe.pipeline.compare.schemes import PLAIN, Scheme
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import Dataset, committed_versions, open_dataset
 from lpe.pipeline.engine import runners
 from lpe.pipeline.engine.progress import Progress, Silent
+from lpe.pipeline.jobs.decrypt import decrypt
 from lpe.pipeline.jobs.encrypt import encrypt
 from lpe.pipeline.jobs.ingest import ingest_with_validation
 from lpe.pipeline.jobs.spec import CipherChoice, JobSpec
@@ -51,31 +53,34 @@ def compare(spec: CompareSpec, progress: Progress = _SILENT) -> Comparison:
     source = _ingest(spec, progress)
     spec.claim(open_dataset(source).digest())
     _announce(spec, progress, open_dataset(source))
-    encrypted = {name: _encrypt(spec, progress, source, keystore, name) for name in spec.ciphers}
-    plain = encrypted["plain"]
+    encrypted = {scheme: _encrypt(spec, progress, source, keystore, scheme) for scheme in spec.schemes}
+    plain = encrypted[PLAIN]
     split = "test" if "test" in plain.splits else "validation"
     if split not in plain.splits:
         raise DataError(f"{spec.read.source}: no test or validation images to compare accuracies on")
-    best_attacks: dict[str, BestAttack] = {}
-    restored: dict[str, Dataset] = {}
+    best_attacks: dict[Scheme, BestAttack] = {}
+    restored: dict[Scheme, Dataset] = {}
     with Networks(spec, progress, split) as networks:
         first = [trial for trial in trials(spec, frozenset()) if trial.seed == 0]
-        networks.begin((trial, encrypted[trial.cipher]) for trial in first)  # while attacks are made
-        for name, data in encrypted.items():
-            if name != "plain":
-                best_attacks[name], estimate = _attack(spec, progress, keystore, name, data)
-                if estimate is not None:
-                    restored[name] = estimate
-        exact = {name for name, data in restored.items() if data.digest() == plain.digest()}
+        networks.begin((trial, encrypted[trial.scheme]) for trial in first)  # while attacks are made
+        originals = _originals(spec, source, keystore, plain) if spec.controls else None
+        for scheme, data in encrypted.items():
+            if scheme == PLAIN:
+                continue
+            best_attacks[scheme] = _attack(spec, progress, keystore, scheme, data, originals)
+            # Reduced images are images: there is nothing to decipher before a network can learn from them.
+            if not scheme.reduction and best_attacks[scheme].attack is not None:
+                restored[scheme] = _restore(spec, progress, keystore, scheme, data, best_attacks[scheme])
+        exact = {scheme for scheme, data in restored.items() if data.digest() == plain.digest()}
         planned = trials(spec, frozenset(restored) - exact)
         networks.begin(
-            (trial, (restored if trial.kind == "restored" else encrypted)[trial.cipher]) for trial in planned
+            (trial, (restored if trial.kind == "restored" else encrypted)[trial.scheme]) for trial in planned
         )
         finished = networks.results(planned)
     counts = {name: plain.splits[name].examples for name in ("train", split)}
     counts["train"] = min(counts["train"], spec.images or counts["train"])
     class_names = open_dataset(source).class_names
-    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, exact, counts[split])
+    rows = table.rows(spec.schemes, class_names, finished, best_attacks, exact, counts[split])
     comparison = Comparison(spec, source, counts, rows)
     report.write(comparison)
     return comparison
@@ -97,9 +102,8 @@ def _announce(spec: CompareSpec, progress: Progress, plain: Dataset) -> None:
     shape, train = plain.image_shape, plain.splits.get("train")
     if shape is not None and train is not None:  # what cannot be trained on is refused in its place
         known = _known_trials(spec)
-        networks = [
-            trial for trial in trials(spec, frozenset(spec.ciphers) - {"plain"}) if trial not in known
-        ]
+        restored = frozenset(scheme for scheme in spec.schemes if scheme.cipher != "plain")
+        networks = [trial for trial in trials(spec, restored) if trial not in known]
         images = min(train.examples, spec.images or train.examples)
         progress.note(duration.announcement(spec, networks, images, shape))
 
@@ -123,26 +127,44 @@ def _begin(progress: Progress, step: str) -> None:
     progress.status(step)
 
 
-def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, name: str) -> Dataset:
-    _begin(progress, f"{name}: encrypting")
-    home = storage.join(spec.work, "encrypted", name, storage.base_name(storage.parent(source)))
+def _encrypt(spec: CompareSpec, progress: Progress, source: str, keystore: str, scheme: Scheme) -> Dataset:
+    _begin(progress, f"{scheme.title}: {'encrypting' if scheme.cipher != 'plain' else 'writing'}")
+    home = storage.join(spec.work, "encrypted", scheme.folder, storage.base_name(storage.parent(source)))
     read = ReadSpec(f"dataset:{source}", data_key=spec.read.data_key)
-    job = JobSpec(read, home, spec.beam)
-    return encrypt(job, CipherChoice(name), KeyRef(keystore, _KEY), spec.augmentation).dataset
+    choice = CipherChoice(scheme.cipher, reduction=scheme.reduction)
+    return encrypt(JobSpec(read, home, spec.beam), choice, KeyRef(keystore, _KEY), spec.augmentation).dataset
+
+
+def _originals(spec: CompareSpec, source: str, keystore: str, plain: Dataset) -> str:
+    """The directory of a dataset with the images as they were, unsealed."""
+    if spec.read.data_key is None:
+        return source
+    home = storage.join(spec.work, "plain", plain.name)
+    job = JobSpec(ReadSpec(f"dataset:{plain.directory}"), home, spec.beam)
+    return decrypt(job, keystore).dataset.directory
 
 
 def _attack(
-    spec: CompareSpec, progress: Progress, keystore: str, name: str, data: Dataset
-) -> tuple[BestAttack, Dataset | None]:
-    """The best attack with ciphertexts alone, and the dataset that it restores; None if there is no attack."""
-    _begin(progress, f"{name}: attacking")
-    path = storage.join(spec.work, "attacks", f"{name}.json")
-    best = restoring.attack(data, keystore, spec.audit_images, path)
-    if best.attack is None:
-        return best, None
-    home = storage.join(spec.work, "restored", name, data.name)
+    spec: CompareSpec,
+    progress: Progress,
+    keystore: str,
+    scheme: Scheme,
+    data: Dataset,
+    originals: str | None,
+) -> BestAttack:
+    """The best attack with what is released alone."""
+    _begin(progress, f"{scheme.title}: attacking")
+    path = storage.join(spec.work, "attacks", f"{scheme.folder}.json")
+    return restoring.attack(data, keystore, spec.audit_images, path, originals if scheme.reduction else None)
+
+
+def _restore(
+    spec: CompareSpec, progress: Progress, keystore: str, scheme: Scheme, data: Dataset, best: BestAttack
+) -> Dataset:
+    """The dataset that an attack restores."""
+    home = storage.join(spec.work, "restored", scheme.folder, data.name)
     if committed_versions(home):
-        return best, open_dataset(home)
-    _begin(progress, f"{name}: restoring")
+        return open_dataset(home)
+    _begin(progress, f"{scheme.title}: restoring")
     job = JobSpec(ReadSpec(f"dataset:{data.directory}"), home, spec.beam)
-    return best, restoring.restore(job, keystore, spec.audit_images, best)
+    return restoring.restore(job, keystore, spec.audit_images, best)

@@ -1,4 +1,4 @@
-"""Figures of a comparison, as PNG bytes: accuracies as bars (the paper's Fig. 2), and accuracy against privacy."""
+"""The accuracies of a comparison as bars (the paper's Fig. 2), and how all its figures become PNG bytes."""
 
 from __future__ import annotations
 
@@ -6,107 +6,71 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from lpe.pipeline.compare.schemes import PLAIN
 from lpe.pipeline.compare.table import Row
 from lpe.pipeline.compare.trials import KINDS
 from lpe.train import backend
 from lpe.transforms.extras import require
 
-_COLOURS = {"ciphertext": "#4477aa", "front end": "#ee7733", "restored": "#bbbbbb"}
-_NAMES = {
+COLOURS = {"ciphertext": "#4477aa", "front end": "#ee7733", "restored": "#bbbbbb"}
+NAMES = {
     "ciphertext": "the ciphertext as it is",
     "front end": "with a key-free front end",
     "restored": "restored by the best ciphertext-only attack",
 }
-_MAX_DB = 60.0
-"""Better reconstructions than this, exact ones too, are drawn here."""
+_LETTERS = 90
+"""In titles that fit beside each other."""
 
 
 def bars(rows: Sequence[Row]) -> bytes:
-    """Accuracy of each scheme, three bars with error bars, and what was published.
+    """Accuracy of plain images and of each scheme, three bars with error bars, and what was published.
+
+    Args:
+      rows: all of the comparison; controls are left out, see `frontier`.
 
     Raises:
       UsageError: matplotlib is not installed.
     """
-    figure, axes = _figure(9, 4)
+    figure, (axes,) = new_figure(9, 4)
+    rows = [row for row in rows if row.scheme == PLAIN or not row.scheme.needs_no_secret]
     width = 0.8 / len(KINDS)
     for k, kind in enumerate(KINDS):
         measured = [(i, row.accuracies[kind]) for i, row in enumerate(rows) if kind in row.accuracies]
+        if not measured:
+            continue
         axes.bar(
             [i + (k - 1) * width for i, _ in measured],
             [100 * value.mean for _, value in measured],
             width,
             yerr=[100 * value.spread for _, value in measured],
             capsize=2,
-            color=_COLOURS[kind],
-            label=_NAMES[kind],
+            color=COLOURS[kind],
+            label=NAMES[kind],
         )
     published = [(i, row.published.accuracy) for i, row in enumerate(rows) if row.published is not None]
     if published:
         axes.plot(
             *zip(*published, strict=True), "k_", markersize=18, label="published, for a far larger network"
         )
-    axes.set_xticks(range(len(rows)), [row.cipher for row in rows])
+    titles = [row.title for row in rows]
+    axes.set_xticks(range(len(rows)), titles, rotation=30 if sum(map(len, titles)) > _LETTERS else 0)
     axes.set(ylabel="test accuracy (%)", ylim=(0, 100))
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
-    return _png(figure)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
+    return png(figure)
 
 
-def frontier(rows: Sequence[Row]) -> bytes:
-    """Accuracy lost against the best reconstruction from ciphertexts alone: nearer the lower left is better.
-
-    Raises:
-      UsageError: matplotlib is not installed.
-    """
-    figure, axes = _figure(9, 4.2)
-    for row in rows:
-        if row.psnr is None:
-            continue
-        x = min(row.psnr, _MAX_DB)
-        if row.as_it_is_gap is not None:
-            axes.plot([x, x], [row.gap, row.as_it_is_gap], color="#cccccc", linewidth=1, zorder=1)
-            axes.plot(x, row.as_it_is_gap, "o", color=_COLOURS["ciphertext"], zorder=2)
-        axes.plot(x, row.gap, "s", color=_COLOURS["front end"], zorder=2)
-    for position, names in _labels(rows).items():
-        axes.annotate(
-            ", ".join(names), position, textcoords="offset points", xytext=(-7, 3), fontsize=8, ha="right"
-        )
-    axes.plot([], [], "s", color=_COLOURS["front end"], label="behind its front end, where it has one")
-    if any(row.as_it_is_gap is not None for row in rows):
-        axes.plot([], [], "o", color=_COLOURS["ciphertext"], label=_NAMES["ciphertext"])
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(
-        xlabel=f"best reconstruction from ciphertexts alone, PSNR in dB ({_MAX_DB:.0f}: exact, or nearly)",
-        ylabel="accuracy lost against plain (points)",
-        xlim=(0, _MAX_DB + 3),
-    )
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="upper left")
-    return _png(figure)
-
-
-def _labels(rows: Sequence[Row]) -> dict[tuple[float, float], list[str]]:
-    """Schemes by the position (dB, points) of their upper mark; those too near each other share a label."""
-    upper = {row.cipher: max(row.gap, row.as_it_is_gap or row.gap) for row in rows}
-    labels: dict[tuple[float, float], list[str]] = {}
-    for row in sorted(rows, key=lambda row: -upper[row.cipher]):
-        if row.psnr is None:
-            continue
-        x, y = min(row.psnr, _MAX_DB), upper[row.cipher]
-        near = next((p for p in labels if abs(p[0] - x) < 8 and abs(p[1] - y) < 1.5), (x, y))
-        labels.setdefault(near, []).append(row.cipher)
-    return labels
-
-
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def new_figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]]:
+    """A figure of this size in inches, and its panels from top to bottom. Raises UsageError."""
     # A Figure of its own, not pyplot: no display, no global state.
     figure = require("matplotlib.figure", backend.extra()).Figure(
         figsize=(width, height), layout="constrained"
     )
-    return figure, figure.subplots()
+    return figure, list(figure.subplots(panels, squeeze=False)[:, 0])
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """The figure drawn."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110)
     return out.getvalue()

@@ -109,4 +109,4 @@ def _processes(model: str) -> int:
 
 def _title(trial: Trial) -> str:
     kind = f"{trial.kind} {trial.front_end}" if trial.kind == "front end" else trial.kind
-    return f"{trial.cipher}, {kind}, seed {trial.seed}"
+    return f"{trial.scheme.title}, {kind}, seed {trial.seed}"

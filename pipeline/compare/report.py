@@ -8,9 +8,10 @@ import json
 from typing import Any
 
 from lpe.pipeline import storage
-from lpe.pipeline.compare import figures
+from lpe.pipeline.compare import figures, frontier
 from lpe.pipeline.compare.table import Row
 from lpe.pipeline.compare.trials import CompareSpec
+from lpe.pipeline.compare.verdict import verdict
 from lpe.pipeline.html.page import render
 from lpe.pipeline.jobs import show
 from lpe.pipeline.sources.plan import ReadSpec
@@ -23,6 +24,7 @@ LEAKAGE = (
 )
 _SHOWN = 8
 """Images in the picture of what people see."""
+_DRAWN_CHANNELS = (1, 3)
 _HEADINGS = (
     "scheme",
     "front end",
@@ -31,8 +33,13 @@ _HEADINGS = (
     "restored",
     "best attack",
     "gets",
+    "re-id.",
+    "beaten by",
+    "beaten on re-id. by",
     "published",
 )
+_ALWAYS = 5
+"""Columns of the summary that are there even if there is nothing in them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +75,8 @@ class Comparison:
             f"{spec.read.source}: {counts['train']:,} training images{augmented}, {counts[tested]:,} {tested} images; "
             f"model {spec.model}, {spec.epochs} epochs, batches of {spec.recipe.batch_size}; {spec.seeds} seeds, "
             "mean ± standard deviation; a difference of less than two standard errors is ≈ 0. "
-            f"One key for the dataset; attackers have at most {learnt_from:,} ciphertexts and no key."
+            f"One key for the dataset; attackers have at most {learnt_from:,} ciphertexts and no key"
+            f"{', on controls as many public images' if spec.controls else ''}."
         )
 
     @property
@@ -76,15 +84,48 @@ class Comparison:
         """What the accuracies are worth."""
         return LEAKAGE
 
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """Whether the keys are worth anything, a few sentences; none if nothing with a key was compared."""
+        return verdict(self.rows)
+
+    @property
+    def legend(self) -> str:
+        """What the columns on controls and photographs mean; empty if there is nothing in them."""
+        measured = [row.reidentification for row in self.rows if row.reidentification is not None]
+        parts = []
+        if measured:
+            most = max(found.candidates for found in measured)
+            parts.append(
+                f"Re-id.: how often the right one of {most:,} photographs is ranked first by what is released "
+                f"alone; a guess names it in {1 / most:.1%} of the cases."
+            )
+        if any(row.beaten is not None for row in self.rows):
+            parts.append(
+                "Beaten by: the control without a key that is at least as accurate and from which no more is restored "
+                "(on re-id.: of which no more are re-identified); (≈): as accurate as these figures can tell."
+            )
+        return " ".join(parts)
+
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows of a summary table."""
-        headings = ["scheme", "accuracy", "points lost", "on restored images", "best attack"]
+        headings = [
+            "scheme",
+            "accuracy",
+            "points lost",
+            "on restored images",
+            "best attack",
+            "re-id.",
+            "beaten by",
+        ]
         rows = []
         for row in self.rows:
-            rows.append([row.cipher, str(row.accuracy), row.lost, row.restored, row.reconstruction])
+            figures = [str(row.accuracy), row.lost, row.restored, row.reconstruction, row.named]
+            rows.append([row.title, *figures, row.beaten_by[0]])
             if row.as_it_is is not None:
-                rows.append([f"{row.cipher}, as it is", *row.as_it_is, "", ""])
-        return headings, rows
+                rows.append([f"{row.title}, as it is", *row.as_it_is, "", "", "", row.as_it_is_beaten_by[0]])
+        filled = [i for i in range(len(headings)) if i < _ALWAYS or any(row[i] for row in rows)]
+        return [headings[i] for i in filled], [[row[i] for i in filled] for row in rows]
 
     def _repr_html_(self) -> str:
         return rows_html(f"test accuracy: {self.setting}", *self.table())
@@ -97,6 +138,7 @@ class Comparison:
             "seeds": self.spec.seeds,
             "images": self.counts,
             "schemes": [row.to_json() for row in self.rows],
+            "verdict": list(self.verdict),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +155,7 @@ def write(comparison: Comparison) -> None:
     pictures = {
         "grid.png": _grid(comparison),
         "accuracy.png": figures.bars(comparison.rows),
-        "frontier.png": figures.frontier(comparison.rows),
+        "frontier.png": frontier.draw(comparison.rows),
     }
     for name, png in pictures.items():
         storage.write_atomic(storage.join(comparison.spec.work, name), png)
@@ -125,14 +167,19 @@ def write(comparison: Comparison) -> None:
 def _grid(comparison: Comparison) -> bytes:
     read = ReadSpec(f"dataset:{comparison.plain}", data_key=comparison.spec.read.data_key)
     sample = show.sample_schemes(read, comparison.spec.ciphers, None, _SHOWN)
+    plain, *encrypted = sample.rows
+    reduced = [
+        show.sample_schemes(read, (), None, _SHOWN, text).rows[-1] for text in comparison.spec.controls
+    ]
+    drawn = [row for row in reduced if row.images[0].shape[-1] in _DRAWN_CHANNELS]
     out = io.BytesIO()
-    sample.draw().save(out, "png", optimize=True)
+    dataclasses.replace(sample, rows=(plain, *drawn, *encrypted)).draw().save(out, "png", optimize=True)
     return out.getvalue()
 
 
 def _page(comparison: Comparison, pictures: dict[str, bytes]) -> bytes:
     rows = comparison.rows
-    sources = [f"{row.cipher}: {row.published.source}" for row in rows if row.published is not None]
+    sources = [f"{row.title}: {row.published.source}" for row in rows if row.published is not None]
     return render(
         "compare",
         comparison=comparison,
@@ -147,16 +194,27 @@ def _lines(row: Row) -> list[list[str]]:
     """A scheme's line, and one for its ciphertexts as they are if they were trained on besides."""
     lines = [
         [
-            row.cipher,
+            row.title,
             row.front_end,
             str(row.accuracy),
             row.lost,
             row.restored,
-            "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts",
+            _best_attack(row),
             row.reconstruction,
+            row.named,
+            *row.beaten_by,
             "" if row.published is None else f"{row.published.accuracy:.2f} %",
         ]
     ]
     if row.as_it_is is not None:
-        lines.append([f"{row.cipher}, as it is", front_ends.NONE, *row.as_it_is, "", "", "", ""])
+        quality = ["", "", "", ""]
+        lines.append(
+            [f"{row.title}, as it is", front_ends.NONE, *row.as_it_is, *quality, *row.as_it_is_beaten_by, ""]
+        )
     return lines
+
+
+def _best_attack(row: Row) -> str:
+    if row.scheme.reduction:
+        return row.attack or "as it is"  # each image by itself
+    return "" if row.attack is None else f"{row.attack}, {row.images} ciphertexts"

@@ -11,6 +11,7 @@ import numpy as np
 
 from lpe.pipeline import storage
 from lpe.pipeline.audit import attacking, experiment
+from lpe.pipeline.audit.results import Reidentification
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.writer import new_version
 from lpe.pipeline.encryption.batch_transforms import BatchFunction
@@ -36,6 +37,7 @@ class BestAttack:
       ssim: structural similarity, at most 1.
       exact: fraction of bytes that are right.
       floor: PSNR of the mean colour.
+      reidentification: how often ciphertexts alone name the right photograph; None where that was not measured.
     """
 
     attack: str | None
@@ -44,10 +46,15 @@ class BestAttack:
     ssim: float
     exact: float
     floor: float
+    reidentification: Reidentification | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The content of the scheme's file in `attacks/`."""
-        return dataclasses.asdict(self)
+        found = self.reidentification
+        return {
+            **dataclasses.asdict(self),
+            "reidentification": found.to_json() if found is not None else None,
+        }
 
     @classmethod
     def from_json(cls, value: Fields) -> BestAttack:
@@ -56,10 +63,25 @@ class BestAttack:
         if attack is not None and attack not in {known.name for known in attacks.all_attacks()}:
             value.refuse("there is no such attack")
         figures = {name: value.number(name) for name in ("psnr", "ssim", "exact", "floor")}
-        return cls(attack, value.integer("images"), **figures)
+        found = None
+        if value.has("reidentification"):  # which the first comparisons did not measure
+            found = value.optional_object("reidentification")
+        return cls(attack, value.integer("images"), **figures, reidentification=_reidentification(found))
 
 
-def attack(dataset: Dataset, keystore: str, images: int, path: str) -> BestAttack:
+def _reidentification(value: Fields | None) -> Reidentification | None:
+    """The inverse of `Reidentification.to_json`. Raises DataError if something is missing or damaged."""
+    if value is None:
+        return None
+    return Reidentification(
+        value.number("first", 0, 1),
+        value.number("median", 1),
+        value.integer("candidates", 1),
+        value.text("by"),
+    )
+
+
+def attack(dataset: Dataset, keystore: str, images: int, path: str, against: str | None = None) -> BestAttack:
     """Attacks a dataset in every way that needs ciphertexts alone; the result is kept at `path`.
 
     Args:
@@ -67,15 +89,18 @@ def attack(dataset: Dataset, keystore: str, images: int, path: str) -> BestAttac
       keystore: where its key is, to measure by; no attack is given it.
       images: ciphertexts sampled.
       path: a file that holds the result of an attack before, or will.
+      against: the plain dataset with the images before they were reduced; None for one that was not.
 
     Raises:
       DataError: that file is damaged.
     """
     if storage.exists(path):
         return BestAttack.from_json(read_document(path, "delete it: the attack is made again"))
-    setup = experiment.experiment_on_dataset(dataset.directory, keystore, images)
+    setup = experiment.experiment_on_dataset(dataset.directory, keystore, images, against)
     scheme = attacking.run_attacks(setup, (_ADVERSARY,))
     best = scheme.best(_ADVERSARY)
+    if best is not None and against is not None and best.quality.psnr < scheme.ciphertext.psnr:
+        best = None  # reduced images are images, and may be nearer as they are
     quality = scheme.ciphertext if best is None else best.quality
     result = BestAttack(
         None if best is None else best.attack,
@@ -84,6 +109,7 @@ def attack(dataset: Dataset, keystore: str, images: int, path: str) -> BestAttac
         round(quality.ssim, 4),
         round(quality.exact, 5),
         round(scheme.floor.psnr, 3),
+        scheme.reidentification,
     )
     storage.write_atomic(path, (json.dumps(result.to_json()) + "\n").encode())
     return result
@@ -112,8 +138,10 @@ def restore(spec: JobSpec, keystore: str, images: int, best: BestAttack) -> Data
         recovery = chosen.learn(setup.evidence(_ADVERSARY, best.images))
         settings = {"command": "restore", "attack": best.attack, "images": best.images}
         identity = version_identity(spec, plan, settings, class_names=plan.class_names, encrypted=False)
+        # What an attack learnt is a function that other processes of this machine cannot be sent.
+        alone = spec if spec.beam else dataclasses.replace(spec, processes=1)
         with new_version(spec.home, identity) as version:
-            return write_version(spec, plan, version, restore=Restore(recovery.restore)).dataset
+            return write_version(alone, plan, version, restore=Restore(recovery.restore)).dataset
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lpe.pipeline import storage
+from lpe.pipeline.compare.schemes import Scheme
 from lpe.pipeline.compare.trials import KINDS, Trial
 from lpe.pipeline.storage.documents import MOST_BYTES, Fields, parse_document
 
@@ -35,7 +36,10 @@ class TrialResult:
     def to_json(self) -> dict[str, Any]:
         """A line of results.jsonl."""
         return {
-            **dataclasses.asdict(self.trial),
+            **dataclasses.asdict(self.trial.scheme),
+            "kind": self.trial.kind,
+            "front_end": self.trial.front_end,
+            "seed": self.trial.seed,
             "accuracy": self.accuracy,
             "epochs": self.epochs,
             "seconds": self.seconds,
@@ -48,7 +52,9 @@ class TrialResult:
         kind = line.text("kind")
         if kind not in KINDS:
             line.refuse("there is no such kind of network")
-        trial = Trial(line.text("cipher"), kind, line.text("front_end"), line.integer("seed", 0, 2**32 - 1))
+        # The first comparisons knew no reductions.
+        scheme = Scheme(line.text("cipher"), line.text("reduction") if line.has("reduction") else "")
+        trial = Trial(scheme, kind, line.text("front_end"), line.integer("seed", 0, 2**32 - 1))
         if line.text("run") != trial.directory:
             line.refuse("'run' is not the directory of such a network")
         return cls(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lpe.pipeline import storage
+from lpe.pipeline.compare.schemes import PLAIN, Scheme, control
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import front_ends
@@ -33,6 +34,8 @@ class CompareSpec:
       read: the images; a validation split is cut from train unless the source has one.
       work: the work directory, local, with the report; it holds plain images.
       ciphers: the schemes; `plain`, which the others are measured against, is put first, named or not.
+      controls: what is compared besides, without a key: images that only give away less, each a chain as
+        `lpe.transforms.reductions.parse` reads it.
       model: see `TrainSpec`, as for `epochs`, `recipe`, `precision` and `images`.
       front_end: the key-free front end, `auto` for the one that is meant for each scheme, or `none`.
       as_it_is: also train on ciphertexts as they are, where there is a front end.
@@ -46,12 +49,13 @@ class CompareSpec:
       beam: Beam's options, see `JobSpec`.
 
     Raises:
-      UsageError: no seeds, an unknown front end, or a work directory that is not on this machine.
+      UsageError: no seeds, an unknown front end or reduction, or a work directory that is not on this machine.
     """
 
     read: ReadSpec
     work: str
     ciphers: tuple[str, ...] = dataclasses.field(default_factory=lambda: tuple(ciphers.names()))
+    controls: tuple[str, ...] = ()
     model: str = "cnn"
     front_end: str = front_ends.AUTO
     as_it_is: bool = False
@@ -67,6 +71,8 @@ class CompareSpec:
     def __post_init__(self) -> None:
         encrypting = (name for name in self.ciphers if name != "plain")
         object.__setattr__(self, "ciphers", ("plain", *encrypting))
+        reductions = dict.fromkeys(control(text).reduction for text in self.controls)
+        object.__setattr__(self, "controls", tuple(reductions))
         if self.seeds < 1:
             raise UsageError(f"a comparison needs at least one seed, not {self.seeds}")
         front_ends.check(self.front_end)
@@ -75,8 +81,14 @@ class CompareSpec:
                 f"{self.work}: networks are trained on local files; give a directory of this machine"
             )
 
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """All that is compared: `plain`, the controls, then the ciphers."""
+        encrypting = (Scheme(name) for name in self.ciphers[1:])
+        return (PLAIN, *(Scheme("plain", text) for text in self.controls), *encrypting)
+
     def settings(self) -> dict[str, Any]:
-        """The settings that may not change between runs in one work directory; seeds and the like may be added."""
+        """The settings that may not change between runs in one work directory; schemes and seeds may be added."""
         return {
             "source": self.read.source,
             "options": dataclasses.asdict(self.read.options),
@@ -125,14 +137,14 @@ class Trial:
     """One network: a scheme, what of it is shown to the network, and a seed.
 
     Attributes:
-      cipher: the scheme.
+      scheme: the scheme.
       kind: the ciphertext as it is; the ciphertext behind a key-free front end; or images that a ciphertext-only
         attack restored.
       front_end: the front end's name; `none` but for the second kind.
       seed: of weights and order.
     """
 
-    cipher: str
+    scheme: Scheme
     kind: Kind
     front_end: str
     seed: int
@@ -140,10 +152,10 @@ class Trial:
     @property
     def directory(self) -> str:
         """The directory of its run, relative to the work directory."""
-        return f"runs/{self.cipher}/{self.kind.replace(' ', '-')}/{self.seed}"
+        return f"runs/{self.scheme.folder}/{self.kind.replace(' ', '-')}/{self.seed}"
 
 
-def trials(spec: CompareSpec, restored: frozenset[str]) -> list[Trial]:
+def trials(spec: CompareSpec, restored: frozenset[Scheme]) -> list[Trial]:
     """All networks, a whole table for one seed after the other.
 
     Args:
@@ -153,13 +165,13 @@ def trials(spec: CompareSpec, restored: frozenset[str]) -> list[Trial]:
     """
     planned = []
     for seed in range(spec.seeds):
-        for cipher in spec.ciphers:
-            front_end = front_ends.resolve(spec.front_end, {"cipher": cipher})
-            has_front_end = cipher != "plain" and front_end != front_ends.NONE
+        for scheme in spec.schemes:
+            front_end = front_ends.resolve(spec.front_end, {"cipher": scheme.cipher})
+            has_front_end = scheme.cipher != "plain" and front_end != front_ends.NONE
             if has_front_end:
-                planned.append(Trial(cipher, "front end", front_end, seed))
+                planned.append(Trial(scheme, "front end", front_end, seed))
             if spec.as_it_is or not has_front_end:
-                planned.append(Trial(cipher, "ciphertext", front_ends.NONE, seed))
-            if cipher in restored:
-                planned.append(Trial(cipher, "restored", front_ends.NONE, seed))
+                planned.append(Trial(scheme, "ciphertext", front_ends.NONE, seed))
+            if scheme in restored:
+                planned.append(Trial(scheme, "restored", front_ends.NONE, seed))
     return planned

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lpe.train import backend, front_ends
+from lpe.train.models.enlarging import enlarge
 from lpe.transforms.errors import UsageError, did_you_mean
 from lpe.transforms.image_shape import ImageShape
 
@@ -52,8 +53,8 @@ def build(
       image_shape: (H, W, C) of the images.
       num_classes: how many probabilities it gives.
       front_end: see `lpe.train.front_ends`.
-      encryption: the encryption.json of the dataset to be trained on, for the front end and the size of patches;
-        None for plain images.
+      encryption: the encryption.json of the dataset to be trained on, for the front end, the size of patches, and for
+        images that were reduced from larger ones, which are enlarged again behind it; None for plain images.
 
     Raises:
       UsageError: unknown names, images that model or front end do not take, or no Keras.
@@ -62,7 +63,7 @@ def build(
     front_ends.check(front_end)
     keras = backend.load()
     image = keras.Input(image_shape, dtype="uint8", name="image")
-    features = front_ends.apply(front_end, image, encryption)
+    features = enlarge(front_ends.apply(front_end, image, encryption), encryption)
     if match := _PYRAMIDNET.fullmatch(name):
         pyramidnet = importlib.import_module("lpe.train.models.pyramidnet")
         pooled = pyramidnet.trunk(features, int(match[1]), int(match[2]))

@@ -13,6 +13,7 @@ from lpe.pipeline.compare import report, results, table
 from lpe.pipeline.compare.report import Comparison
 from lpe.pipeline.compare.restoring import BestAttack
 from lpe.pipeline.compare.results import TrialResult
+from lpe.pipeline.compare.schemes import Scheme
 from lpe.pipeline.compare.trials import CompareSpec, Trial, trials
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.sources.plan import ReadSpec
@@ -30,6 +31,8 @@ ACCURACY = {
     ("lpe-100", "front end"): 0.57,
     ("lpe-100", "restored"): 0.59,
 }
+
+PBE, LPE = Scheme("pbe"), Scheme("lpe-100")
 
 
 def spec_of(place, **changes):
@@ -55,22 +58,24 @@ def comparison(place, plain, class_names=CIFAR10, tested=10_000):
     """A comparison as it would have come out, with accuracies of our making."""
     spec = spec_of(place)
     finished = [
-        TrialResult(trial, ACCURACY[trial.cipher, trial.kind] + 0.01 * trial.seed, 1, 2.5, trial.directory)
-        for trial in trials(spec, frozenset({"lpe-100"}))
+        TrialResult(
+            trial, ACCURACY[trial.scheme.title, trial.kind] + 0.01 * trial.seed, 1, 2.5, trial.directory
+        )
+        for trial in trials(spec, frozenset({LPE}))
     ]
     best_attacks = {
-        "pbe": BestAttack("negatives", 10, 100.0, 1.0, 1.0, 12.0),
-        "lpe-100": BestAttack("smoothness", 40, 31.5, 0.97, 0.7, 12.0),
+        PBE: BestAttack("negatives", 10, 100.0, 1.0, 1.0, 12.0),
+        LPE: BestAttack("smoothness", 40, 31.5, 0.97, 0.7, 12.0),
     }
-    rows = table.rows(spec.ciphers, class_names, finished, best_attacks, frozenset({"pbe"}), tested)
+    rows = table.rows(spec.schemes, class_names, finished, best_attacks, frozenset({PBE}), tested)
     plain_directory = open_dataset(str(plain)).directory
     return Comparison(spec, plain_directory, {"train": 100, "test": 20}, rows)
 
 
 def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
-    planned = trials(spec_of(tmp_path), frozenset({"lpe-100"}))
+    planned = trials(spec_of(tmp_path), frozenset({LPE}))
     assert [trial.seed for trial in planned] == [0] * 6 + [1] * 6
-    assert [(trial.cipher, trial.kind, trial.front_end) for trial in planned[:6]] == [
+    assert [(trial.scheme.cipher, trial.kind, trial.front_end) for trial in planned[:6]] == [
         ("plain", "ciphertext", "none"),
         ("pbe", "front end", "embedding"),
         ("pbe", "ciphertext", "none"),
@@ -83,7 +88,7 @@ def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
     assert {trial.front_end for trial in chosen if trial.kind == "front end"} == {"dechain"}
     # Ciphertexts as they are are trained on at request, and where there is nothing else.
     plan = trials(spec_of(tmp_path, as_it_is=False, seeds=1), frozenset())
-    assert [(trial.cipher, trial.kind) for trial in plan] == [
+    assert [(trial.scheme.cipher, trial.kind) for trial in plan] == [
         ("plain", "ciphertext"),
         ("pbe", "front end"),
         ("lpe-100", "front end"),
@@ -93,7 +98,7 @@ def test_a_whole_table_for_one_seed_comes_before_the_next(tmp_path):
 
 
 def test_the_table_has_means_spreads_and_what_is_lost(plain, tmp_path):
-    rows = {row.cipher: row for row in comparison(tmp_path, plain).rows}
+    rows = {row.title: row for row in comparison(tmp_path, plain).rows}
     assert str(rows["plain"].accuracies["ciphertext"]) == "60.5 ± 0.7 %"
     lpe = rows["lpe-100"]
     assert (lpe.front_end, lpe.attack, lpe.psnr, lpe.exact) == (
@@ -164,15 +169,22 @@ def test_the_page_fits_narrow_and_wide_windows(plain, tmp_path):
 def test_results_are_kept_a_line_each(tmp_path):
     path = str(tmp_path / "results.jsonl")
     assert results.read(path) == []
-    trial = Trial("lpe-100", "front end", "dechain", 1)
-    finished = [TrialResult(trial, 0.5, 3, 12.25, trial.directory)]
+    trial = Trial(LPE, "front end", "dechain", 1)
+    reduced = Trial(Scheme("plain", "thumbnail=16,noise=32"), "ciphertext", "none", 0)
+    finished = [TrialResult(one, 0.5, 3, 12.25, one.directory) for one in (trial, reduced)]
     results.write(path, finished)
-    line = (
-        '{"cipher": "lpe-100", "kind": "front end", "front_end": "dechain", "seed": 1, "accuracy": 0.5, '
-        '"epochs": 3, "seconds": 12.25, "run": "runs/lpe-100/front-end/1"}\n'
+    lines = (
+        '{"cipher": "lpe-100", "reduction": "", "kind": "front end", "front_end": "dechain", "seed": 1, '
+        '"accuracy": 0.5, "epochs": 3, "seconds": 12.25, "run": "runs/lpe-100/front-end/1"}\n'
+        '{"cipher": "plain", "reduction": "thumbnail=16,noise=32", "kind": "ciphertext", "front_end": "none", '
+        '"seed": 0, "accuracy": 0.5, "epochs": 3, "seconds": 12.25, '
+        '"run": "runs/thumbnail-16-noise-32/ciphertext/0"}\n'
     )
-    assert (tmp_path / "results.jsonl").read_text() == line
+    assert (tmp_path / "results.jsonl").read_text() == lines
     assert results.read(path) == finished
+    # As the first comparisons wrote them, which knew no reductions.
+    (tmp_path / "results.jsonl").write_text(lines.splitlines()[0].replace('"reduction": "", ', ""))
+    assert results.read(path) == finished[:1]
     for damaged in ("{", "[]", '{"cipher": "lpe-100"}'):
         (tmp_path / "results.jsonl").write_text(damaged + "\n")
         with pytest.raises(DataError, match=r"results\.jsonl: line 1: damaged"):
@@ -207,6 +219,9 @@ def test_nonsense_is_refused(lpe, tmp_path):
         spec_of(tmp_path, front_end="magic")
     words = ("compare", "--source", "synthetic:50", "--output", tmp_path / "w")
     refused(lpe(*words, "--ciphers", "rot13"), "rot13")
+    unknown = lpe(*words, "--control", "thumbnial=8")
+    assert (unknown.code, "did you mean thumbnail?" in unknown.err) == (2, True)
+    assert not (tmp_path / "w").exists()
     refused(lpe(*words, "--recipe", "secret"), "recipes are small, fast, madono", code=2)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lpe.pipeline.compare import comparison, networks
+from lpe.pipeline.compare import comparison, networks, restoring
 from lpe.pipeline.compare.comparison import compare
 from lpe.pipeline.compare.trials import CompareSpec
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.engine.progress import Silent
+from lpe.pipeline.jobs.spec import JobSpec
 from lpe.pipeline.jobs.training_process import Trained
 from lpe.pipeline.sources.plan import ReadSpec
 from lpe.train.evaluate import Evaluation
@@ -107,12 +108,41 @@ def test_every_network_is_trained_once_and_reported(tmp_path, trained):
     assert len(trained) == 4
     assert trained[3].data == open_dataset(f"{spec.work}/restored/lpe-50/synthetic").directory
     assert compared.counts == {"train": 90, "test": 20}
-    assert [row.cipher for row in compared.rows] == ["plain", "lpe-50"]
+    assert [row.title for row in compared.rows] == ["plain", "lpe-50"]
     assert json.loads((tmp_path / "work" / "report.json").read_text()) == compared.content()
     assert compared.to_json() == {"output": spec.work, **compared.content()}
-    again = compare(dataclasses.replace(spec, seeds=2))
-    assert [(spec.output[-1], spec.seed) for spec in trained[4:]] == [("1", 1)] * 4
-    assert again.rows[1].accuracies["restored"].seeds == 2
+    # Seeds, and controls without a key, may be added later.
+    again = compare(dataclasses.replace(spec, seeds=2, controls=("thumbnail=8,noise=16",)))
+    added = [(spec.output.removeprefix(f"{again.spec.work}/runs/"), spec.seed) for spec in trained[4:]]
+    assert sorted(added) == [
+        ("lpe-50/ciphertext/1", 1),
+        ("lpe-50/front-end/1", 1),
+        ("lpe-50/restored/1", 1),
+        ("plain/ciphertext/1", 1),
+        ("thumbnail-8-noise-16/ciphertext/0", 0),
+        ("thumbnail-8-noise-16/ciphertext/1", 1),
+    ]
+    reduced = open_dataset(f"{spec.work}/encrypted/thumbnail-8-noise-16/synthetic")
+    assert (reduced.image_shape, reduced.encryption["cipher"]) == ((8, 8, 3), "plain")
+    plain_row, control, scheme = again.rows
+    assert (plain_row.title, control.title, scheme.title) == ("plain", "thumbnail=8,noise=16", "lpe-50")
+    assert control.accuracies.keys() == {"ciphertext"}
+    assert scheme.accuracies["restored"].seeds == 2
+    # All networks are half right: what gives away less beats what gives away more.
+    assert control.psnr < scheme.psnr
+    assert scheme.beaten_by[0] == "thumbnail=8,noise=16 (≈)"
+    assert again.verdict[0] in (tmp_path / "work" / "report.html").read_text()
+
+
+def test_what_an_attack_learnt_stays_in_its_process(lpe, keystore, tmp_path):
+    home = tmp_path / "enc" / "shapes"
+    assert encrypt(lpe, keystore, "synthetic:60", home, "--cipher", "le").code == 0
+    data = open_dataset(str(home))
+    best = restoring.attack(data, str(keystore), 20, str(tmp_path / "le.json"))
+    assert best.attack is not None
+    job = JobSpec(ReadSpec(f"dataset:{home}"), str(tmp_path / "restored" / "shapes"), processes=2)
+    restored = restoring.restore(job, str(keystore), 20, best)
+    assert contents(Path(restored.directory)).keys() == contents(home).keys()
 
 
 def test_there_must_be_something_to_measure_on(lpe, tmp_path, trained, monkeypatch):
@@ -145,8 +175,9 @@ def test_plain_images_within_a_seal_are_compared_with_the_data_key(lpe, keystore
     misplaced = lpe(*words, "synthetic:40", "--data-key", key)
     assert (misplaced.code, "not a sealed dataset" in misplaced.err) == (2, True)
     assert not work.exists()
-    compared = lpe(*words, source, "--data-key", key, "--json")
+    compared = lpe(*words, source, "--data-key", key, "--control", "grey", "--json")
     assert compared.code == 0, compared
     assert lpe("ingest", "--source", "synthetic:40", "--output", tmp_path / "plain" / "synthetic").code == 0
     assert contents(work / "encrypted" / "plain" / "plain") == contents(tmp_path / "plain" / "synthetic")
-    assert [spec.data_key for spec in trained] == [None]
+    assert [spec.data_key for spec in trained] == [None, None]
+    assert [scheme["reduction"] for scheme in compared.json["schemes"]] == ["", "grey"]
