@@ -111,7 +111,7 @@ def test_the_python_of_readme_runs(tmp_path, monkeypatch):
 def test_the_python_of_transforms_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     document = ROOT / "transforms" / "README.md"
-    assert len(blocks(document, "python")) == 3
+    assert len(blocks(document, "python")) == 4
     run_python(document)
     printed = capfd.readouterr().out.splitlines()
     assert "chosen-lpe got 1.0" in printed

@@ -22,6 +22,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+Images = Sequence[np.ndarray] | np.ndarray
+"""uint8 [H, W, C] each, or one array of them."""
 Seen = Literal["plain to see", "outlines", "patches", "nothing"]
 """What a person sees: the image, the shapes in it, only that some areas are unlike others, or noise."""
 
@@ -72,7 +74,7 @@ class Visibility:
         return {**figures, "seen": self.seen, "visible": self.visible}
 
 
-def visibility(ciphertexts: Sequence[np.ndarray], plain: Sequence[np.ndarray]) -> Visibility:
+def visibility(ciphertexts: Images, plain: Images) -> Visibility:
     """Measures what is seen of images in their ciphertexts.
 
     Args:

@@ -17,7 +17,7 @@ from lpe.transforms import ciphers, metrics
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import image_shape_of
 from lpe.transforms.tables import rows_html
-from lpe.transforms.visibility import Visibility, visibility
+from lpe.transforms.visibility import Images, Visibility, visibility
 
 HEADINGS = ("cipher", "entr.", "chi²", "corr. → ↓ ↘", "seen")
 """Of `Statistics.row`."""
@@ -183,7 +183,7 @@ def of_images(rows: Mapping[str, Sequence[np.ndarray]]) -> list[Statistics]:
     return [_mean(name, images, plain) for name, images in {**rows, _RANDOM: noise}.items()]
 
 
-def _visibility(images: Sequence[np.ndarray], plain: Sequence[np.ndarray]) -> Visibility:
+def _visibility(images: Images, plain: Images) -> Visibility:
     return visibility(images[:_SEEN_IMAGES], plain[:_SEEN_IMAGES])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,7 @@ class _Sample:
     def seen(self, name: str, params: Mapping[str, str]) -> Visibility:
         """What eyes see of them under a scheme. Raises CipherError if it does not admit their shape."""
         secret = secrets.token_bytes(SECRET_BYTES)
+        settings: dict[str, Any] = dict(params)
         by_shape: dict[ImageShape, ciphers.Cipher] = {}
         encrypted = []
         for image in self.reduced:
@@ -96,7 +98,7 @@ class _Sample:
             if self.scope == "image":
                 secret, by_shape = secrets.token_bytes(SECRET_BYTES), {}
             if shape not in by_shape:
-                by_shape[shape] = ciphers.create(name, secret=secret, image_shape=shape, **params)
+                by_shape[shape] = ciphers.create(name, secrets=[secret], image_shape=shape, **settings)
             encrypted.append(by_shape[shape].encrypt(batch)[0])
         return visibility(encrypted, self.plain)
 

@@ -18,9 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from lpe.train.reduction.examples import Examples
-from lpe.train.reduction.fitting import fit_encoder
-from lpe.train.reduction.spec import FitSpec
 
 from lpe.pipeline.records.bad_records import REPLACE_OR_SKIP, fail
 from lpe.pipeline.sources.plan import ReadSpec, open_plan
@@ -28,6 +25,9 @@ from lpe.train import backend
 from lpe.train.models import build
 from lpe.train.optimizing import optimizer
 from lpe.train.recipes import RECIPES
+from lpe.train.reduction.examples import Examples
+from lpe.train.reduction.fitting import fit_encoder
+from lpe.train.reduction.spec import FitSpec
 from lpe.transforms.reductions import Chain
 from lpe.transforms.reductions.thumbnail import Thumbnail
 

@@ -48,8 +48,8 @@ from lpe.transforms.attacks.known_key_pool import KnownKeyPool
 from lpe.transforms.attacks.known_lpe import KnownLpe
 from lpe.transforms.attacks.known_nibbles import KnownNibbles
 from lpe.transforms.attacks.known_pbe import KnownPbe
-from lpe.transforms.attacks.linear import Linear
 from lpe.transforms.attacks.known_vit import KnownVit
+from lpe.transforms.attacks.linear import Linear
 from lpe.transforms.attacks.negatives import Negatives
 from lpe.transforms.attacks.nibble_jigsaw import NibbleJigsaw
 from lpe.transforms.attacks.nibbles import NibbleStatistics
