@@ -162,7 +162,8 @@ def _side_by_side(known: Sequence[tuple[Row, float]]) -> dict[Scheme, float]:
 
 def _frontier(panel: Any, known: Sequence[tuple[Row, float]], right: float) -> list[tuple[_Point, _Point]]:
     """Draws the best accuracy to be had without a key for at most each x, and what is below it; returns its lines."""
-    controls = sorted((x, 100 * row.accuracy.mean) for row, x in known if row.scheme.needs_no_secret)
+    controls = [(x, 100 * row.accuracy.mean) for row, x in known if row.scheme.needs_no_secret]
+    controls.sort(key=lambda point: (point[0], -point[1]))
     if len(controls) < 2:
         return []
     corners, best = [], 0.0
