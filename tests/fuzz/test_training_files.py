@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from lpe.pipeline.compare import restoring, results
 from lpe.pipeline.compare.restoring import BestAttack
 from lpe.pipeline.compare.results import TrialResult
+from lpe.pipeline.compare.schemes import Scheme
 from lpe.pipeline.compare.trials import KINDS, CompareSpec, Trial
 from lpe.pipeline.dataset import Dataset, open_dataset
 from lpe.pipeline.encryption.metadata import Encryption
@@ -50,7 +51,11 @@ LINES = [
     {"epoch": n, "loss": 1.5, "accuracy": 0.5, "val_loss": 1.25, "val_accuracy": n / 10, "seconds": 2.0}
     for n in (1, 2, 3)
 ]
-TRIALS = [Trial("lpe-100", "ciphertext", "none", 0), Trial("lpe-100", "front end", "dechain+embedding", 1)]
+TRIALS = [
+    Trial(Scheme("lpe-100"), "ciphertext", "none", 0),
+    Trial(Scheme("lpe-100"), "front end", "dechain+embedding", 1),
+    Trial(Scheme("plain", "thumbnail=8"), "ciphertext", "none", 0),
+]
 RESULTS = [TrialResult(trial, 0.5, 3, 12.25, trial.directory) for trial in TRIALS]
 ATTACK = BestAttack("smoothness", 400, 20.5, 0.75, 0.01, 12.0)
 

@@ -85,14 +85,12 @@ def test_the_commands_know_an_installed_scheme_and_its_attack(lpe, pixel_shift, 
     source = ("--source", "synthetic:60")
     assert lpe("show", *source, "--ciphers", "lpe-100,shift", "--output", tmp_path / "grid.png").code == 0
     rows = lpe("stats", *source, "--ciphers", "shift", "--images", 20, "--json").json["schemes"]
-    assert [row["cipher"] for row in rows] == ["shift", "random"] or "shift" in {
-        row["cipher"] for row in rows
-    }
+    assert [row["cipher"] for row in rows] == ["shift", "random"]
     audit = ("audit", *source, "--cipher", "shift", "--images", 40, "--output", tmp_path / "audit")
     dataset, image = lpe(*audit, "--json").json["schemes"]
     assert [(attack["name"], attack["exact"]) for attack in dataset["attacks"]] == [("known-shift", 1.0)]
     assert "Broken with 1 known image" in dataset["verdict"]
-    assert image["verdict"] == "Not attacked: none of these attacks is meant for it."
+    assert image["verdict"].startswith("Not attacked: none of these attacks is meant for it.")
     assert front_ends.best_for("shift") == front_ends.NONE
 
 
