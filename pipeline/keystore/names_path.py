@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lpe.pipeline import storage
+from lpe.pipeline.keystore.hidden_files import delete_hidden_files, hidden_file
 
 _FOLDER = "names"
 _JOB_DIGITS = 32
@@ -17,16 +17,9 @@ def names_path(keystore: str, name: str, key_id: int, job: str) -> str:
       key_id: the key.
       job: the fingerprint of the job that wrote the version.
     """
-    return storage.join(keystore, _FOLDER, f"{_start(name, key_id)}{job[:_JOB_DIGITS]}.bin")
+    return hidden_file(keystore, _FOLDER, name, key_id, job[:_JOB_DIGITS])
 
 
 def delete_names(keystore: str, name: str, key_id: int) -> None:
     """Deletes all hidden names under a key that is destroyed: nobody can read them any more."""
-    folder = storage.join(keystore, _FOLDER)
-    for file in storage.list_names(folder):
-        if file.startswith(_start(name, key_id)):
-            storage.delete(storage.join(folder, file))
-
-
-def _start(name: str, key_id: int) -> str:
-    return f"{name}.{key_id}."  # no name of a keyset has a dot
+    delete_hidden_files(keystore, _FOLDER, name, key_id)
