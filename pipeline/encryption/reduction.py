@@ -92,8 +92,7 @@ class RecordedReduction:
         Raises:
           KeyStoreError: the hidden secret or an encoder was changed, or an encoder is missing.
         """
-        chain, secret = open_chain(self, key, salt, keystore), self.noise_secret(key, salt)
-        return lambda images: chain.apply(images, secret)
+        return reducing(open_chain(self, key, salt, keystore), self.noise_secret(key, salt))
 
     def under(self, old: DatasetKey, old_salt: str, new: DatasetKey, new_salt: str) -> RecordedReduction:
         """The same reduction, with the same noise, of a dataset under another key or salt."""
@@ -128,6 +127,11 @@ def open_chain(recorded: RecordedReduction, key: DatasetKey, salt: str, keystore
     return reductions.parse(
         recorded.steps, lambda digest: Learned(kept_encoder(Unopened.read(digest).digest, key, keystore))
     )
+
+
+def reducing(chain: Chain, noise_secret: bytes | None) -> Reduce:
+    """The reductions as a function, which does not print the secret that it holds."""
+    return lambda images: chain.apply(images, noise_secret)
 
 
 def reduced_shape(chain: Chain, image_shape: ImageShape | None) -> ImageShape | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lpe.pipeline.encryption.metadata import Encryption
-from lpe.pipeline.encryption.reduction import Reduce, open_chain, reduced_shape
+from lpe.pipeline.encryption.reduction import Reduce, open_chain, reduced_shape, reducing
 from lpe.pipeline.engine.progress import Update
 from lpe.pipeline.jobs.image_paths import image_paths, listed
 from lpe.pipeline.sources.base import ReadOptions
@@ -135,12 +135,10 @@ def _classifier(
     reduction, shape = encryption.reduction, model.image_shape
     reduce: Reduce = _unreduced
     if reduction is not None:
-        reduce = reduction.open(key, encryption.spec.salt, keystore)
+        chain = open_chain(reduction, key, encryption.spec.salt, keystore)
+        reduce = reducing(chain, reduction.noise_secret(key, encryption.spec.salt))
         shape = reduction.image_shape or shape
-        if (
-            reduced_shape(open_chain(reduction, key, encryption.spec.salt, keystore), shape)
-            != model.image_shape
-        ):
+        if reduced_shape(chain, shape) != model.image_shape:
             raise DataError(
                 f"{where}: damaged (its images are not what the reduction leaves); restore it from a copy"
             )
