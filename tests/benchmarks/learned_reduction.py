@@ -28,6 +28,7 @@ from lpe.train.recipes import RECIPES
 from lpe.train.reduction.examples import Examples
 from lpe.train.reduction.fitting import fit_encoder
 from lpe.train.reduction.spec import FitSpec
+from lpe.transforms import ciphers
 from lpe.transforms.reductions import Chain
 from lpe.transforms.reductions.thumbnail import Thumbnail
 
@@ -60,6 +61,8 @@ class Config:
       images: how many of the owner's images the encoder is fitted to.
       classes: those whose images it is fitted to; the trainer has the others. None for all, for both.
       strong: whether attackers A2 and A3 are carried out, which take minutes.
+      larger: another network that the trainer may choose, measured beside `cnn`.
+      ciphers: those under which what is released is encrypted as well, to see what their keys add.
     """
 
     name: str
@@ -69,16 +72,18 @@ class Config:
     images: int = OWN
     classes: tuple[int, ...] | None = None
     strong: bool = False
+    larger: str | None = None
+    ciphers: tuple[str, ...] = ()
 
 
 _FIT = FitSpec(width=32, convolutions=2, epochs=6, adversary=0)
 _AGAINST = dataclasses.replace(_FIT, adversary=1)
 CONFIGS = (
-    Config("plain"),
+    Config("plain", larger="resnet18"),
     Config("thumbnail 16", side=16),
-    Config("thumbnail 8", side=8),
+    Config("thumbnail 8", side=8, larger="resnet18"),
     Config("8x8x3", _FIT, strong=True),
-    Config("8x8x3, adversary 1", _AGAINST, strong=True),
+    Config("8x8x3, adversary 1", _AGAINST, strong=True, larger="resnet18", ciphers=("pbe", "cpbe-100")),
     Config("8x8x3, adversary 4", dataclasses.replace(_FIT, adversary=4), strong=True),
     Config("8x8x1, adversary 1", dataclasses.replace(_AGAINST, channels=1)),
     Config("8x8x8, adversary 1", dataclasses.replace(_AGAINST, channels=8)),
@@ -235,6 +240,9 @@ def measure(config: Config, images: Images) -> dict[str, object]:
 
     network = trained(release(own, 0), own_labels, 10)
     line["accuracy"] = float((network(release(test, 1)) == test_labels).mean())
+    if config.larger:
+        network = trained(release(own, 0), own_labels, 10, config.larger)
+        line["larger"] = float((network(release(test, 1)) == test_labels).mean())
     if config.fit is not None or config.side:
         line |= attacked(config, images, release, encode)
     return line | {"seconds": round(time.monotonic() - started)}
@@ -253,12 +261,45 @@ def attacked(
         own = release(images.own[:2000], 0)
         restores["A2"] = decoder(public, images.public, 128, 4, 12)
         restores["A3"] = decoder(own, images.own[:2000], 128, 4, 12)
-    figures: dict[str, object] = {"M": {"first": first_by_distance(held, encode(images.held))}}
+    figures: dict[str, object] = {
+        name: keyed(name, public, release(images.own[:1000], 0)) for name in config.ciphers
+    }
+    figures |= {"M": {"first": first_by_distance(held, encode(images.held))}}
     for name, (restore, weights) in restores.items():
         restored = restore(held)
         first = first_by_correlation(restored, images.held)
         figures[name] = {"psnr": round(psnr(restored, images.held), 2), "first": first, "weights": weights}
     return figures
+
+
+def keyed(name: str, public: np.ndarray, own: np.ndarray) -> dict[str, float]:
+    """What share of the released values a public encoder gives back from ciphertexts alone, by their number.
+
+    Both ciphers XOR each place with bytes of one key: `cpbe-100` all channels with any byte, `pbe` each channel with 0
+    or 255. The attacker counts how often each value stands at each place in the public images' releases, and takes the
+    byte under which the ciphertexts are likeliest.
+    """
+    count, *shape = public.shape
+    places, channels = shape[0] * shape[1], shape[2]
+    flat = public.reshape(count, -1)
+    seen = np.stack([np.bincount(values, minlength=256) for values in flat.T]) + 0.5
+    likelihoods = np.log(seen / seen.sum(axis=1, keepdims=True))
+    cipher = ciphers.create(name, secret=bytes(range(32)), image_shape=tuple(shape))
+    encrypted = cipher.encrypt(own).reshape(len(own), -1)
+    bytes_of_key = np.array([0, 255] if name == "pbe" else range(256), np.uint8)
+    shares = {}
+    for number in (10, 100, len(own)):
+        scores = np.stack(
+            [
+                np.take_along_axis(likelihoods, encrypted[:number].T ^ byte, axis=1).sum(axis=1)
+                for byte in bytes_of_key
+            ]
+        )
+        if name != "pbe":
+            scores = np.repeat(scores.reshape(-1, places, channels).sum(axis=2), channels, axis=1)
+        restored = encrypted ^ bytes_of_key[scores.argmax(axis=0)]
+        shares[str(number)] = float((restored == own.reshape(len(own), -1)).mean())
+    return shares
 
 
 def main() -> None:
