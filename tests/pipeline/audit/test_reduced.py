@@ -14,6 +14,7 @@ from lpe.pipeline.cli.app import main
 from lpe.transforms import reductions
 from tests.pipeline.running import encrypt, refused
 from tests.transforms.attacks.pictures import blobs, psnr
+from tests.transforms.reductions.encoders import small_encoder
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,27 @@ def test_a_reduced_dataset_is_compared_with_the_images_before(lpe, keystore, pla
     assert chosen["exact"] < 0.9
     assert (restored["adversary"], restored["images"]) == ("chosen-plaintext", 1)
     assert restored["psnr"] > chosen["psnr"]
+
+
+def test_who_has_the_encoder_of_a_learned_reduction_restores_and_names(lpe, keystore, plain, tmp_path):
+    encoder = tmp_path / "fitted" / "encoder.bin"
+    encoder.parent.mkdir()
+    encoder.touch(0o600)
+    encoder.write_bytes(small_encoder().to_bytes())
+    home = tmp_path / "enc" / "shapes"
+    words = ("--cipher", "pbe", "--reduce", f"learned:{encoder.parent}")
+    done = encrypt(lpe, keystore, f"dataset:{plain}", home, *words)
+    assert done.code == 0, done.out + done.err
+    words = ("audit", home, "--keystore", keystore, "--images", 60, "--output", tmp_path / "audit")
+    done = lpe(*words, "--against", f"dataset:{plain}", "--json")
+    assert done.code == 0, done.out + done.err
+    (scheme,) = done.json["schemes"]
+    assert scheme["reduction"].startswith("learned:")
+    by_name = {attack["name"]: attack for attack in scheme["attacks"]}
+    restored = by_name["chosen-pbe + linear"]
+    assert by_name["chosen-pbe"]["exact_reduced"] == 1
+    assert restored["psnr"] > restored["floor"]["psnr"]
+    assert scheme["reidentification"]["first"] > 0.9
 
 
 def test_what_does_not_go_together(lpe, keystore, plain, tmp_path):

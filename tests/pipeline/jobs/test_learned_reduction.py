@@ -7,18 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.encoders import keep_encoders, kept_encoder
+from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.keystore.encoders_path import encoder_path
+from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import KeyStoreError
+from lpe.transforms.keyed import KeyedCipher
 from lpe.transforms.reductions import Chain
 from lpe.transforms.reductions.encoder import Encoder
 from lpe.transforms.reductions.learned import Learned
+from tests.pipeline.jobs.numbered_images import draw
+from tests.pipeline.jobs.test_predict import asked, finished_run
 from tests.pipeline.running import contents, encrypting, refused
 from tests.secret_bytes import found
 from tests.transforms.reductions.encoders import small_encoder
 
+__all__ = ["asked"]
 ENCODER = small_encoder()
 WEIGHTS = [each.weights.tobytes()[:64] for each in ENCODER.convolutions]
 
@@ -98,6 +106,22 @@ def test_it_goes_along_with_the_key_and_ends_with_it(lpe, keystore, plain, folde
     assert lpe("decrypt", "--source", f"dataset:{home}", "--output", back, *words).code == 0
     assert len(contents(back)) > len(contents(plain))
     assert set(encoded(plain).values()) <= set(contents(back).values())
+
+
+def test_the_owners_photos_go_through_the_encoder(lpe, keystore, home, folder, tmp_path, asked):
+    (folder / "encoder.bin").unlink()
+    photo = draw(tmp_path / "photos", range(1), size=32) / "cat" / "000.png"
+    data = open_dataset(str(home))
+    run = finished_run(tmp_path / "run", data)
+    assert lpe("predict", "--run", run, "--keystore", keystore, photo).code == 0
+    encryption = Encryption.from_json(data.encryption, "")
+    batch = ImageBatch(["a"], asked[0], np.zeros(1, np.int64))
+    seen = KeyedCipher(encryption.spec, encryption.open_key(keystore)).decrypt(batch).images
+    assert np.array_equal(seen, ENCODER.encode(np.asarray(Image.open(photo))[None]))
+    encoders(keystore)[0].unlink()
+    refused(
+        lpe("predict", "--run", run, "--keystore", keystore, photo), "restore it from a copy of the key store"
+    )
 
 
 @pytest.mark.parametrize("spoil", ["missing", "changed", "not hidden", "another's"])
