@@ -27,6 +27,8 @@ _MAIN = (
     "import sys; sys.path[:] = sys.argv[2:]; from lpe.pipeline.engine.worker_process import serve; "
     "serve(int(sys.argv[1]))"
 )
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Of each product of matrices: workers that have threads for all cores keep each other waiting."""
 _LOST = (
     "a worker process was killed, perhaps for lack of memory; run the same command again, with fewer --workers if it "
     "was that: finished shards are kept"
@@ -55,6 +57,7 @@ class WorkerProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.PIPE,  # nothing is sent there: it ends when this process does
                 stdout=subprocess.DEVNULL,
+                env=_ONE_THREAD | os.environ,
             )
         self._call(work)
 
