@@ -29,8 +29,8 @@ def fit_reduction(
     ],
     channels: Annotated[int, _of_encoder("K", "Channels of what is released.")] = 3,
     side: Annotated[int, _of_encoder("PIXELS", "Longer side of what is released.")] = 8,
-    width: Annotated[int, _of_encoder("N", "Channels of the first convolution.")] = 16,
-    convolutions: Annotated[int, _of_encoder("N", "Convolutions at each resolution.")] = 1,
+    width: Annotated[int, _of_encoder("N", "Channels of the first convolution.")] = 32,
+    convolutions: Annotated[int, _of_encoder("N", "Convolutions at each resolution.")] = 2,
     adversary: Annotated[
         float, _of_encoder("WEIGHT", "How much a decoder's error counts; 0 fits for the label alone.")
     ] = 1.0,
@@ -51,7 +51,7 @@ def fit_reduction(
             min=2, metavar="N", help="Fit to at most so many images of train.", rich_help_panel=TRAINING
         ),
     ] = 20_000,
-    epochs: EPOCHS = 8,
+    epochs: EPOCHS = 6,
     seed: SEED = 0,
     reading: ImageOptions = AS_THEY_ARE,
     as_json: JSON = False,

@@ -76,12 +76,12 @@ class Config:
     ciphers: tuple[str, ...] = ()
 
 
-_FIT = FitSpec(width=32, convolutions=2, epochs=6, adversary=0)
-_AGAINST = dataclasses.replace(_FIT, adversary=1)
+_FIT = FitSpec(adversary=0)
+_AGAINST = FitSpec()
 CONFIGS = (
-    Config("plain", larger="resnet18"),
+    Config("plain"),
     Config("thumbnail 16", side=16),
-    Config("thumbnail 8", side=8, larger="resnet18"),
+    Config("thumbnail 8", side=8),
     Config("8x8x3", _FIT, strong=True),
     Config("8x8x3, adversary 1", _AGAINST, strong=True, larger="resnet18", ciphers=("pbe", "cpbe-100")),
     Config("8x8x3, adversary 4", dataclasses.replace(_FIT, adversary=4), strong=True),
@@ -89,7 +89,7 @@ CONFIGS = (
     Config("8x8x8, adversary 1", dataclasses.replace(_AGAINST, channels=8)),
     Config("4x4x3, adversary 1", dataclasses.replace(_AGAINST, side=4)),
     Config("8x8x3, adversary 1, noise 64", dataclasses.replace(_AGAINST, noise=64), noise=64),
-    Config("8x8x3, adversary 1, shallow", FitSpec(adversary=1, epochs=4), strong=True),
+    Config("8x8x3, adversary 1, shallow", FitSpec(width=16, convolutions=1, epochs=4), strong=True),
     Config(
         "8x8x3, adversary 1, 10 % of the images", dataclasses.replace(_AGAINST, epochs=30), images=OWN // 10
     ),

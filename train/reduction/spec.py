@@ -43,11 +43,11 @@ class FitSpec:
 
     channels: int = 3
     side: int = 8
-    width: int = 16
-    convolutions: int = 1
+    width: int = 32
+    convolutions: int = 2
     adversary: float = 1.0
     noise: int = 0
-    epochs: int = 8
+    epochs: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:
