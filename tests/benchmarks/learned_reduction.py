@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -78,6 +79,7 @@ class Config:
 
 _FIT = FitSpec(adversary=0)
 _AGAINST = FitSpec()
+_SOME = (0, 2, 4, 6, 8)
 CONFIGS = (
     Config("plain"),
     Config("thumbnail 16", side=16),
@@ -87,13 +89,17 @@ CONFIGS = (
     Config("8x8x3, adversary 4", dataclasses.replace(_FIT, adversary=4), strong=True),
     Config("8x8x1, adversary 1", dataclasses.replace(_AGAINST, channels=1)),
     Config("8x8x8, adversary 1", dataclasses.replace(_AGAINST, channels=8)),
-    Config("4x4x3, adversary 1", dataclasses.replace(_AGAINST, side=4)),
+    Config("4x4x3, adversary 1", dataclasses.replace(_AGAINST, side=4), strong=True),
+    Config("4x4x3, adversary 1, noise 128", dataclasses.replace(_AGAINST, side=4, noise=128), noise=128),
+    Config("4x4x3, adversary 1, noise 255", dataclasses.replace(_AGAINST, side=4, noise=255), noise=255),
     Config("8x8x3, adversary 1, noise 64", dataclasses.replace(_AGAINST, noise=64), noise=64),
     Config("8x8x3, adversary 1, shallow", FitSpec(width=16, convolutions=1, epochs=4), strong=True),
     Config(
         "8x8x3, adversary 1, 10 % of the images", dataclasses.replace(_AGAINST, epochs=30), images=OWN // 10
     ),
-    Config("8x8x3, adversary 1, other classes", _AGAINST, classes=(0, 2, 4, 6, 8)),
+    Config("8x8x3, adversary 1, other classes", _AGAINST, classes=_SOME),
+    Config("thumbnail 8, other classes", side=8, classes=_SOME),
+    Config("plain, other classes", classes=_SOME),
 )
 
 
@@ -202,12 +208,29 @@ def _centred(images: np.ndarray) -> np.ndarray:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
 
 
-def first_by_distance(released: np.ndarray, candidates: np.ndarray) -> float:
-    """How often the right candidate, encoded, is nearest to what is released; ties are drawn by lot."""
-    one, other = (values.reshape(len(values), -1).astype(np.float64) for values in (released, candidates))
-    distances = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    nearest = distances <= distances.min(axis=1, keepdims=True) + 0.5
-    return float((np.diag(nearest) / nearest.sum(axis=1)).mean())
+def first_by_encoding(released: np.ndarray, candidates: np.ndarray, noise: int) -> float:
+    """How often the right candidate, encoded, is likeliest to have led to what is released; ties are drawn by lot."""
+    one, other = (values.reshape(len(values), -1) for values in (released, candidates))
+    likelihoods = np.zeros((len(one), len(other)))
+    for seen, encoded in zip(one.T, other.T, strict=True):
+        likelihoods += _likelihoods(noise)[seen][:, encoded]
+    likeliest = likelihoods >= likelihoods.max(axis=1, keepdims=True) - 1e-6
+    return float((np.diag(likeliest) / likeliest.sum(axis=1)).mean())
+
+
+@functools.cache
+def _likelihoods(noise: int) -> np.ndarray:
+    """The logarithm of the probability that noise makes a value (row) of an encoded one (column), float64 [256, 256].
+
+    What noise makes of a value is rounded, and cut to 0..255.
+    """
+    if not noise:
+        return np.where(np.eye(256, dtype=bool), 0.0, -1e3)
+    below = np.array(
+        [[math.erf((edge - 0.5 - mean) / noise / 2**0.5) for mean in range(256)] for edge in range(257)]
+    )
+    below[0], below[256] = -1, 1
+    return np.log(np.maximum(np.diff(below, axis=0) / 2, 1e-300))
 
 
 def measure(config: Config, images: Images) -> dict[str, object]:
@@ -264,7 +287,7 @@ def attacked(
     figures: dict[str, object] = {
         name: keyed(name, public, release(images.own[:1000], 0)) for name in config.ciphers
     }
-    figures |= {"M": {"first": first_by_distance(held, encode(images.held))}}
+    figures |= {"M": {"first": first_by_encoding(held, encode(images.held), config.noise)}}
     for name, (restore, weights) in restores.items():
         restored = restore(held)
         first = first_by_correlation(restored, images.held)
