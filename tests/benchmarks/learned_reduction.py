@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import json
 import math
 import time
@@ -129,7 +128,7 @@ def read(source: str) -> Images:
 
 
 def trained(
-    images: np.ndarray, labels: np.ndarray, classes: int, model: str = "cnn"
+    images: np.ndarray, labels: np.ndarray, classes: int, model: str
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The trainer's network: what is released to its classes."""
     keras = backend.prepare(0, "float32")
@@ -211,14 +210,13 @@ def _centred(images: np.ndarray) -> np.ndarray:
 def first_by_encoding(released: np.ndarray, candidates: np.ndarray, noise: int) -> float:
     """How often the right candidate, encoded, is likeliest to have led to what is released; ties are drawn by lot."""
     one, other = (values.reshape(len(values), -1) for values in (released, candidates))
-    likelihoods = np.zeros((len(one), len(other)))
+    of_value, likelihoods = _likelihoods(noise), np.zeros((len(one), len(other)))
     for seen, encoded in zip(one.T, other.T, strict=True):
-        likelihoods += _likelihoods(noise)[seen][:, encoded]
+        likelihoods += of_value[seen][:, encoded]
     likeliest = likelihoods >= likelihoods.max(axis=1, keepdims=True) - 1e-6
     return float((np.diag(likeliest) / likeliest.sum(axis=1)).mean())
 
 
-@functools.cache
 def _likelihoods(noise: int) -> np.ndarray:
     """The logarithm of the probability that noise makes a value (row) of an encoded one (column), float64 [256, 256].
 
@@ -261,11 +259,11 @@ def measure(config: Config, images: Images) -> dict[str, object]:
         noise = np.random.RandomState(seed).normal(0, config.noise, values.shape)
         return np.clip(np.round(values + noise), 0, 255).astype(np.uint8)
 
-    network = trained(release(own, 0), own_labels, 10)
-    line["accuracy"] = float((network(release(test, 1)) == test_labels).mean())
-    if config.larger:
-        network = trained(release(own, 0), own_labels, 10, config.larger)
-        line["larger"] = float((network(release(test, 1)) == test_labels).mean())
+    learnt, tried = release(own, 0), release(test, 1)
+    for figure, model in {"accuracy": "cnn", "larger": config.larger}.items():
+        if model is not None:
+            network = trained(learnt, own_labels, 10, model)
+            line[figure] = float((network(tried) == test_labels).mean())
     if config.fit is not None or config.side:
         line |= attacked(config, images, release, encode)
     return line | {"seconds": round(time.monotonic() - started)}
@@ -285,9 +283,9 @@ def attacked(
         restores["A2"] = decoder(public, images.public, 128, 4, 12)
         restores["A3"] = decoder(own, images.own[:2000], 128, 4, 12)
     figures: dict[str, object] = {
-        name: keyed(name, public, release(images.own[:1000], 0)) for name in config.ciphers
+        "M": {"first": first_by_encoding(held, encode(images.held), config.noise)},
+        **{name: keyed(name, public, release(images.own[:1000], 0)) for name in config.ciphers},
     }
-    figures |= {"M": {"first": first_by_encoding(held, encode(images.held), config.noise)}}
     for name, (restore, weights) in restores.items():
         restored = restore(held)
         first = first_by_correlation(restored, images.held)
