@@ -14,7 +14,7 @@ from lpe.pipeline.cli.app import main
 from lpe.transforms import reductions
 from tests.pipeline.running import encrypt, refused
 from tests.transforms.attacks.pictures import blobs, psnr
-from tests.transforms.reductions.encoders import small_encoder
+from tests.transforms.reductions.encoders import small_encoder, written
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +92,9 @@ def test_a_reduced_dataset_is_compared_with_the_images_before(lpe, keystore, pla
 
 
 def test_who_has_the_encoder_of_a_learned_reduction_restores_and_names(lpe, keystore, plain, tmp_path):
-    encoder = tmp_path / "fitted" / "encoder.bin"
-    encoder.parent.mkdir()
-    encoder.touch(0o600)
-    encoder.write_bytes(small_encoder().to_bytes())
+    fitted = written(small_encoder(), tmp_path / "fitted")
     home = tmp_path / "enc" / "shapes"
-    words = ("--cipher", "pbe", "--reduce", f"learned:{encoder.parent}")
+    words = ("--cipher", "pbe", "--reduce", f"learned:{fitted}")
     done = encrypt(lpe, keystore, f"dataset:{plain}", home, *words)
     assert done.code == 0, done.out + done.err
     words = ("audit", home, "--keystore", keystore, "--images", 60, "--output", tmp_path / "audit")

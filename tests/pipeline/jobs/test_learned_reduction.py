@@ -11,20 +11,17 @@ from PIL import Image
 
 from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.encoders import keep_encoders, kept_encoder
-from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import KeyStore
 from lpe.pipeline.keystore.encoders_path import encoder_path
-from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import KeyStoreError
-from lpe.transforms.keyed import KeyedCipher
 from lpe.transforms.reductions import Chain
 from lpe.transforms.reductions.encoder import Encoder
 from lpe.transforms.reductions.learned import Learned
 from tests.pipeline.jobs.numbered_images import draw
-from tests.pipeline.jobs.test_predict import asked, finished_run
+from tests.pipeline.jobs.test_predict import asked, decrypted, finished_run
 from tests.pipeline.running import contents, encrypting, refused
 from tests.secret_bytes import found
-from tests.transforms.reductions.encoders import small_encoder
+from tests.transforms.reductions.encoders import small_encoder, written
 
 __all__ = ["asked"]
 ENCODER = small_encoder()
@@ -33,12 +30,7 @@ WEIGHTS = [each.weights.tobytes()[:64] for each in ENCODER.convolutions]
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """A folder as `lpe fit-reduction` writes it."""
-    folder = tmp_path / "fitted"
-    folder.mkdir()
-    (folder / "encoder.bin").touch(0o600)
-    (folder / "encoder.bin").write_bytes(ENCODER.to_bytes())
-    return folder
+    return written(ENCODER, tmp_path / "fitted")
 
 
 @pytest.fixture
@@ -114,10 +106,8 @@ def test_the_owners_photos_go_through_the_encoder(lpe, keystore, home, folder, t
     data = open_dataset(str(home))
     run = finished_run(tmp_path / "run", data)
     assert lpe("predict", "--run", run, "--keystore", keystore, photo).code == 0
-    encryption = Encryption.from_json(data.encryption, "")
-    batch = ImageBatch(["a"], asked[0], np.zeros(1, np.int64))
-    seen = KeyedCipher(encryption.spec, encryption.open_key(keystore)).decrypt(batch).images
-    assert np.array_equal(seen, ENCODER.encode(np.asarray(Image.open(photo))[None]))
+    released = ENCODER.encode(np.asarray(Image.open(photo))[None])
+    assert np.array_equal(decrypted(asked[0], data, keystore), released)
     encoders(keystore)[0].unlink()
     refused(
         lpe("predict", "--run", run, "--keystore", keystore, photo), "restore it from a copy of the key store"

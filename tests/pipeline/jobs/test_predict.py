@@ -36,6 +36,15 @@ def asked(monkeypatch):
     return images
 
 
+def decrypted(ciphertexts, data, keystore):
+    """What a network was given, of a dataset with one key for all images."""
+    encryption = Encryption.from_json(data.encryption, "")
+    batch = ImageBatch(
+        [str(i) for i in range(len(ciphertexts))], ciphertexts, np.zeros(len(ciphertexts), np.int64)
+    )
+    return KeyedCipher(encryption.spec, encryption.open_key(keystore)).decrypt(batch).images
+
+
 @pytest.fixture
 def pictures(tmp_path):
     """Three image files, and their pixels, uint8 [3, 32, 32, 3]."""

@@ -18,10 +18,8 @@ from lpe.pipeline.sources.plan import plan_dataset
 from lpe.train.runs import load_run
 from lpe.train.served_model import ServedModel
 from lpe.transforms import reductions
-from lpe.transforms.batch import ImageBatch
-from lpe.transforms.keyed import KeyedCipher
 from tests.pipeline.jobs.numbered_images import draw
-from tests.pipeline.jobs.test_predict import asked, finished_run
+from tests.pipeline.jobs.test_predict import asked, decrypted, finished_run
 from tests.pipeline.running import contents, encrypt, files, refused
 from tests.secret_bytes import found
 from tests.tamper.editing import edit
@@ -211,15 +209,12 @@ def test_the_owners_photos_are_reduced_alike(lpe, keystore, plain, photos, enc, 
     run = finished_run(tmp_path / "run", data)
     paths = sorted(map(str, (photos / "cat").iterdir()))[:2]
     assert lpe("predict", "--run", run, "--keystore", keystore, *paths).code == 0
-    encryption = Encryption.from_json(data.encryption, "")
-    batch = ImageBatch(["a", "b"], asked[0], np.zeros(2, np.int64))
-    seen = KeyedCipher(encryption.spec, encryption.open_key(keystore)).decrypt(batch).images
     originals = np.stack([np.asarray(Image.open(path)) for path in paths])
     expected = reductions.parse(CHAIN).apply(originals, noise_secret(keystore, enc))
-    assert np.array_equal(seen, expected)
+    assert np.array_equal(decrypted(asked[0], data, keystore), expected)
     served = ServedModel.of(load_run(run)).encryption  # what a file of lpe export carries
     assert served is not None
-    assert Encryption.from_json(served, "").reduction == encryption.reduction
+    assert Encryption.from_json(served, "").reduction == recorded(enc)
 
     record = json.loads(Path(run, "run.json").read_text())
     record["encryption"]["reduction"]["steps"] = "thumbnail=2,noise=16"

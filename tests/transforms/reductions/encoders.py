@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from lpe.transforms.image_shape import ImageShape
@@ -23,6 +25,14 @@ def small_encoder(seed: int = 0, image_shape: ImageShape = (32, 32, 3), side: in
         convolution(1, 5, 2, 1, 21, 1 << 29),
     )
     return Encoder(image_shape, side, layers)
+
+
+def written(encoder: Encoder, folder: Path) -> Path:
+    """A folder with an encoder, as `lpe fit-reduction` writes it."""
+    folder.mkdir()
+    (folder / "encoder.bin").touch(0o600)
+    (folder / "encoder.bin").write_bytes(encoder.to_bytes())
+    return folder
 
 
 def images(count: int, image_shape: ImageShape = (32, 32, 3), seed: int = 1) -> np.ndarray:
