@@ -106,9 +106,9 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe keys register runs/1 --keystore keys",
         "lpe keys register runs/1 --keystore keys --json",
     ),
-    "keys release": (
-        "lpe keys release owner enc/photos/1.0.0 --keystore keys",
-        "lpe keys release owner runs/1 --keystore keys",
+    "keys forget": (
+        "lpe keys forget owner enc/photos/1.0.0 --keystore keys",
+        "lpe keys forget owner runs/1 --keystore keys",
     ),
     "keys export": (
         "lpe keys export owner --keystore keys --dataset sealed/photos \\\n    --output photos.key",

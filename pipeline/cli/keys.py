@@ -1,4 +1,4 @@
-"""lpe keys create, list, rotate, disable, enable, destroy, register, release, export, log."""
+"""lpe keys create, list, rotate, disable, enable, destroy, register, forget, export, log."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def register(
     report.result(registration.to_json(), properties_table("keys register", properties))
 
 
-@app.command(cls=Command, epilog=epilog("keys release"))
-def release(
+@app.command(cls=Command, epilog=epilog("keys forget"))
+def forget(
     name: NAME,
     place: Annotated[str, typer.Argument(help="A dataset version or training run, as `keys list` shows it.")],
     keystore: KEYSTORE,
@@ -163,10 +163,10 @@ def release(
 ) -> None:
     """Forget a dataset version or model that is gone or needs its key no more."""
     place = dataset_name(place, "PLACE")
-    if not lpe.Registry(keystore).release(name, place):
+    if not lpe.Registry(keystore).forget(name, place):
         raise KeyStoreError(f"{place}: not recorded in keyset {name!r}; lpe keys list {name} shows what is")
-    report = Report("keys release", as_json=as_json)
-    report.result({"name": name, "released": place}, properties_table("keys release", {"released": place}))
+    report = Report("keys forget", as_json=as_json)
+    report.result({"name": name, "forgotten": place}, properties_table("keys forget", {"forgotten": place}))
 
 
 @app.command(cls=Command, epilog=epilog("keys export"))

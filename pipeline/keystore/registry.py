@@ -127,8 +127,8 @@ class Registry:
                 runs[run] = salt
                 self._files.log_event(change, REGISTERED, key=key_id, run=run)
 
-    def release(self, name: str, place: str) -> bool:
-        """Forgets, and logs as released, a dataset version or run that is gone or needs its key no more.
+    def forget(self, name: str, place: str) -> bool:
+        """Forgets, and logs as forgotten, a dataset version or run that is gone or needs its key no more.
 
         Args:
           name: the keyset.
@@ -137,12 +137,12 @@ class Registry:
         Returns:
           Whether it was recorded.
         """
-        released_place = storage.absolute(place)
+        forgotten_place = storage.absolute(place)
         with self._files.changing(name) as change:
-            released = _forget(change.meta, released_place)
-            for key_id in released:
-                self._files.log_event(change, "released", key=key_id, place=released_place)
-        return bool(released)
+            forgotten = _forget(change.meta, forgotten_place)
+            for key_id in forgotten:
+                self._files.log_event(change, "forgotten", key=key_id, place=forgotten_place)
+        return bool(forgotten)
 
     def uses(self, name: str, roots: list[str]) -> dict[int, list[Use]]:
         """What needs each key.
@@ -162,7 +162,7 @@ class Registry:
         return by_key
 
     def lost_with(self, name: str) -> dict[int, list[Use]]:
-        """What could not be read, or would predict no more, without each key: its uses, and runs since released.
+        """What could not be read, or would predict no more, without each key: its uses, and runs since forgotten.
 
         Args:
           name: the keyset.
@@ -221,7 +221,7 @@ class Registry:
         """Forgets, and logs as deleted, the versions of a dataset that are gone.
 
         One that is gone and has not expired may have been deleted by somebody else, and there may be a copy: it
-        counts as needed until it is released.
+        counts as needed until `forget` says that it is gone.
 
         Args:
           name: the keyset.
@@ -268,10 +268,10 @@ def _is_logged(log: AuditLog, event: str, details: Mapping[str, object]) -> bool
 
 def _forget(meta: Metadata, place: str) -> list[int]:
     """Drops a dataset version or run; the ids of the keys that it was recorded under."""
-    released = []
+    forgotten = []
     for key_id, record in meta.keys.items():
         if place in record.datasets or place in record.runs:
             record.datasets = [version for version in record.datasets if version != place]
             record.runs.pop(place, None)
-            released.append(key_id)
-    return released
+            forgotten.append(key_id)
+    return forgotten

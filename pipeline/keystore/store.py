@@ -177,7 +177,7 @@ class KeyStore:
                 )
                 raise KeyStoreError(
                     f"key {key_id} of {name!r} is in use by {', '.join(map(str, needed))}; {remedy}, say that it is "
-                    f"gone (lpe keys release {name} PLACE), or pass --force to lose it"
+                    f"gone (lpe keys forget {name} PLACE), or pass --force to lose it"
                 )
             self._set_status(change, key_id, tink_pb2.DESTROYED, "destroyed", forced=bool(needed))
         return self.keys(name)

@@ -112,7 +112,7 @@ def changing(root: Path, old: int) -> list[Callable[[], object]]:
         lambda: store.accept("patients"),
         lambda: store.rotate_if_due("patients"),
         lambda: registry.log("patients", "dataset encrypted", dataset="/d", key=1),
-        lambda: registry.release("patients", str(root / "run")),
+        lambda: registry.forget("patients", str(root / "run")),
         lambda: store.destroy("patients", old, force=True),
     ]
 

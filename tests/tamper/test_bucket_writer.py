@@ -84,7 +84,7 @@ def encrypted(keystore, made, home) -> str:
     """The owner's dataset, in the bucket, which the key store knows of."""
     version = f"{home}/1.0.0"
     Registry(keystore).record_dataset("patients", KeyStore(keystore).keys("patients")[0].id, version)
-    Registry(keystore).release("patients", str(made / "enc" / "shapes" / "1.0.0"))
+    Registry(keystore).forget("patients", str(made / "enc" / "shapes" / "1.0.0"))
     for file in (made / "enc" / "shapes" / "1.0.0").iterdir():
         storage.write_atomic(f"{version}/{file.name}", file.read_bytes())
     return home

@@ -117,9 +117,9 @@ def test_a_key_in_use_anywhere_is_kept_until_that_is_gone(lpe, keystore, home, p
     missing = daily(39, lpe, keystore, home).json
     assert missing["destroyed_keys"] == []
     assert missing["kept_keys"][0]["needed_by"] == [f"dataset {other.resolve()}/1.0.0 (not found)"]
-    refused(lpe("keys", "destroy", "patients", old, "--keystore", keystore), "in use", "lpe keys release")
-    assert lpe("keys", "release", "patients", f"{other}/1.0.0", "--keystore", keystore).code == 0
-    refused(lpe("keys", "release", "patients", f"{other}/1.0.0", "--keystore", keystore), "not recorded")
+    refused(lpe("keys", "destroy", "patients", old, "--keystore", keystore), "in use", "lpe keys forget")
+    assert lpe("keys", "forget", "patients", f"{other}/1.0.0", "--keystore", keystore).code == 0
+    refused(lpe("keys", "forget", "patients", f"{other}/1.0.0", "--keystore", keystore), "not recorded")
     assert daily(40, lpe, keystore, home).json["destroyed_keys"] == [old]
 
 
@@ -176,7 +176,7 @@ def test_stale_runs_are_named_and_hold_their_key(lpe, keystore, home, tmp_path):
 def test_models_that_die_with_a_key_are_named_before(lpe, keystore, home, tmp_path):
     register(keystore, tmp_path / "run", home)
     place = str((tmp_path / "run").resolve())
-    assert lpe("keys", "release", "patients", place, "--keystore", keystore).code == 0
+    assert lpe("keys", "forget", "patients", place, "--keystore", keystore).code == 0
     daily(30, lpe, keystore, home)
     old = KeyStore(keystore).keys("patients")[0].id
     planned = on(38, lpe, *policy(keystore, home)[:-1], "--dry-run")

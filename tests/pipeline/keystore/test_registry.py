@@ -39,10 +39,10 @@ def test_a_dataset_that_cannot_be_found_holds_its_key_until_it_is_released(keyst
     old = store.keys("patients")[0].id
     store.rotate("patients")
     Registry(keystore).record_dataset("patients", old, gone)
-    with pytest.raises(KeyStoreError, match=r"gone/1\.0\.0 \(not found\); look for it, .*keys release"):
+    with pytest.raises(KeyStoreError, match=r"gone/1\.0\.0 \(not found\); look for it, .*keys forget"):
         store.destroy("patients", old)
-    assert Registry(keystore).release("patients", gone)
-    assert not Registry(keystore).release("patients", gone)
+    assert Registry(keystore).forget("patients", gone)
+    assert not Registry(keystore).forget("patients", gone)
     assert store.destroy("patients", old)[0].state == "destroyed"
 
 

@@ -105,7 +105,7 @@ def test_unused_keys_are_destroyed_and_the_forecast_says_which(keystore, tmp_pat
     never_used = store.rotate("patients")[-1].id
     store.rotate("patients")
     assert store.destroy_unused("patients") == []
-    registry.release("patients", str(tmp_path / "1.0.0"))
+    registry.forget("patients", str(tmp_path / "1.0.0"))
     assert store.destroy_unused("patients") == [used]
     states = {key.id: key.state for key in store.keys("patients")}
     assert (states[used], states[never_used]) == ("destroyed", "enabled")
