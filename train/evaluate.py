@@ -8,6 +8,7 @@ from typing import Any
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.dataset.cached import CACHE_BYTES
+from lpe.pipeline.seal.opening import DataKeySource
 from lpe.train import backend
 from lpe.train.loading.files import shard_files
 from lpe.train.loading.inputs import EpochClock, evaluation_input
@@ -61,7 +62,7 @@ def evaluate(
     split: str = "test",
     batch_size: int = 512,
     *,
-    data_key: str | None = None,
+    data_key: str | DataKeySource | None = None,
     cache: str | None = None,
     cache_bytes: int = CACHE_BYTES,
 ) -> Evaluation:
@@ -72,7 +73,7 @@ def evaluate(
       dataset_path: a dataset's home or one of its versions, encrypted as the training images were.
       split: its name.
       batch_size: images in a batch; changes neither accuracy nor, beyond rounding, the loss.
-      data_key: the path of the data key that opens a sealed dataset, in memory.
+      data_key: the path of the data key that opens a sealed dataset, in memory, or what else gives it.
       cache: see `lpe.train.loop.TrainSpec`.
       cache_bytes: see there.
 

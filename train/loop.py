@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.cached import CACHE_BYTES
+from lpe.pipeline.seal.opening import DataKeySource
 from lpe.pipeline.storage.documents import read_document
 from lpe.train import backend, curves, front_ends, models
 from lpe.train.backend import Precision
@@ -70,8 +71,8 @@ class TrainSpec:
       images: train on at most so many of the training images, evenly spread; None for all.
       init_from: a finished run whose network this one starts from (fine-tuning), e.g. the run on the version
         of the dataset before it was re-encrypted. None: fresh weights.
-      data_key: the path of the data key that opens a sealed dataset, in memory. No part of what makes two runs the
-        same.
+      data_key: the path of the data key that opens a sealed dataset, in memory, or what else gives it. No part of
+        what makes two runs the same.
       on_bad_shard: what to do with a shard that is missing or damaged: `fail`, or `skip`, which reads all shards before
         the first epoch and leaves the bad ones out of all epochs, with a warning.
       cache: the directory, on this machine, in which shards of a bucket are kept; None for `lpe` in the user's cache
@@ -93,7 +94,7 @@ class TrainSpec:
     validation_fraction: float = 0.1
     images: int | None = None
     init_from: str | None = None
-    data_key: str | None = None
+    data_key: str | DataKeySource | None = None
     on_bad_shard: OnBadShard = "fail"
     cache: str | None = None
     cache_bytes: int = CACHE_BYTES
@@ -277,7 +278,9 @@ def _settings(spec: TrainSpec, files: ShardFiles, origin: Run | None, left_out: 
     """What makes two runs the same: most of the spec, the dataset and network that it names, and what is left out."""
     dataset = files.dataset
     settings = {
-        key: value for key, value in dataclasses.asdict(spec).items() if key not in ("output", *_BESIDE)
+        key: value
+        for key, value in dataclasses.asdict(dataclasses.replace(spec, data_key=None)).items()
+        if key not in ("output", *_BESIDE)
     }
     settings["data"] = storage.absolute(dataset.directory)
     settings["digest"] = dataset.digest() if dataset.manifest is not None else None
@@ -298,6 +301,8 @@ def _beside(spec: TrainSpec) -> dict[str, Any]:
         for field in fields
         if getattr(spec, field.name) != field.default
     }
+    if not isinstance(spec.data_key, str):  # nobody can be told where else it came from
+        given.pop("data_key", None)
     return given | {name: storage.absolute(given[name]) for name in ("data_key", "cache") if name in given}
 
 

@@ -6,6 +6,7 @@
         ├── DataError            an image, record, shard, archive or dataset
         │   ├── DamagedError         a file that is missing or not as it was written
         │   └── ShardsFailedError    some shards of a job (`lpe.pipeline.engine.failures`)
+        ├── AttestationError     a token, offer or policy by which a program asks for a data key
         ├── BusyError            another job holds what this one needs
         ├── KeyStoreError        a keyset or key-encryption key
         └── UsageError           the request itself
@@ -68,6 +69,10 @@ class DamagedError(DataError):
 
 class BusyError(LpeError):
     """Another job holds what this one needs; the request may be repeated later."""
+
+
+class AttestationError(LpeError):
+    """A release policy, an offer, a request or an attestation token that is damaged, too old, or not enough."""
 
 
 class KeyStoreError(LpeError):

@@ -24,6 +24,7 @@ EXTRAS = {
     "aws": ("boto3",),
     "vault": ("hvac",),
     "audit": ("skimage", "matplotlib"),
+    "serve": ("starlette", "uvicorn"),
 }
 """The extras for users, and the modules that each brings."""
 

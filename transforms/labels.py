@@ -35,6 +35,10 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2/noise                                       associated data of that secret, hidden under a dataset's key
     lpe/v2/noise|REDUCTION|HxWxC|SHA-256               SHAKE-256 message, after that secret: an image's noise
     lpe/v2/encoder|DIGEST                              associated data of an encoder that is hidden in the key store
+    lpe/v2|offer|SALT                                  PRF context of the key of the MACs of offers of a data key
+    lpe/v2|model-key|SALT                              PRF context of the private key that opens models sent to the owner
+    lpe/v2/release|SALT|POLICY|NONCE                   HPKE info of a released data key
+    lpe/v2/model|SHA-256                               HPKE info of a sealed model, after its header's SHA-256
 
 A salt of format 1 has 32 hex digits, one of format 2 has 64. What a dataset's key computes is bound to the salt, so
 no dataset of one format can be passed off as one of the other. An encoder is many datasets' and is hidden under the
@@ -220,3 +224,29 @@ def noise(reduction: str, image_shape: tuple[int, ...], digest: bytes) -> bytes:
 def hidden_encoder(digest: str) -> bytes:
     """Associated data of the encoder with this digest, hidden under the key of the datasets that it made (AES-SIV)."""
     return f"lpe/v2/encoder|{digest}".encode()
+
+
+def offer_key(salt: str) -> bytes:
+    """The PRF context of the key of the MACs of offers of a dataset's data key."""
+    return f"lpe/v2|offer|{salt}".encode()
+
+
+def model_key(salt: str) -> bytes:
+    """The PRF context of the private key that opens the models which a program trained on a dataset."""
+    return f"lpe/v2|model-key|{salt}".encode()
+
+
+def released_data_key(salt: str, policy: str, nonce: str) -> bytes:
+    """The HPKE info of a released data key.
+
+    Args:
+      salt: of the dataset that it opens.
+      policy: SHA-256 (hex) of the policy that it was released under.
+      nonce: the offer's.
+    """
+    return f"lpe/v2/release|{salt}|{policy}|{nonce}".encode()
+
+
+def sealed_model(digest: str) -> bytes:
+    """The HPKE info of a model that is encrypted to its owner; `digest` is SHA-256 (hex) of what stands before it."""
+    return f"lpe/v2/model|{digest}".encode()

@@ -206,6 +206,32 @@ class Registry:
                 change.meta.log = change.log.head
                 self._files.write_metadata(change)
 
+    def log_once(self, name: str, event: str, once: Mapping[str, str], **details: object) -> bool:
+        """Writes a line to the audit log, unless the event was logged with the same value before.
+
+        Args:
+          name: the keyset.
+          event: what happens.
+          once: one detail, by name, that no other line on this event has.
+          **details: to what; JSON values.
+
+        Returns:
+          Whether it is the first time.
+
+        Raises:
+          KeyStoreError: the log was changed or cut, so that nobody can tell.
+        """
+        with self._files.changing(name) as change:
+            problems = change.log.problems(change.meta.log)
+            if problems:
+                raise KeyStoreError(
+                    f"{problems[0]}; nobody can tell what was released: restore the key store from a copy"
+                )
+            if _is_logged(change.log, event, once):
+                return False
+            self._files.log_event(change, event, **once, **details)
+        return True
+
     def retired(self, name: str) -> dict[str, datetime.datetime]:
         """When each dataset version, by its directory, was retired: what the log says, and not the version itself."""
         retired = {}

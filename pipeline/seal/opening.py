@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lpe.pipeline.dataset import Dataset
 from lpe.pipeline.seal.spec import SealSpec
@@ -20,19 +20,51 @@ if TYPE_CHECKING:
     from lpe.pipeline.seal.data_key import DataKey
 
 
+class DataKeySource(Protocol):
+    """Whoever can give the data key of a dataset."""
+
+    def load(self) -> DataKey:
+        """The data key. Raises KeyStoreError if it cannot be had."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataKeyFile:
+    """An exported data key in a file.
+
+    Attributes:
+      path: the file's.
+    """
+
+    path: str
+
+    def load(self) -> DataKey:
+        """See `DataKeySource`."""
+        from lpe.pipeline.seal.data_key import load_data_key  # noqa: PLC0415  (imports Tink)
+
+        return load_data_key(self.path)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def data_key_source(data_key: str | DataKeySource) -> DataKeySource:
+    """What gives the data key, where it may be named by the path of its file."""
+    return DataKeyFile(data_key) if isinstance(data_key, str) else data_key
+
+
 @dataclasses.dataclass(frozen=True)
 class SealOpener:
     """A function from batches as they are stored to the batches within the seal.
 
-    It travels to other processes by the path of its key, which is read anew there, when the first batch is opened.
+    It travels to other processes with what gives the key, which is asked anew there, when the first batch is opened.
 
     Attributes:
-      data_key: the path of the exported key.
+      data_key: what gives the key.
       seal: the dataset's description of its seal.
       where: the dataset, for the message if the key is another one's.
     """
 
-    data_key: str
+    data_key: DataKeySource
     seal: SealSpec
     where: str
 
@@ -60,23 +92,21 @@ class SealOpener:
     @functools.cached_property
     def key(self) -> DataKey:
         """The data key, read once in a process. Raises KeyStoreError if it is missing, or another dataset's."""
-        from lpe.pipeline.seal.data_key import load_data_key  # noqa: PLC0415  (imports Tink)
-
-        key = load_data_key(self.data_key)
+        key = self.data_key.load()
         key.verify(self.seal, self.where)
         return key
 
-    def __reduce__(self) -> tuple[type[SealOpener], tuple[str, SealSpec, str]]:
+    def __reduce__(self) -> tuple[type[SealOpener], tuple[DataKeySource, SealSpec, str]]:
         """Leaves the key behind, which is in no pickle."""
         return SealOpener, (self.data_key, self.seal, self.where)
 
 
-def seal_opener(dataset: Dataset, data_key: str) -> SealOpener:
+def seal_opener(dataset: Dataset, data_key: str | DataKeySource) -> SealOpener:
     """The opener of a sealed dataset, once the key is found to be its, and its manifest to be what was sealed.
 
     Args:
       dataset: the dataset.
-      data_key: the path of its exported data key.
+      data_key: the path of its exported data key, or what else gives it.
 
     Raises:
       UsageError: the dataset is not sealed.
@@ -92,19 +122,19 @@ def seal_opener(dataset: Dataset, data_key: str) -> SealOpener:
     seal = SealSpec.from_json(
         Fields(manifest.content, manifest.path, "restore it from a copy").object("seal")
     )
-    opener = SealOpener(data_key, seal, dataset.directory)
+    opener = SealOpener(data_key_source(data_key), seal, dataset.directory)
     from lpe.pipeline.seal.authentication import check_under_data_key  # noqa: PLC0415  (imports Tink)
 
     check_under_data_key(dataset, opener.key)
     return opener
 
 
-def opener_if_sealed(dataset: Dataset, data_key: str | None) -> SealOpener | None:
+def opener_if_sealed(dataset: Dataset, data_key: str | DataKeySource | None) -> SealOpener | None:
     """The opener of a dataset that may be sealed; None for one that is not.
 
     Args:
       dataset: the dataset.
-      data_key: the path of its exported data key; None for none.
+      data_key: the path of its exported data key, or what else gives it; None for none.
 
     Raises:
       DataError: the dataset is sealed and there is no data key, or its manifest was changed.

@@ -16,7 +16,7 @@ from lpe.pipeline.dataset.cached import CACHE_BYTES, CachedShards, opener
 from lpe.pipeline.dataset.reader import OpenShard, ShardReader, open_shard
 from lpe.pipeline.records import tfrecord
 from lpe.pipeline.records.bad_records import BadRecord
-from lpe.pipeline.seal.opening import opener_if_sealed
+from lpe.pipeline.seal.opening import DataKeySource, opener_if_sealed
 from lpe.transforms.batch import ImageBatch
 from lpe.transforms.errors import DataError
 from lpe.transforms.image_shape import ImageShape, image_shape_of
@@ -111,13 +111,15 @@ class ShardFiles:
 
 
 def shard_files(
-    dataset: Dataset, data_key: str | None = None, cache: str | None = None, cache_bytes: int = CACHE_BYTES
+    dataset: Dataset,
+    data_key: str | DataKeySource | None = None,
+    cache: str | None = None, cache_bytes: int = CACHE_BYTES
 ) -> ShardFiles:
     """The shards of an open dataset, wherever they are and whether they are sealed or not.
 
     Args:
       dataset: an open dataset.
-      data_key: the path of the data key that opens its seal; None where there is none.
+      data_key: the path of the data key that opens its seal, or what else gives it; None where there is none.
       cache: the directory, on this machine, of shards from a bucket; None for the default one.
       cache_bytes: what the cache may take of the disk.
 
