@@ -12,7 +12,8 @@ from lpe.pipeline.attestation.evidence import DEBUG_OFF, Evidence
 from lpe.pipeline.storage.documents import Fields
 
 _AFFIRMING = ("affirming", 2)  # draft-ietf-rats-ear: the tier's name, or its number
-_DEBUG_CLAIMS = {"snp": "policy_debug_allowed", "tdx": "td_attributes.debug"}
+_DEBUG_CLAIMS = {"snp": ("policy_debug_allowed",), "tdx": ("td_attributes", "debug")}
+_DIGEST_DIGITS = 64
 
 
 def evidence(claims: Fields) -> Evidence:
@@ -20,30 +21,28 @@ def evidence(claims: Fields) -> Evidence:
     cpu = claims.object("submods").object("cpu0")
     if cpu.raw().get("ear.status") not in _AFFIRMING:
         cpu.refuse("ear.status is not affirming")
-    annotated = cpu.object("ear.veraison.annotated-evidence")
-    runtime = annotated.object("runtime_data_claims")
-    hardware = _hardware(annotated)
+    attested = cpu.object("ear_attester_claims")
+    runtime = cpu.object("ear_verifier_claims").object("runtime_data")
+    hardware = attested.text("tee")
+    # TDX has 48 bytes for what is SHA-256, and fills them up with zeros.
+    digest = attested.text("init_data").lower()
+    if not digest[_DIGEST_DIGITS:].strip("0"):
+        digest = digest[:_DIGEST_DIGITS]
     return Evidence(
         nonces=runtime.texts("nonces"),
         audience=runtime.text("audience"),
-        image_digest=f"sha256:{annotated.text('init_data').lower()}",
+        image_digest=f"sha256:{digest}",
         hardware=hardware,
-        debug=_debug(annotated.object(hardware), hardware),
+        debug=_debug(attested.object("claims"), hardware),
     )
 
 
-def _hardware(annotated: Fields) -> str:
-    kinds = [name for name in ("snp", "tdx", "se", "cca", "sample") if annotated.has(name)]
-    if len(kinds) != 1:
-        annotated.refuse(f"evidence of {len(kinds)} kinds of hardware")
-    return kinds[0]
-
-
 def _debug(machine: Fields, hardware: str) -> str:
-    """The state of debugging; what has no such state was never debugged."""
-    *path, name = _DEBUG_CLAIMS.get(hardware, "").split(".")
-    if not name:
+    """The state of debugging; hardware without such a state cannot be debugged."""
+    if hardware not in _DEBUG_CLAIMS:
         return DEBUG_OFF
+    *path, name = _DEBUG_CLAIMS[hardware]
     for step in path:
         machine = machine.object(step)
-    return f"{hardware} allows debugging" if machine.raw().get(name) not in (False, "0", 0) else DEBUG_OFF
+    value = machine.raw().get(name)
+    return DEBUG_OFF if value is False or value == "0" else f"allowed by {hardware}"
