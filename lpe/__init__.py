@@ -31,6 +31,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lpe.pipeline.attestation.owner_service import OwnerService
+    from lpe.pipeline.attestation.policy import ReleasePolicy, read_policy, write_policy
+    from lpe.pipeline.attestation.released_key import ReleasedKey, open_release
+    from lpe.pipeline.attestation.trust import read_trust
     from lpe.pipeline.audit.report import AuditReport
     from lpe.pipeline.compare.comparison import compare
     from lpe.pipeline.compare.report import Comparison
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from lpe.pipeline.engine.runners import JobStaged
     from lpe.pipeline.jobs.append import append
     from lpe.pipeline.jobs.append_encrypted import append_encrypted
+    from lpe.pipeline.jobs.attested_training import train_released
+    from lpe.pipeline.jobs.attesting import attest, attest_to
     from lpe.pipeline.jobs.audit import AuditSpec, audit
     from lpe.pipeline.jobs.decrypt import decrypt
     from lpe.pipeline.jobs.decrypt_files import ImageFiles, decrypt_files
@@ -50,10 +56,12 @@ if TYPE_CHECKING:
     from lpe.pipeline.jobs.fit_reduction import FittedReduction, fit_reduction
     from lpe.pipeline.jobs.ingest import ingest
     from lpe.pipeline.jobs.inspect import Inspection, inspect
+    from lpe.pipeline.jobs.key_server import ServeSpec, serve_data_key
     from lpe.pipeline.jobs.keyset_status import keyset_status
     from lpe.pipeline.jobs.page import show_page
     from lpe.pipeline.jobs.predict import Prediction, predict
     from lpe.pipeline.jobs.register import register_run
+    from lpe.pipeline.jobs.releasing import offer_data_key, release_data_key, release_to_file, sealed_dataset
     from lpe.pipeline.jobs.rotation import (
         DestroyedKeys,
         DueActions,
@@ -82,6 +90,7 @@ if TYPE_CHECKING:
     from lpe.transforms.augment import Augmentation
     from lpe.transforms.dofns import DecryptImages, EncryptImages, Example
     from lpe.transforms.errors import (
+        AttestationError,
         BusyError,
         CipherError,
         DataError,
@@ -94,6 +103,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _MODULES = {
+    "AttestationError": "lpe.transforms.errors",
     "AuditReport": "lpe.pipeline.audit.report",
     "AuditSpec": "lpe.pipeline.jobs.audit",
     "Augmentation": "lpe.transforms.augment",
@@ -130,12 +140,16 @@ _MODULES = {
     "Limits": "lpe.pipeline.sources.limits",
     "LpeError": "lpe.transforms.errors",
     "Outcome": "lpe.pipeline.jobs.rotation",
+    "OwnerService": "lpe.pipeline.attestation.owner_service",
     "Policy": "lpe.pipeline.jobs.rotation",
     "Prediction": "lpe.pipeline.jobs.predict",
     "ReadOptions": "lpe.pipeline.sources.base",
     "ReadSpec": "lpe.pipeline.sources.plan",
     "Registry": "lpe.pipeline.keystore",
+    "ReleasePolicy": "lpe.pipeline.attestation.policy",
+    "ReleasedKey": "lpe.pipeline.attestation.released_key",
     "Run": "lpe.train.runs",
+    "ServeSpec": "lpe.pipeline.jobs.key_server",
     "TrainResult": "lpe.train.loop",
     "TrainSpec": "lpe.train.loop",
     "UsageError": "lpe.transforms.errors",
@@ -143,6 +157,8 @@ _MODULES = {
     "append": "lpe.pipeline.jobs.append",
     "append_encrypted": "lpe.pipeline.jobs.append_encrypted",
     "attacks": "lpe.transforms",
+    "attest": "lpe.pipeline.jobs.attesting",
+    "attest_to": "lpe.pipeline.jobs.attesting",
     "audit": "lpe.pipeline.jobs.audit",
     "ciphers": "lpe.transforms",
     "compare": "lpe.pipeline.compare.comparison",
@@ -163,20 +179,31 @@ _MODULES = {
     "keys_to_destroy": "lpe.pipeline.jobs.rotation",
     "keyset_status": "lpe.pipeline.jobs.keyset_status",
     "load_run": "lpe.train.runs",
+    "offer_data_key": "lpe.pipeline.jobs.releasing",
     "open_dataset": "lpe.pipeline.dataset",
+    "open_release": "lpe.pipeline.attestation.released_key",
     "predict": "lpe.pipeline.jobs.predict",
+    "read_policy": "lpe.pipeline.attestation.policy",
+    "read_trust": "lpe.pipeline.attestation.trust",
     "reencrypt": "lpe.pipeline.jobs.rotation",
     "register_run": "lpe.pipeline.jobs.register",
+    "release_data_key": "lpe.pipeline.jobs.releasing",
+    "release_to_file": "lpe.pipeline.jobs.releasing",
     "run_demo": "lpe.pipeline.jobs.demo",
+    "sealed_dataset": "lpe.pipeline.jobs.releasing",
+    "serve_data_key": "lpe.pipeline.jobs.key_server",
     "show": "lpe.pipeline.jobs.show",
     "show_page": "lpe.pipeline.jobs.page",
     "stats": "lpe.pipeline.jobs.stats",
+    "train_released": "lpe.pipeline.jobs.attested_training",
     "unseal": "lpe.pipeline.jobs.unseal",
     "verify": "lpe.pipeline.jobs.verify",
+    "write_policy": "lpe.pipeline.attestation.policy",
 }
 """Where each public name is defined; the import above says the same to type checkers."""
 
 __all__ = [
+    "AttestationError",
     "AuditReport",
     "AuditSpec",
     "Augmentation",
@@ -213,12 +240,16 @@ __all__ = [
     "Limits",
     "LpeError",
     "Outcome",
+    "OwnerService",
     "Policy",
     "Prediction",
     "ReadOptions",
     "ReadSpec",
     "Registry",
+    "ReleasePolicy",
+    "ReleasedKey",
     "Run",
+    "ServeSpec",
     "TrainResult",
     "TrainSpec",
     "UsageError",
@@ -227,6 +258,8 @@ __all__ = [
     "append",
     "append_encrypted",
     "attacks",
+    "attest",
+    "attest_to",
     "audit",
     "ciphers",
     "compare",
@@ -247,16 +280,26 @@ __all__ = [
     "keys_to_destroy",
     "keyset_status",
     "load_run",
+    "offer_data_key",
     "open_dataset",
+    "open_release",
     "predict",
+    "read_policy",
+    "read_trust",
     "reencrypt",
     "register_run",
+    "release_data_key",
+    "release_to_file",
     "run_demo",
+    "sealed_dataset",
+    "serve_data_key",
     "show",
     "show_page",
     "stats",
+    "train_released",
     "unseal",
     "verify",
+    "write_policy",
 ]
 
 

@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("seal",),
     ("sources", "keystore"),
     ("encryption",),
+    ("attestation",),
     ("engine", "audit"),
     ("jobs",),
     ("compare",),

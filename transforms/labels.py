@@ -37,7 +37,7 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2/encoder|DIGEST                              associated data of an encoder that is hidden in the key store
     lpe/v2|offer|SALT                                  PRF context of the key of the MACs of offers of a data key
     lpe/v2|model-key|SALT                              PRF context of the private key that opens models sent to the owner
-    lpe/v2/release|SALT|POLICY|NONCE                   HPKE info of a released data key
+    lpe/v2/release|SHA-256                             HPKE info of a released data key, after its offer's SHA-256
     lpe/v2/model|SHA-256                               HPKE info of a sealed model, after its header's SHA-256
 
 A salt of format 1 has 32 hex digits, one of format 2 has 64. What a dataset's key computes is bound to the salt, so
@@ -236,15 +236,9 @@ def model_key(salt: str) -> bytes:
     return f"lpe/v2|model-key|{salt}".encode()
 
 
-def released_data_key(salt: str, policy: str, nonce: str) -> bytes:
-    """The HPKE info of a released data key.
-
-    Args:
-      salt: of the dataset that it opens.
-      policy: SHA-256 (hex) of the policy that it was released under.
-      nonce: the offer's.
-    """
-    return f"lpe/v2/release|{salt}|{policy}|{nonce}".encode()
+def released_data_key(offer: str) -> bytes:
+    """The HPKE info of a released data key; `offer` is SHA-256 (hex) of the offer that it answers."""
+    return f"lpe/v2/release|{offer}".encode()
 
 
 def sealed_model(digest: str) -> bytes:

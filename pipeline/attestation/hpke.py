@@ -88,7 +88,9 @@ def encrypt(public: bytes, plaintext: bytes, info: bytes) -> bytes:
         )
         ciphertext: bytes = handle.primitive(hybrid.HybridEncrypt).encrypt(plaintext, info)
     except tink.TinkError:
-        raise AttestationError("nothing can be encrypted to this public key: it is no point of X25519") from None
+        raise AttestationError(
+            "nothing can be encrypted to this public key: it is no point of X25519"
+        ) from None
     return ciphertext
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import hmac
 import json
 import re
@@ -29,7 +30,18 @@ MOST_VALID = datetime.timedelta(days=30)
 HASH = re.compile(r"[0-9a-f]{64}")
 _NONCE_BYTES = 32
 _MOST_TEXT = 500
-_FIELDS = ("dataset", "keyset", "key_id", "policy", "service", "audience", "nonce", "expires", "model_key", "mac")
+_FIELDS = (
+    "dataset",
+    "keyset",
+    "key_id",
+    "policy",
+    "service",
+    "audience",
+    "nonce",
+    "expires",
+    "model_key",
+    "mac",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +84,11 @@ class Offer:
             "model_key": documents.text_of(self.model_key),
             "mac": self.mac,
         }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all of it, to which a release is bound: neither nonce nor model key can be exchanged."""
+        return hashlib.sha256(_canonical(self.to_json())).hexdigest()
 
     def to_bytes(self) -> bytes:
         """The offer as it is written and sent."""
@@ -173,5 +190,8 @@ def _mac(key: DatasetKey, value: Mapping[str, Any]) -> str:
     message = {name: item for name, item in value.items() if name != "mac"}
     salt = value["dataset"]["id"]
     secret = key.compute(labels.offer_key(salt), KEY_BYTES)
-    text = json.dumps(message, sort_keys=True, separators=(",", ":"))
-    return hmac.digest(secret, text.encode(), "sha256").hex()
+    return hmac.digest(secret, _canonical(message), "sha256").hex()
+
+
+def _canonical(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -154,11 +154,15 @@ class ReleasePolicy:
                 f"any state of the service's own image will do; demand {service.support_attributes[-1]} or another"
             )
         if service.attests_gpu and not self.confidential_gpu:
-            found.append("a GPU need not be confidential: on one, images would lie in memory that is not attested")
+            found.append(
+                "a GPU need not be confidential: on one, images would lie in memory that is not attested"
+            )
         if self.longest > _LONG:
             found.append(f"a token of {self.max_age} ago will do; a program needs minutes")
         if len(self.image_digests) > 1:
-            found.append(f"{len(self.image_digests)} programs may have the key: drop those that are out of use")
+            found.append(
+                f"{len(self.image_digests)} programs may have the key: drop those that are out of use"
+            )
         return (*found, *self.trust.warnings())
 
     def properties(self) -> dict[str, str]:

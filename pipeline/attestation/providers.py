@@ -95,7 +95,9 @@ def _from_file(path: str, audience: str, nonces: Sequence[str]) -> str:
 def _token(content: bytes, where: str) -> str:
     """The token in an answer; whether it is one is for the owner to say."""
     if not content.strip() or len(content) > MOST_BYTES:
-        raise AttestationError(f"{where}: gave no token, but {len(content)} bytes; a token has 1 to {MOST_BYTES}")
+        raise AttestationError(
+            f"{where}: gave no token, but {len(content)} bytes; a token has 1 to {MOST_BYTES}"
+        )
     try:
         return content.decode("ascii").strip()
     except UnicodeDecodeError:

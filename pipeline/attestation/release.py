@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
-from typing import Any
 
 from lpe.pipeline.attestation import documents, hpke
 from lpe.pipeline.attestation.evidence import Evidence
-from lpe.pipeline.attestation.offer import HASH, check_dataset, check_offer
-from lpe.pipeline.attestation.policy import DatasetRef, PolicyFile
+from lpe.pipeline.attestation.offer import Offer, check_dataset, check_offer
+from lpe.pipeline.attestation.policy import PolicyFile
 from lpe.pipeline.attestation.request import Request
 from lpe.pipeline.attestation.token import evidence
 from lpe.pipeline.keystore import DatasetKey
@@ -25,43 +24,30 @@ class Release:
     """A data key for one program.
 
     Attributes:
-      dataset: what it opens.
-      policy: SHA-256 (hex) of the policy that it was released under.
-      nonce: of the offer.
-      public_key: the program's, 32 bytes, so that it finds its private one.
-      ciphertext: the data key by HPKE, bound to the three above it.
+      offer: what it answers.
+      public_key: the program's, 32 bytes.
+      ciphertext: the data key by HPKE, bound to the offer.
     """
 
-    dataset: DatasetRef
-    policy: str
-    nonce: str
+    offer: Offer
     public_key: bytes
     ciphertext: bytes
 
-    def to_json(self) -> dict[str, Any]:
-        """The content of a release."""
-        return {
-            "dataset": self.dataset.to_json(),
-            "policy": self.policy,
-            "nonce": self.nonce,
+    def to_bytes(self) -> bytes:
+        """The release as it is written and sent."""
+        value = {
+            "offer": self.offer.to_json(),
             "public_key": documents.text_of(self.public_key),
             "ciphertext": documents.text_of(self.ciphertext),
         }
-
-    def to_bytes(self) -> bytes:
-        """The release as it is written and sent."""
-        return documents.to_bytes(self.to_json())
+        return documents.to_bytes(value)
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> Release:
         """Reads a release. Raises AttestationError if it is damaged."""
-        fields = documents.parse(
-            content, where, "dataset", "policy", "nonce", "public_key", "ciphertext"
-        )
+        fields = documents.parse(content, where, "offer", "public_key", "ciphertext")
         return cls(
-            dataset=DatasetRef.from_fields(fields.object("dataset")),
-            policy=fields.text("policy", HASH),
-            nonce=fields.text("nonce", HASH),
+            offer=Offer.nested(fields.object("offer")),
             public_key=documents.bytes_of(fields, "public_key", hpke.KEY_BYTES, hpke.KEY_BYTES),
             ciphertext=documents.bytes_of(fields, "ciphertext", KEY_BYTES, _MOST_CIPHERTEXT),
         )
@@ -69,7 +55,7 @@ class Release:
     @property
     def info(self) -> bytes:
         """The label that the ciphertext is bound to."""
-        return labels.released_data_key(self.dataset.salt, self.policy, self.nonce)
+        return labels.released_data_key(self.offer.digest)
 
 
 def decide(request: Request, policy: PolicyFile, key: DatasetKey) -> Evidence:
@@ -91,7 +77,9 @@ def decide(request: Request, policy: PolicyFile, key: DatasetKey) -> Evidence:
     offer.check_time()
     check_dataset(policy, offer.dataset)
     if not hmac.compare_digest(offer.policy, policy.sha256):
-        raise AttestationError(f"{policy.path}: not the policy that the offer was made under; make another offer")
+        raise AttestationError(
+            f"{policy.path}: not the policy that the offer was made under; make another offer"
+        )
     found = evidence(request.token, policy.policy)
     for what, nonce in (("nonce", offer.nonce), ("public key", hpke.fingerprint(request.public_key))):
         if not any(hmac.compare_digest(nonce.encode(), given.encode()) for given in found.nonces):
@@ -108,8 +96,7 @@ def make_release(request: Request, key: DatasetKey) -> Release:
     Raises:
       AttestationError: nothing can be encrypted to that key.
     """
-    offer = request.offer
-    release = Release(offer.dataset, offer.policy, offer.nonce, request.public_key, b"")
-    data_key = key.compute(labels.data_key(offer.dataset.salt), KEY_BYTES)
+    release = Release(request.offer, request.public_key, b"")
+    data_key = key.compute(labels.data_key(request.offer.dataset.salt), KEY_BYTES)
     ciphertext = hpke.encrypt(request.public_key, data_key, release.info)
     return dataclasses.replace(release, ciphertext=ciphertext)

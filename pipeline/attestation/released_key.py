@@ -5,7 +5,6 @@ from __future__ import annotations
 from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.hpke import PrivateKey
 from lpe.pipeline.attestation.identity import identity_path, read_identity
-from lpe.pipeline.attestation.offer import Offer
 from lpe.pipeline.attestation.policy import DatasetRef
 from lpe.pipeline.attestation.release import Release
 from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
@@ -19,28 +18,27 @@ class ReleasedKey(NotPicklable):
     A `DataKeySource`: what `TrainSpec.data_key` takes.
 
     Args:
-      offer: the owner's, which says what the model is encrypted to.
-      release: the owner's, in answer to the request.
+      release: the owner's, in answer to a request.
       private_key: the one whose public part was in the request.
 
     Attributes:
-      offer: as given.
+      offer: what was answered; it says what the model is encrypted to.
 
     Raises:
-      AttestationError: the release is of another request.
+      AttestationError: the release is for another program, or of another offer.
     """
 
-    def __init__(self, offer: Offer, release: Release, private_key: PrivateKey) -> None:
-        if (offer.nonce, offer.dataset, offer.policy) != (release.nonce, release.dataset, release.policy):
-            raise AttestationError("the release answers another offer; take the one that came for this request")
-        self.offer = offer
+    def __init__(self, release: Release, private_key: PrivateKey) -> None:
+        self.offer = release.offer
         try:
             secret = private_key.decrypt(release.ciphertext, release.info)
         except AttestationError:
-            raise AttestationError("the release was encrypted to another program, or changed") from None
+            raise AttestationError(
+                "this release was encrypted to another program or for another offer, or was changed; ask again"
+            ) from None
         if len(secret) != KEY_BYTES:
-            raise AttestationError("the release holds no data key; ask for it again")
-        self._data_key = DataKey(secret, release.dataset.salt)
+            raise AttestationError("this release holds no data key; ask for it again")
+        self._data_key = DataKey(secret, release.offer.dataset.salt)
 
     @property
     def dataset(self) -> DatasetRef:
@@ -55,12 +53,11 @@ class ReleasedKey(NotPicklable):
         return f"released for {self.dataset}"
 
 
-def open_release(path: str, offer_path: str, identity: str | None = None) -> ReleasedKey:
+def open_release(path: str, identity: str | None = None) -> ReleasedKey:
     """Opens a release that came as a file.
 
     Args:
       path: the release.
-      offer_path: the offer that the request answered.
       identity: the file of the private key that `lpe attest` made; None for where it puts it.
 
     Raises:
@@ -68,8 +65,8 @@ def open_release(path: str, offer_path: str, identity: str | None = None) -> Rel
       KeyStoreError: others may read the private key.
     """
     release = Release.from_bytes(documents.read(path), path)
-    offer = Offer.from_bytes(documents.read(offer_path), offer_path)
+    private_key = read_identity(identity or identity_path(release.offer.nonce))
     try:
-        return ReleasedKey(offer, release, read_identity(identity or identity_path(release.nonce)))
+        return ReleasedKey(release, private_key)
     except AttestationError as error:
         raise AttestationError(f"{path}: {error}") from error

@@ -1,7 +1,7 @@
 """A trained model, encrypted to the owner of the data that it learned from: one file, opened with the key store.
 
-    a line of JSON     which dataset and key; readable for everybody, and bound to the rest
-    HPKE ciphertext    an archive of the run's files, without compression
+a line of JSON     which dataset and key; readable for everybody, and bound to the rest
+HPKE ciphertext    an archive of the run's files, without compression
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _REMEDY = "fetch it again from where the program wrote it"
 def check_output(path: str) -> None:
     """Raises UsageError if a sealed model cannot be written to a file of this name."""
     if not path.endswith(SEALED_MODEL):
-        raise UsageError(f"{path}: name the sealed model with {SEALED_MODEL} at its end, e.g. model{SEALED_MODEL}")
+        raise UsageError(
+            f"{path}: name the sealed model with {SEALED_MODEL} at its end, e.g. model{SEALED_MODEL}"
+        )
     if storage.exists(path):
         raise UsageError(f"{path}: exists; choose another name or delete it first")
 
@@ -60,7 +62,9 @@ def write_sealed_model(run: str, offer: Offer, output: str) -> None:
     with zipfile.ZipFile(archive, "w") as files:
         for name in _FILES:
             files.write(Path(run, name), name)
-    storage.write_atomic(output, header + b"\n" + hpke.encrypt(offer.model_key, archive.getvalue(), _info(header)))
+    storage.write_atomic(
+        output, header + b"\n" + hpke.encrypt(offer.model_key, archive.getvalue(), _info(header))
+    )
 
 
 @contextlib.contextmanager
@@ -79,7 +83,9 @@ def opened(path: str, keystore: str) -> Iterator[str]:
     fields = documents.parse(header, path, "dataset", "keyset", "key_id", "policy")
     dataset = DatasetRef.from_fields(fields.object("dataset"))
     fields.text("policy", HASH)
-    key = KeyStore(keystore).open(fields.text("keyset", KEYSET_NAME), fields.integer("key_id", most=2**32 - 1))
+    key = KeyStore(keystore).open(
+        fields.text("keyset", KEYSET_NAME), fields.integer("key_id", most=2**32 - 1)
+    )
     try:
         archive = owner_model_key(key, dataset.salt).decrypt(content, _info(header))
     except AttestationError as error:
@@ -110,7 +116,9 @@ def _unpack(archive: bytes, directory: Path, where: str) -> None:
             if sorted(info.filename for info in infos) != sorted(_FILES) or any(
                 info.compress_type != zipfile.ZIP_STORED or info.file_size > len(archive) for info in infos
             ):
-                raise AttestationError(f"{where}: does not hold a run alone; the program that wrote it was another")
+                raise AttestationError(
+                    f"{where}: does not hold a run alone; the program that wrote it was another"
+                )
             for name in _FILES:
                 (directory / name).write_bytes(files.read(name))
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:

@@ -63,9 +63,7 @@ class Trust:
     @classmethod
     def from_fields(cls, fields: Fields) -> Trust:
         """Reads the fields `keys` and `roots` of a policy, of which there is one."""
-        keys, roots = (
-            _lines(fields, name) if fields.has(name) else None for name in ("keys", "roots")
-        )
+        keys, roots = (_lines(fields, name) if fields.has(name) else None for name in ("keys", "roots"))
         return cls(keys, roots)
 
     def to_toml(self) -> str:
@@ -99,7 +97,9 @@ class Trust:
         """Whose signature that is, for people."""
         if self.keys is not None:
             kids = list(self._by_kid())
-            return f"one of {len(kids)} pinned keys: {', '.join(kid[:16] for kid in kids[:4])}" + ", …" * (len(kids) > 4)
+            return f"one of {len(kids)} pinned keys: {', '.join(kid[:16] for kid in kids[:4])}" + ", …" * (
+                len(kids) > 4
+            )
         names = ", ".join(one_line(root.subject.rfc4514_string(), 80) for root in self._root_certificates())
         return f"a certificate under the pinned {names}"
 
@@ -218,7 +218,9 @@ def _normalised(key: Fields) -> Mapping[str, Any] | None:
             return {**_key_of(_certificate(key.texts("x5c")[0]), algorithm), "kid": kid}
         except (ValueError, IndexError) as error:
             raise _unusable(f"key {kid[:60]!a} has no certificate") from error
-    algorithm = key.text("alg") if key.has("alg") else {"RSA": "RS256", "EC": "ES256"}.get(key.text("kty"), "")
+    algorithm = (
+        key.text("alg") if key.has("alg") else {"RSA": "RS256", "EC": "ES256"}.get(key.text("kty"), "")
+    )
     if algorithm not in _ALGORITHMS:
         raise _unusable(f"key {kid[:60]!a} is not for signatures by a private key")
     kept = ("kty", "n", "e") if algorithm in _RSA else ("kty", "crv", "x", "y")

@@ -17,6 +17,7 @@ import typer
 import lpe
 from lpe.pipeline import storage
 from lpe.pipeline.cli import (
+    attestation,
     audit,
     compare,
     data,
@@ -65,6 +66,7 @@ _add(data.verify, "verify", beam=True)
 _add(data.unseal, "unseal", beam=True)
 _add(data.show, "show")
 app.add_typer(keys.app, name="keys", epilog=epilog("keys"))
+_add(attestation.attest, "attest")
 _add(training.train, "train")
 _add(training.evaluate, "evaluate")
 _add(training.predict, "predict")

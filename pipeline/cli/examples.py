@@ -114,6 +114,35 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe keys export owner --keystore keys --dataset sealed/photos \\\n    --output photos.key",
         "lpe keys export owner --keystore keys --dataset sealed/photos/1.0.0 \\\n    --output photos.key --json",
     ),
+    "keys policy": (
+        "lpe keys policy --dataset sealed/photos --output photos.toml \\\n"
+        "    --audience https://hospital.example/lpe --jwks google.json \\\n"
+        "    --image-digest sha256:… --hardware GCP_INTEL_TDX --support STABLE",
+        "lpe keys policy --explain photos.toml",
+    ),
+    "keys offer": (
+        "lpe keys offer owner --keystore keys --dataset sealed/photos \\\n"
+        "    --policy photos.toml --output offer.json",
+        "lpe keys offer owner --keystore keys --dataset sealed/photos \\\n"
+        "    --policy photos.toml --output offer.json --valid 2d",
+    ),
+    "keys release": (
+        "lpe keys release owner request.json --keystore keys \\\n"
+        "    --policy photos.toml --output release.json",
+        "lpe keys release owner request.json --keystore keys \\\n"
+        "    --policy photos.toml --output release.json --json",
+    ),
+    "keys serve": (
+        "lpe keys serve owner --keystore keys --dataset sealed/photos \\\n"
+        "    --policy photos.toml --certificate owner.pem --private-key owner-key.pem",
+        "lpe keys serve owner --keystore keys --dataset sealed/photos \\\n"
+        "    --policy photos.toml --certificate owner.pem --private-key owner-key.pem \\\n"
+        "    --host 10.0.0.5 --port 443",
+    ),
+    "attest": (
+        "lpe attest --offer offer.json --output request.json",
+        "lpe attest --offer offer.json --output request.json \\\n    --token 'command:get-token --quiet'",
+    ),
     "keys log": (
         "lpe keys log owner --keystore keys",
         "lpe keys log owner --keystore keys --accept",
@@ -124,6 +153,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "    --recipe fast --precision mixed_bfloat16",
         "lpe train --data enc/photos --output runs/3 --init-from runs/1",
         "lpe train --data sealed/photos --data-key photos.key --output runs/4",
+        "lpe train --data sealed/photos --release release.json \\\n    --output out/model.sealed",
     ),
     "evaluate": (
         "lpe evaluate --run runs/1 --data enc/photos",
@@ -134,6 +164,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "lpe predict --run runs/1 --keystore keys cat.png",
         "lpe predict --run runs/1 --keystore keys photos/*.jpg --json",
         "lpe predict --model photos.onnx --keystore keys cat.png",
+        "lpe predict --model model.sealed --keystore keys cat.png",
     ),
     "export": (
         "lpe export --run runs/1 --output photos.onnx",

@@ -36,6 +36,7 @@ from lpe.pipeline.cli.recipe import (
 )
 from lpe.pipeline.cli.sizes import byte_count
 from lpe.pipeline.jobs import prediction_file
+from lpe.transforms.errors import UsageError
 
 
 class OnBadShard(StrEnum):
@@ -77,8 +78,26 @@ BATCH = Annotated[int, typer.Option(min=1, metavar="N", help="Images per step.",
 
 def train(
     data: DATA,
-    output: Annotated[str, typer.Option(metavar="DIR", help="The run's directory.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR", help="The run's directory; with --release a file, whose name ends in .sealed."
+        ),
+    ],
     data_key: DATA_KEY = None,
+    release: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Opens a sealed dataset in memory, and encrypts the model to its owner: what answers lpe attest.",
+        ),
+    ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="With --release: the private key, where lpe attest was told where to put it."
+        ),
+    ] = None,
     model: MODEL = "cnn",
     front_end: FRONT_END = "auto",
     epochs: EPOCHS = 10,
@@ -129,6 +148,12 @@ def train(
 ) -> None:
     """Train a network on a dataset's shards, encrypted or plain; needs no key but a sealed dataset's data key."""
     report = Report("train", as_json=as_json)
+    if release is not None and (data_key is not None or init_from is not None):
+        raise UsageError(
+            "--release gives the data key, for a new network; leave out --data-key and --init-from"
+        )
+    if identity is not None and release is None:
+        raise UsageError("--identity goes with --release")
     checks.check_network(model, front_end, precision)
     chosen = chosen_recipe(
         model,
@@ -160,6 +185,13 @@ def train(
         cache=cache,
         cache_bytes=byte_count(cache_bytes, "--cache-bytes"),
     )
+    if release is not None:
+        result = lpe.train_released(
+            spec, lpe.open_release(release, identity), output, report.epoch, report.status
+        )
+        line = f"For the owner alone: lpe predict --model {shlex.quote(output)} --keystore KEYSTORE IMAGES"
+        report.result(result.to_json(), properties_table("train", result.properties()), lines=(line,))
+        return
     result = lpe.fit(spec, report.epoch, report.status)
     lines: tuple[str, ...] = ()
     if result.data.encryption is not None:
@@ -206,7 +238,11 @@ def predict(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Instead of a run: an ONNX file of lpe export; needs no Keras."),
+        typer.Option(
+            metavar="FILE",
+            help="Instead of a run: an ONNX file of lpe export, which needs no Keras, or a sealed model of lpe train "
+            "--release.",
+        ),
     ] = None,
     keystore: ANY_KEYSTORE = None,
     output: Annotated[

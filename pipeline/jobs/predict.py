@@ -5,15 +5,17 @@ The model and whoever serves it see ciphertext alone.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lpe.pipeline.attestation import SEALED_MODEL
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.encryption.reduction import Reduce, open_chain, reduced_shape, reducing
 from lpe.pipeline.engine.progress import Update
@@ -74,7 +76,8 @@ def predict(
     """Classifies image files, read as those that the model was trained with, in their shape, and reduced alike.
 
     Args:
-      model: the directory of a finished training run, or an ONNX file of `lpe export`, which needs no Keras.
+      model: the directory of a finished training run, an ONNX file of `lpe export`, which needs no Keras, or a sealed
+        model of `train_released`, which its owner alone can open.
       paths: PNG, JPEG, … files; folders, of which all image files are taken; patterns such as `photos/*.png`.
       keystore: where the key of the model's training data is; None for a model of plain images.
       progress: called now and then with images done and images in all.
@@ -83,12 +86,38 @@ def predict(
       One prediction for each image, in the order of `paths`; within a folder or pattern, sorted by path.
 
     Raises:
-      UsageError: the model is for encrypted images and there is no key store, or Keras, or onnxruntime for a file, is
-        not installed.
+      UsageError: the model is for encrypted images, or sealed, and there is no key store, or Keras, or onnxruntime for
+        a file, is not installed.
+      AttestationError: a sealed model is missing, damaged, or another owner's.
       DataError: the model is missing, unfinished or damaged; files are missing or no images, all named at once.
       KeyStoreError: the key cannot be had, or is another one.
     """
-    trained, answers = _opened(model)
+    with _run_of(model, keystore) as run:
+        return _predictions(*_opened(run), model, paths, keystore, progress)
+
+
+@contextlib.contextmanager
+def _run_of(model: str, keystore: str | None) -> Iterator[str]:
+    """What a model is read from: the run within a sealed one, else itself."""
+    if not model.endswith(SEALED_MODEL):
+        yield model
+        return
+    if keystore is None:
+        raise UsageError(f"{model}: encrypted to its owner; pass --keystore")
+    from lpe.pipeline.attestation import sealed_model  # noqa: PLC0415  (imports Tink)
+
+    with sealed_model.opened(model, keystore) as run:
+        yield run
+
+
+def _predictions(
+    trained: Run | ServedModel,
+    answers: Answers,
+    model: str,
+    paths: Sequence[str],
+    keystore: str | None,
+    progress: Update | None,
+) -> list[Prediction]:
     if not paths:
         return []
     files = image_paths(paths)

@@ -206,6 +206,21 @@ class Registry:
                 change.meta.log = change.log.head
                 self._files.write_metadata(change)
 
+    def log_bounded(self, name: str, event: str, most: int, **details: object) -> None:
+        """Writes a line to the audit log, even if the same is there already, unless the day has had so many.
+
+        Args:
+          name: the keyset.
+          event: what happened.
+          most: how many lines on this event there may be of the last 24 hours.
+          **details: to what; JSON values.
+        """
+        with self._files.changing(name) as change:
+            since = (clock.now() - datetime.timedelta(days=1)).isoformat()
+            of_day = [line for line in change.log.events if line["event"] == event and line["time"] > since]
+            if len(of_day) < most:
+                self._files.log_event(change, event, **details)
+
     def log_once(self, name: str, event: str, once: Mapping[str, str], **details: object) -> bool:
         """Writes a line to the audit log, unless the event was logged with the same value before.
 

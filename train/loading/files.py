@@ -113,7 +113,8 @@ class ShardFiles:
 def shard_files(
     dataset: Dataset,
     data_key: str | DataKeySource | None = None,
-    cache: str | None = None, cache_bytes: int = CACHE_BYTES
+    cache: str | None = None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> ShardFiles:
     """The shards of an open dataset, wherever they are and whether they are sealed or not.
 

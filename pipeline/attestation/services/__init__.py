@@ -48,7 +48,11 @@ SERVICES = {
         "the confidential computing enforcement policy (host data)",
     ),
     "trustee": Service(
-        "Trustee", trustee.evidence, ("snp", "tdx", "se", "cca"), (), "the initdata of the confidential container"
+        "Trustee",
+        trustee.evidence,
+        ("snp", "tdx", "se", "cca"),
+        (),
+        "the initdata of the confidential container",
     ),
 }
 """By the name that a policy gives it."""
