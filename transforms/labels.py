@@ -36,7 +36,7 @@ bytes are part of the format: another implementation needs this table, and a cha
     lpe/v2/noise|REDUCTION|HxWxC|SHA-256               SHAKE-256 message, after that secret: an image's noise
     lpe/v2/encoder|DIGEST                              associated data of an encoder that is hidden in the key store
     lpe/v2|offer|SALT                                  PRF context of the key of the MACs of offers of a data key
-    lpe/v2|model-key|SALT                              PRF context of the private key that opens models sent to the owner
+    lpe/v2|model-key|SALT                              PRF context of the private key that opens an owner's models
     lpe/v2/release|SHA-256                             HPKE info of a released data key, after its offer's SHA-256
     lpe/v2/model|SHA-256                               HPKE info of a sealed model, after its header's SHA-256
 

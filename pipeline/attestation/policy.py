@@ -132,7 +132,7 @@ class ReleasePolicy:
         if evidence.hardware not in self.hardware:
             return f"hardware {evidence.hardware[:80]} is not in the policy"
         if evidence.debug != DEBUG_OFF:
-            return f"debugging is {evidence.debug[:80]}, not {DEBUG_OFF}: a debug image, which its operator can look into"
+            return f"debugging is {evidence.debug[:80]}, not {DEBUG_OFF}: its operator can look into a debug image"
         missing = [word for word in self.support_attributes if word not in evidence.support_attributes]
         if missing:
             return f"support attribute {missing[0]} is missing"

@@ -84,8 +84,8 @@ def _from_file(path: str, audience: str, nonces: Sequence[str]) -> str:
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise AttestationError(
-            f"{path}: no such file; ask the attestation service for a token with the audience {audience} and the nonces "
-            f"{' and '.join(nonces)}, write it there, and run the same command again"
+            f"{path}: no such file; ask the attestation service for a token with the audience {audience} and the "
+            f"nonces {' and '.join(nonces)}, write it there, and run the same command again"
         ) from None
     except OSError as error:
         raise AttestationError(f"{path}: {error.strerror}; make it readable") from error

@@ -28,6 +28,7 @@ _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _ALGORITHMS = (*_RSA, *_CURVES)
 """Signatures by private keys alone: neither `none` nor an HMAC, for which a public key could be taken as the secret."""
 _MOST_KEYS = 50
+_SHOWN = 4
 _MOST_CERTIFICATES = 8
 _MOST_BYTES = 256 << 10
 _REMEDY = "fetch it again from the service, by a way that you trust"
@@ -97,9 +98,8 @@ class Trust:
         """Whose signature that is, for people."""
         if self.keys is not None:
             kids = list(self._by_kid())
-            return f"one of {len(kids)} pinned keys: {', '.join(kid[:16] for kid in kids[:4])}" + ", …" * (
-                len(kids) > 4
-            )
+            more = ", …" if len(kids) > _SHOWN else ""
+            return f"one of {len(kids)} pinned keys: {', '.join(kid[:16] for kid in kids[:_SHOWN])}{more}"
         names = ", ".join(one_line(root.subject.rfc4514_string(), 80) for root in self._root_certificates())
         return f"a certificate under the pinned {names}"
 

@@ -12,8 +12,8 @@ from lpe.pipeline import storage
 from lpe.pipeline.cli.commands import Command
 from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.examples import epilog
-from lpe.pipeline.cli.keys import KEYSTORE, NAME, app
-from lpe.pipeline.cli.options import EXECUTION, JSON, dataset_path
+from lpe.pipeline.cli.keys import NAME, app
+from lpe.pipeline.cli.options import EXECUTION, JSON, KEYSTORE, dataset_path
 from lpe.transforms.errors import UsageError
 
 _MACHINE = "Program and machine"
@@ -230,9 +230,10 @@ def _say(line: str) -> None:
 def attest(
     offer: Annotated[str, typer.Option(metavar="FILE", help="The owner's offer, of lpe keys offer.")],
     output: Annotated[str, typer.Option(metavar="FILE", help="The request to write; no secret.")],
-    token: Annotated[
+    provider: Annotated[
         str,
         typer.Option(
+            "--token",
             metavar="PROVIDER",
             help="Who gives the token: confidential-space (its local socket), command:PROGRAM (reads audience and "
             "nonces as JSON, prints a token) or file:PATH.",
@@ -249,5 +250,5 @@ def attest(
 ) -> None:
     """Prove to a dataset's owner, from within a confidential machine, which program asks for its data key."""
     report = Report("attest", as_json=as_json)
-    attested = lpe.attest(offer, output, token, identity)
+    attested = lpe.attest(offer, output, provider, identity)
     report.result(attested.to_json(), properties_table("attest", attested.properties()))

@@ -48,14 +48,14 @@ class Attested:
 
 
 def attest(
-    offer: str, output: str, token_from: str = CONFIDENTIAL_SPACE, identity: str | None = None
+    offer: str, output: str, token_provider: str = CONFIDENTIAL_SPACE, identity: str | None = None
 ) -> Attested:
     """Answers an offer that came as a file.
 
     Args:
       offer: the offer.
       output: the file of the request.
-      token_from: see `providers.provider`.
+      token_provider: see `providers.provider`.
       identity: the file, in memory, of the private key; it is made if there is none. None for one of its own in this
         user's directory below /dev/shm.
 
@@ -63,7 +63,7 @@ def attest(
       AttestationError: the offer is damaged or expired, there is no token to be had, or no place in memory.
       UsageError: there is no such provider, or the output exists.
     """
-    ask = provider(token_from)
+    ask = provider(token_provider)
     if storage.exists(output):
         raise UsageError(f"{output}: exists; choose another --output or delete it first")
     answered = Offer.from_bytes(documents.read(offer), offer)
@@ -74,19 +74,19 @@ def attest(
     return Attested(str(answered.dataset), key.fingerprint, path, output)
 
 
-def attest_to(owner: OwnerService, token_from: str = CONFIDENTIAL_SPACE) -> ReleasedKey:
+def attest_to(owner: OwnerService, token_provider: str = CONFIDENTIAL_SPACE) -> ReleasedKey:
     """Asks an owner's key server for its dataset's data key; nothing is written.
 
     Args:
       owner: the server.
-      token_from: see `providers.provider`; a file cannot know the nonce.
+      token_provider: see `providers.provider`; a file cannot know the nonce.
 
     Raises:
       AttestationError: the owner refuses, cannot be reached, or there is no token to be had.
       BusyError: the server is asked too often.
       UsageError: there is no such provider.
     """
-    ask = provider(token_from)
+    ask = provider(token_provider)
     key = PrivateKey.new()
     return ReleasedKey(owner.release(_request(owner.offer(), key, ask)), key)
 
