@@ -173,8 +173,7 @@ class ReleasePolicy:
             "believed": f"tokens of {service.title}, issuer {self.issuer}",
             "signed by": self.trust.described(),
             "addressed to": self.audience,
-            "program": f"one of {len(self.image_digests)} by the digest of {service.digest_of}:\n"
-            + "\n".join(self.image_digests),
+            "program": f"by the digest of {service.digest_of}:\n" + " or\n".join(self.image_digests),
             "hardware": " or ".join(self.hardware),
             "debugging": DEBUG_OFF,
             "the service's image": " and ".join(self.support_attributes) or "any",

@@ -99,6 +99,8 @@ class Trust:
         if self.keys is not None:
             kids = list(self._by_kid())
             more = ", …" if len(kids) > _SHOWN else ""
+            if len(kids) == 1:
+                return f"the pinned key {kids[0][:60]}"
             return f"one of {len(kids)} pinned keys: {', '.join(kid[:16] for kid in kids[:_SHOWN])}{more}"
         names = ", ".join(one_line(root.subject.rfc4514_string(), 80) for root in self._root_certificates())
         return f"a certificate under the pinned {names}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.attestation.memory import work_directory
@@ -50,8 +49,3 @@ def train_released(
         status("encrypting the model to its owner")
         write_sealed_model(run, released.offer, output)
     return dataclasses.replace(result, run=output, model=output)
-
-
-def summary(result: TrainResult) -> dict[str, Any]:
-    """What a program that trained may say of it; figures of training are the owner's too, in the sealed model."""
-    return {"model": result.model, "epochs": result.epochs, "seconds": result.seconds}
