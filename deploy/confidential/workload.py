@@ -45,14 +45,11 @@ class VariableError(Exception):
 
 def settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The operator's variables, checked. A value is not repeated in an error: it may be in the wrong variable."""
-    found = {}
-    for name, (pattern, meaning, default) in VARIABLES.items():
-        if (value := environment.get(name, default)) is None:
-            raise VariableError(f"{name} is not set; it must be {meaning}")
-        if not re.fullmatch(pattern, value):
-            raise VariableError(f"{name} must be {meaning}")
-        found[name] = value
-    return found
+    found = {name: environment.get(name, default) for name, (_, _, default) in VARIABLES.items()}
+    for name, (pattern, meaning, _) in VARIABLES.items():
+        if (value := found[name]) is None or not re.fullmatch(pattern, value):
+            raise VariableError(f"{name} {'is not set; it ' if value is None else ''}must be {meaning}")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def credentials(pool: str) -> dict[str, object]:
