@@ -65,7 +65,7 @@ def train(given: Mapping[str, str], provider: str, memory: Path) -> object:
 
     (memory / "owner.pem").write_text(given["LPE_OWNER_CERTIFICATES"])
     owner = lpe.OwnerService(given["LPE_OWNER"], str(memory / "owner.pem"))
-    released = lpe.attest_to(owner, given["LPE_DATA"], provider)
+    released = lpe.attest_to(owner, provider)
     spec = lpe.TrainSpec(
         data=given["LPE_DATA"],
         output="run",  # not used: the run directory is made in memory too

@@ -155,7 +155,7 @@ def test_the_program_attests_and_trains(core, monkeypatch, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == {"status": "ok", "result": {"accuracy": 0.5}}
     spec, released, output = core["trained"]
     data, owner = GIVEN["LPE_DATA"], GIVEN["LPE_OWNER"]
-    assert released == ("released", owner, data, "confidential-space")
+    assert released == ("released", owner, "confidential-space")
     assert (spec["data"], spec["model"], spec["epochs"], output) == (data, "cnn", 3, GIVEN["LPE_OUTPUT"])
     assert spec["cache"].startswith(str(tmp_path))
     assert core["certificates"] == str(tmp_path / "owner.pem")

@@ -65,11 +65,13 @@ def test_the_machine_may_start_and_the_attested_program_may_read_and_write(folde
     assert {(each["member"], each["role"], each["at"]) for each in buckets.values()} == {
         (PROGRAM, "roles/storage.objectViewer", VALUES["dataset"]),
         (PROGRAM, "roles/storage.objectCreator", VALUES["output"]),
+        (PROGRAM, "roles/storage.objectViewer", VALUES["output"]),
     }
     objects = "projects/_/buckets/owner-sealed/objects/photos/1.0.0/"
     assert conditions["dataset"].endswith(f"|| resource.name.startsWith('{objects}')")
     model = "projects/_/buckets/owner-models/objects/photos/model.sealed"
     assert conditions["model"] == f"resource.name == '{model}'"
+    assert conditions["look"].endswith(f"|| resource.name == '{model}'")
     assert evaluate(folder, "local.repository") == {
         "location": "europe-west4",
         "project": "operator",

@@ -45,15 +45,17 @@ locals {
   }
   bucket_grants = {
     dataset = { role = "roles/storage.objectViewer", member = local.members.program, at = var.dataset, folder = true }
-    # To create is not to replace or to read: a model that is there stays, and a second run needs another name.
+    # To create is not to replace: a model that is there stays, and a second run needs another name, which it is told
+    # before it trains since it may look.
     model = { role = "roles/storage.objectCreator", member = local.members.program, at = var.output, folder = false }
+    look  = { role = "roles/storage.objectViewer", member = local.members.program, at = var.output, folder = false }
   }
   # Listing is asked of the bucket itself, so names beside the folder can be seen, though not what they hold.
   bucket_conditions = {
-    for name, grant in local.bucket_grants : name => (grant.folder
-      ? "resource.type == 'storage.googleapis.com/Bucket' || resource.name.startsWith('${local.objects[name]}/')"
-      : "resource.name == '${local.objects[name]}'"
-    )
+    for name, grant in local.bucket_grants : name => join(" || ", compact([
+      grant.role == "roles/storage.objectViewer" ? "resource.type == 'storage.googleapis.com/Bucket'" : "",
+      grant.folder ? "resource.name.startsWith('${local.objects[name]}/')" : "resource.name == '${local.objects[name]}'",
+    ]))
   }
   buckets = { for name, grant in local.bucket_grants : name => split("/", grant.at)[2] }
   objects = {
