@@ -85,11 +85,18 @@ def provider(program: User) -> str:
     return f"command:{sys.executable} -m tests.pipeline.attestation.stub_service {program.folder}/service.pem {{}}"
 
 
+@contextlib.contextmanager
+def key_store(owner: User) -> Iterator[KeyStore]:
+    """The owner's key store, copied, since another user's is not opened."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield KeyStore(shutil.copytree(owner.folder / "keys", Path(folder, "keys")).as_posix())
+
+
 def data_key(owner: User) -> bytes:
     """The secret that nobody may find."""
     sealed = lpe.sealed_dataset(str(owner.folder / "sealed" / "shapes"))
-    key = KeyStore(str(owner.folder / "keys")).open("patients")
-    return key.compute(labels.data_key(sealed.salt), 32)
+    with key_store(owner) as keys:
+        return keys.open("patients").compute(labels.data_key(sealed.salt), 32)
 
 
 @contextlib.contextmanager
@@ -188,7 +195,8 @@ def test_by_files(users, prepared, service):
     assert trained.code == 0, trained
     check_model(owner, program.folder / "model.sealed")
     check_nothing_leaked(owner, program, seen, attested.printed + trained.printed)
-    trail = KeyStore(str(owner.folder / "keys")).audit_log("patients")
+    with key_store(owner) as keys:
+        trail = keys.audit_log("patients")
     assert not trail.problems
     decisions = [event["event"] for event in trail.events if "release" in event["event"]]
     assert decisions == ["data key released", "release refused"]
