@@ -62,13 +62,14 @@ class Owner:
 
 
 @pytest.fixture(scope="session")
-def service() -> StubService:
-    return StubService()
+def service(tmp_path_factory) -> StubService:
+    return StubService(tmp_path_factory.mktemp("service") / "key.pem")
 
 
-@pytest.fixture
-def make_owner(tmp_path, service) -> Callable[..., Owner]:
-    def make(folder: Path = tmp_path, images: int = 40) -> Owner:
+@pytest.fixture(scope="session")
+def make_owner(tmp_path_factory, service) -> Callable[..., Owner]:
+    def make(folder: Path | None = None, images: int = 40) -> Owner:
+        folder = folder or tmp_path_factory.mktemp("owner")
         keystore, dataset, policy = (str(folder / name) for name in ("keys", "sealed/shapes", "policy.toml"))
         lpe.KeyStore(keystore).create("patients")
         lpe.encrypt(
@@ -94,8 +95,8 @@ def make_owner(tmp_path, service) -> Callable[..., Owner]:
 
 
 @pytest.fixture
-def owner(make_owner) -> Owner:
-    return make_owner()
+def owner(make_owner, tmp_path) -> Owner:
+    return make_owner(tmp_path)
 
 
 @pytest.fixture(scope="session")
