@@ -71,8 +71,8 @@ class OwnerService:
         )
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            content = answer.read(documents.MOST_BYTES + 1)
+            with connection.getresponse() as answer:
+                content = answer.read(documents.MOST_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
             raise AttestationError(
                 f"{self.url}: the owner's key server does not answer ({one_line(error, 150)}); check the address and "

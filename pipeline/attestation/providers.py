@@ -48,8 +48,8 @@ def _from_confidential_space(audience: str, nonces: Sequence[str]) -> str:
     try:
         body = json.dumps({"audience": audience, "token_type": "OIDC", "nonces": list(nonces)})
         connection.request("POST", "/v1/token", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        content = answer.read(MOST_BYTES + 1)
+        with connection.getresponse() as answer:
+            content = answer.read(MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
         raise AttestationError(
             f"{_SOCKET}: no token to be had ({one_line(error, 100)}); this is not a Confidential Space machine, or its "

@@ -75,12 +75,15 @@ def serve_data_key(spec: ServeSpec, say: Callable[[str], None]) -> None:
     # One offer that nobody gets: what is wrong with dataset, key or policy shows before a program asks.
     offer_data_key(spec.dataset, spec.keystore, spec.name, read_policy(spec.policy), spec.valid)
     _check_certificate(spec)
+    from lpe.pipeline.jobs.bounded_connection import BoundedConnection  # noqa: PLC0415  (imports uvicorn)
+
     config = uvicorn.Config(
         application(spec, say),
         host=spec.host,
         port=spec.port,
         ssl_certfile=spec.certificate,
         ssl_keyfile=spec.private_key,
+        http=BoundedConnection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -199,7 +202,8 @@ async def _body(request: Request) -> bytes:
 
 def _response(status: int, content: bytes) -> Response:
     responses = require("starlette.responses", "serve")
-    response: Response = responses.Response(content, status, media_type="application/json")
+    ends = {"Connection": "close"}  # a program asks once; and no client then keeps a server from stopping
+    response: Response = responses.Response(content, status, ends, media_type="application/json")
     return response
 
 

@@ -15,6 +15,7 @@ from lpe.pipeline.attestation.offer import Offer
 from lpe.pipeline.attestation.policy import PolicyFile, ReleasePolicy
 from lpe.pipeline.attestation.request import Request
 from lpe.pipeline.attestation.trust import Trust
+from lpe.transforms import labels
 from tests.pipeline.attestation.stub_service import AUDIENCE, DIGEST, ISSUER, StubService
 
 
@@ -54,6 +55,11 @@ class Owner:
     def release(self, request: Request | bytes) -> lpe.ReleasedKey | Any:
         content = request if isinstance(request, bytes) else request.to_bytes()
         return lpe.release_data_key(content, self.policy, self.keystore, "patients")
+
+    def data_key(self) -> bytes:
+        """The secret itself, to look for it where it must not be."""
+        key = lpe.KeyStore(self.keystore).open("patients")
+        return key.compute(labels.data_key(lpe.sealed_dataset(self.dataset).salt), 32)
 
     def events(self, event: str) -> list[Any]:
         trail = lpe.KeyStore(self.keystore).audit_log("patients")
