@@ -71,7 +71,9 @@ def _from_command(command: str, audience: str, nonces: Sequence[str]) -> str:
     try:
         # Whoever starts this process names the program, which is started without a shell.
         ended = subprocess.run(words, input=asked, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:  # which would quote the whole command
+        raise AttestationError(f"{words[0]}: no token within {_SECONDS} seconds") from None
+    except OSError as error:
         raise AttestationError(f"{words[0]}: no token: {one_line(error, 200)}") from error
     if ended.returncode:
         raise AttestationError(f"{words[0]}: no token: exit {ended.returncode}: {_shown(ended.stderr)}")

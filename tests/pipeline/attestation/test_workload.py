@@ -117,9 +117,8 @@ def test_confidential_space_is_asked_for_a_token_with_this_audience_and_both_non
         (200, "é".encode(), "gave no token, but other bytes"),
         (0, b"\x00garbage\n\n", "no token to be had"),
         (0, b"", "no token to be had"),
-        (0, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab.", "no token to be had"),
     ],
-    ids=["error", "redirect", "empty", "long", "not ASCII", "no HTTP", "nothing", "cut off"],
+    ids=["error", "redirect", "empty", "long", "not ASCII", "no HTTP", "nothing"],
 )
 def test_an_agent_that_gives_no_token_is_named_in_one_line(in_memory, monkeypatch, status, answer, said):
     with launcher(in_memory, status, answer) as (path, _):
@@ -129,7 +128,9 @@ def test_an_agent_that_gives_no_token_is_named_in_one_line(in_memory, monkeypatc
 
 def test_an_agent_that_does_not_answer_is_not_waited_for(in_memory, monkeypatch):
     monkeypatch.setattr(providers, "_SECONDS", 0.2)
-    with socketserver.UnixStreamServer(str(in_memory / "agent"), http.server.BaseHTTPRequestHandler) as server:
+    with socketserver.UnixStreamServer(
+        str(in_memory / "agent"), http.server.BaseHTTPRequestHandler
+    ) as server:
         monkeypatch.setattr(providers, "_SOCKET", server.server_address)
         no_token("confidential-space", "timed out")
 
@@ -140,7 +141,9 @@ def test_elsewhere_than_in_confidential_space_there_is_no_agent(in_memory, monke
 
 
 def test_a_command_is_given_audience_and_nonces_and_prints_the_token():
-    asked = python("import json, sys; asked = json.load(sys.stdin); print(asked['audience'], *asked['nonces'])")
+    asked = python(
+        "import json, sys; asked = json.load(sys.stdin); print(asked['audience'], *asked['nonces'])"
+    )
     assert provider(asked)(AUDIENCE, NONCES) == f"{AUDIENCE} {NONCES[0]} {NONCES[1]}"
     assert provider("command:echo 'a  b' $HOME;")(AUDIENCE, NONCES) == "a  b $HOME;"  # there is no shell
 
@@ -163,7 +166,7 @@ def test_a_command_that_gives_no_token_is_named_in_one_line(program, said):
 
 def test_a_command_that_hangs_is_ended(monkeypatch):
     monkeypatch.setattr(providers, "_SECONDS", 0.3)
-    no_token(f"command:sleep 60 {'x' * 300}", "sleep: no token: timed out after 0.3 seconds")
+    no_token("command:sleep 60", "sleep: no token within 0.3 seconds")
 
 
 def test_a_command_that_there_is_not_is_named():
@@ -182,7 +185,8 @@ def test_a_file_that_is_not_there_yet_is_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "azure", "Confidential-space", "confidential-space:x", "command:", "command: ", "file:", "ab"]
+    "name",
+    ["", "azure", "Confidential-space", "confidential-space:x", "command:", "command: ", "file:", "ab"],
 )
 def test_an_unknown_provider_is_refused(name):
     with pytest.raises(UsageError, match="there are confidential-space, command:PROGRAM, file:PATH"):
@@ -265,7 +269,13 @@ def test_a_damaged_private_key_is_not_quoted(in_memory):
     content = path.read_bytes()
     secret = read_identity(str(path)).private_bytes()
     at = content.index(b'"private_key": "') + 20
-    damaged = [content[:at], content[: at + 10] + content[at + 11 :], content.replace(b": 1", b": 2"), b"", b"[]"]
+    damaged = [
+        content[:at],
+        content[: at + 10] + content[at + 11 :],
+        content.replace(b": 1", b": 2"),
+        b"",
+        b"[]",
+    ]
     for bad in (*damaged, flipped(content, 0), content.replace(b"private_key", b"private-key")):
         path.write_bytes(bad)
         with pytest.raises(AttestationError, match="damaged; delete it") as error:
