@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lpe
-from lpe.pipeline.attestation import hpke
+from lpe.pipeline.attestation import hpke, memory
 from lpe.pipeline.attestation.offer import Offer
 from lpe.pipeline.attestation.policy import PolicyFile, ReleasePolicy
 from lpe.pipeline.attestation.request import Request
@@ -109,3 +111,21 @@ def owner(make_owner, tmp_path) -> Owner:
 def program() -> hpke.PrivateKey:
     """A program's key pair."""
     return hpke.PrivateKey.new()
+
+
+@contextlib.contextmanager
+def own_memory() -> Iterator[Path]:
+    """A folder on a tmpfs, where `lpe` puts meanwhile what must not be on a disk."""
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(memory, "_SHARED_MEMORY", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """See `own_memory`."""
+    with own_memory() as folder:
+        yield folder

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import socketserver
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -30,17 +29,7 @@ from tests.secret_bytes import found
 NONCES = ("5" * 64, "a" * 64)
 
 
-@pytest.fixture
-def in_memory():
-    """A folder on a tmpfs, for what must not be on a disk."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(autouse=True)
-def _own_memory(in_memory, monkeypatch):
-    """Private keys of these tests lie in a folder of their own."""
-    monkeypatch.setattr(memory, "_SHARED_MEMORY", str(in_memory))
+pytestmark = pytest.mark.usefixtures("in_memory")
 
 
 @pytest.fixture
