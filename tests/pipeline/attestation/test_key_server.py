@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 import lpe as api
 from lpe.pipeline.attestation import hpke
 from lpe.pipeline.attestation.owner_service import OFFER_PATH, RELEASE_PATH
-from lpe.pipeline.jobs import key_server
+from lpe.pipeline.jobs import bounded_connection, key_server
+from lpe.pipeline.jobs.bounded_connection import BoundedConnection
 from lpe.transforms.errors import AttestationError, BusyError, UsageError
 from tests.pipeline.attestation.serving import make_certificate, served, serving
 from tests.pipeline.running import refused
@@ -51,6 +55,11 @@ def listening(port: int) -> bool:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
+def spec_of(owner, certificate) -> api.ServeSpec:
+    files = (owner.dataset, owner.keystore, "patients", owner.policy, certificate.path, certificate.key)
+    return api.ServeSpec(*files)
+
+
 def test_a_program_gets_its_key_and_gets_it_again_after_a_restart(server, served_owner):
     before = len(server.lines)
     provider = served_owner.service.provider()
@@ -59,7 +68,7 @@ def test_a_program_gets_its_key_and_gets_it_again_after_a_restart(server, served
     assert first.offer.nonce != second.offer.nonce
     logged = {event["nonce"] for event in served_owner.events("data key released")}
     assert {first.offer.nonce, second.offer.nonce} <= logged
-    server.line(f"release to 127.0.0.1: data key of {first.dataset} to sha256:", before)
+    server.line(f"release to 127.0.0.1: data key of {first.dataset} to sha256:", before + 3)
     said = [line.split(" ", 1)[1].split(":")[0] for line in server.lines[before:]]
     assert said == ["offer to 127.0.0.1", "release to 127.0.0.1"] * 2
 
@@ -150,9 +159,7 @@ def test_a_slow_program_does_not_keep_another_waiting(server):
 def test_a_body_that_does_not_come_is_refused(served_owner, certificate, monkeypatch):
     monkeypatch.setattr(key_server, "_READING_SECONDS", 0.1)
     said, sent = [], []
-    spec = api.ServeSpec(
-        served_owner.dataset, served_owner.keystore, "patients", served_owner.policy, certificate.path, ""
-    )
+    spec = spec_of(served_owner, certificate)
 
     async def send(message):
         sent.append(message)
@@ -166,6 +173,26 @@ def test_a_body_that_does_not_come_is_refused(served_owner, certificate, monkeyp
     assert [line.split(" ", 1)[1] for line in said] == [
         "release to somebody refused: did not come within 0.1 seconds"
     ]
+
+
+def test_a_connection_by_which_nothing_comes_is_cut(served_owner, certificate, monkeypatch):
+    monkeypatch.setattr(bounded_connection, "_MOST_SECONDS", 0.3)
+    served = key_server.application(spec_of(served_owner, certificate), print)
+    config = uvicorn.Config(served, port=0, http=BoundedConnection, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.02)
+        address = server.servers[0].sockets[0].getsockname()
+        with socket.create_connection(address, timeout=20) as silent:
+            silent.send(b"POST /v1/offer HTTP/1.1\r\nHost")
+            with contextlib.suppress(ConnectionResetError):
+                assert silent.recv(1) == b""
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def test_without_tls_there_is_no_answer(server):
@@ -258,6 +285,7 @@ def test_what_is_being_answered_is_answered_before_the_server_stops(make_owner, 
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body[:100])
         server.client.offer()  # by now the server has the other's beginning
+        begun = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         while listening(server.port):
             time.sleep(0.02)
@@ -266,6 +294,7 @@ def test_what_is_being_answered_is_answered_before_the_server_stops(make_owner, 
         assert (answer.status, b"ciphertext" in answer.read()) == (200, True)
         assert server.ended(signal.SIGTERM) == (0, "")
         assert server.lines[-1].endswith(" stopped")
+        assert time.monotonic() - begun < 20  # it does not wait for the idle one
 
 
 def test_what_cannot_be_served_is_one_line(lpe, make_owner, certificate, tmp_path):
