@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lpe
-from lpe.pipeline.attestation import hpke
+from lpe.pipeline.attestation import hpke, memory
 from lpe.pipeline.attestation.offer import Offer
 from lpe.pipeline.attestation.policy import PolicyFile, ReleasePolicy
 from lpe.pipeline.attestation.request import Request
 from lpe.pipeline.attestation.trust import Trust
+from lpe.transforms import labels
 from tests.pipeline.attestation.stub_service import AUDIENCE, DIGEST, ISSUER, StubService
 
 
@@ -55,6 +58,11 @@ class Owner:
         content = request if isinstance(request, bytes) else request.to_bytes()
         return lpe.release_data_key(content, self.policy, self.keystore, "patients")
 
+    def data_key(self) -> bytes:
+        """The secret itself, to look for it where it must not be."""
+        key = lpe.KeyStore(self.keystore).open("patients")
+        return key.compute(labels.data_key(lpe.sealed_dataset(self.dataset).salt), 32)
+
     def events(self, event: str) -> list[Any]:
         trail = lpe.KeyStore(self.keystore).audit_log("patients")
         assert not trail.problems
@@ -62,13 +70,14 @@ class Owner:
 
 
 @pytest.fixture(scope="session")
-def service() -> StubService:
-    return StubService()
+def service(tmp_path_factory) -> StubService:
+    return StubService(tmp_path_factory.mktemp("service") / "key.pem")
 
 
-@pytest.fixture
-def make_owner(tmp_path, service) -> Callable[..., Owner]:
-    def make(folder: Path = tmp_path, images: int = 40) -> Owner:
+@pytest.fixture(scope="session")
+def make_owner(tmp_path_factory, service) -> Callable[..., Owner]:
+    def make(folder: Path | None = None, images: int = 40) -> Owner:
+        folder = folder or tmp_path_factory.mktemp("owner")
         keystore, dataset, policy = (str(folder / name) for name in ("keys", "sealed/shapes", "policy.toml"))
         lpe.KeyStore(keystore).create("patients")
         lpe.encrypt(
@@ -94,11 +103,29 @@ def make_owner(tmp_path, service) -> Callable[..., Owner]:
 
 
 @pytest.fixture
-def owner(make_owner) -> Owner:
-    return make_owner()
+def owner(make_owner, tmp_path) -> Owner:
+    return make_owner(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def program() -> hpke.PrivateKey:
     """A program's key pair."""
     return hpke.PrivateKey.new()
+
+
+@contextlib.contextmanager
+def own_memory() -> Iterator[Path]:
+    """A folder on a tmpfs, where `lpe` puts meanwhile what must not be on a disk."""
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(memory, "_SHARED_MEMORY", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """See `own_memory`."""
+    with own_memory() as folder:
+        yield folder
