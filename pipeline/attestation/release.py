@@ -77,9 +77,7 @@ def decide(request: Request, policy: PolicyFile, key: DatasetKey) -> Evidence:
     offer.check_time()
     check_dataset(policy, offer.dataset)
     if not hmac.compare_digest(offer.policy, policy.sha256):
-        raise AttestationError(
-            f"{policy.path}: not the policy that the offer was made under; make another offer"
-        )
+        raise AttestationError("the policy is not the one that the offer was made under; make another offer")
     found = evidence(request.token, policy.policy)
     for what, nonce in (("nonce", offer.nonce), ("public key", hpke.fingerprint(request.public_key))):
         if not any(hmac.compare_digest(nonce.encode(), given.encode()) for given in found.nonces):
