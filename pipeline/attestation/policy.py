@@ -11,11 +11,12 @@ import tomllib
 from typing import Any
 
 from lpe.pipeline import clock, storage
+from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.evidence import DEBUG_OFF, Evidence
 from lpe.pipeline.attestation.services import SERVICES, Service
 from lpe.pipeline.attestation.trust import Trust
 from lpe.pipeline.dataset.layout import NAME, VERSION
-from lpe.pipeline.storage.documents import Fields, is_plain_text, read_bounded
+from lpe.pipeline.storage.documents import Fields, is_plain_text
 from lpe.transforms.errors import AttestationError, UsageError, did_you_mean
 
 SALT = re.compile(r"[0-9a-f]{64}")
@@ -266,10 +267,7 @@ def read_policy(path: str) -> PolicyFile:
     Raises:
       AttestationError: there is none, or it is damaged or says what cannot be.
     """
-    try:
-        content = read_bounded(path, _REMEDY, AttestationError, _MOST_BYTES)
-    except FileNotFoundError:
-        raise AttestationError(f"{path}: no such file; make a policy with lpe keys policy") from None
+    content = documents.read(path, _REMEDY, _MOST_BYTES)
     fields = Fields({}, path, _REMEDY, AttestationError)
     try:
         value = tomllib.loads(content.decode())

@@ -20,7 +20,8 @@ from cryptography.x509 import verification
 from tink import jwt
 
 from lpe.pipeline import clock
-from lpe.pipeline.storage.documents import Fields, parse_document, read_bounded
+from lpe.pipeline.attestation import documents
+from lpe.pipeline.storage.documents import Fields, parse_document
 from lpe.transforms.errors import AttestationError, UsageError, one_line
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -91,7 +92,10 @@ class Trust:
             raise AttestationError(f"algorithm {algorithm} is not the key's, {key['alg']}")
         try:
             _verifier(key).verify_and_decode(token, validator)
-        except tink.TinkError as error:
+        except (
+            tink.TinkError,
+            ValueError,
+        ) as error:  # Tink lets those of a time that is NaN, or of 5000 digits, pass
             raise AttestationError(one_line(error, 100)) from error
 
     def described(self) -> str:
@@ -184,9 +188,7 @@ def read_trust(keys: str | None = None, roots: str | None = None) -> Trust:
 
 def _text_of(path: str) -> str:
     try:
-        text = read_bounded(path, _REMEDY, AttestationError, _MOST_BYTES).decode()
-    except FileNotFoundError:
-        raise AttestationError(f"{path}: no such file; {_REMEDY}") from None
+        text = documents.read(path, _REMEDY, _MOST_BYTES).decode()
     except ValueError:
         text = "'''"
     if "'''" in text or "\x00" in text:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lpe
+from lpe.pipeline import clock
 from lpe.pipeline.attestation import hpke
 from lpe.pipeline.attestation.offer import Offer
 from lpe.pipeline.attestation.policy import PolicyFile, ReleasePolicy
 from lpe.pipeline.attestation.request import Request
 from lpe.pipeline.attestation.trust import Trust
-from tests.pipeline.attestation.stub_service import AUDIENCE, DIGEST, ISSUER, StubService
+from lpe.pipeline.jobs.releasing import REFUSED, RELEASED
+from lpe.transforms.errors import AttestationError, LpeError, one_line
+from tests.fuzz.trial import check_line
+from tests.pipeline.attestation.stub_service import AUDIENCE, DIGEST, ISSUER, StubService, claims
+
+
+def seconds_from_now(times: Mapping[str, int]) -> dict[str, int]:
+    """Claims of times, given in seconds from now."""
+    return {name: int(clock.now().timestamp()) + seconds for name, seconds in times.items()}
 
 
 @dataclasses.dataclass
@@ -48,12 +57,28 @@ class Owner:
 
     def request(self, offer: Offer, key: hpke.PrivateKey, token: str | None = None, **claims: Any) -> Request:
         """A request with a good token, but for what is given."""
-        good = self.service.token(offer.audience, [offer.nonce, key.fingerprint], **claims)
+        good = self.service.sign({**self.claims(offer, key.public), **claims})
         return Request(offer, key.public, good if token is None else token)
+
+    def claims(self, offer: Offer, public: bytes) -> dict[str, Any]:
+        """What a good token says that is bound to an offer and a public key."""
+        return claims([offer.nonce, hpke.fingerprint(public)], offer.audience)
 
     def release(self, request: Request | bytes) -> lpe.ReleasedKey | Any:
         content = request if isinstance(request, bytes) else request.to_bytes()
         return lpe.release_data_key(content, self.policy, self.keystore, "patients")
+
+    def refusal(self, request: Request | bytes, error: type[LpeError] = AttestationError) -> str:
+        """The line that a request is refused with, which is logged once, while nothing is released."""
+        refused, released = (len(self.events(event)) for event in (REFUSED, RELEASED))
+        with pytest.raises(error) as caught:
+            self.release(request)
+        line = str(caught.value)
+        check_line(line)
+        assert len(self.events(RELEASED)) == released
+        logged = self.events(REFUSED)[refused:]
+        assert [event["reason"] for event in logged] == [one_line(line, 200)]
+        return line
 
     def events(self, event: str) -> list[Any]:
         trail = lpe.KeyStore(self.keystore).audit_log("patients")
@@ -68,9 +93,11 @@ def service() -> StubService:
 
 @pytest.fixture
 def make_owner(tmp_path, service) -> Callable[..., Owner]:
-    def make(folder: Path = tmp_path, images: int = 40) -> Owner:
-        keystore, dataset, policy = (str(folder / name) for name in ("keys", "sealed/shapes", "policy.toml"))
-        lpe.KeyStore(keystore).create("patients")
+    def make(folder: Path = tmp_path, images: int = 40, keystore: str | None = None) -> Owner:
+        dataset, policy = (str(folder / name) for name in ("sealed/shapes", "policy.toml"))
+        if keystore is None:
+            keystore = str(folder / "keys")
+            lpe.KeyStore(keystore).create("patients")
         lpe.encrypt(
             lpe.JobSpec(lpe.ReadSpec(f"synthetic:{images}"), dataset),
             lpe.CipherChoice("plain", seal=True),
