@@ -6,7 +6,6 @@ Tink checks every signature; the key decides the algorithm, never the token.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 import tink
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 from tink import jwt
@@ -28,6 +28,14 @@ _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _ALGORITHMS = (*_RSA, *_CURVES)
 """Signatures by private keys alone: neither `none` nor an HMAC, for which a public key could be taken as the secret."""
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a damaged certificate raises."""
 _MOST_KEYS = 50
 _SHOWN = 4
 _MOST_CERTIFICATES = 8
@@ -157,19 +165,22 @@ class Trust:
                 ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
                 ee_policy=verification.ExtensionPolicy.permit_all(),
             ).build_client_verifier().verify(leaf, others)
-        except (ValueError, verification.VerificationError, x509.UnsupportedGeneralNameType) as error:
+            return _key_of(leaf, algorithm)
+        except (verification.VerificationError, *_UNREADABLE) as error:
             raise AttestationError(
                 f"its certificates do not lead to a pinned root: {one_line(error, 100)}"
             ) from error
-        return _key_of(leaf, algorithm)
 
     def _root_certificates(self) -> list[x509.Certificate]:
         if self.roots is None:
             return []
         try:
-            return x509.load_pem_x509_certificates(self.roots.encode())
-        except ValueError as error:
+            roots = x509.load_pem_x509_certificates(self.roots.encode())
+            for root in roots:  # whose parts are read when they are asked for
+                _ = root.subject, root.not_valid_after_utc, root.extensions, root.public_key()
+        except _UNREADABLE as error:
             raise _unusable(f"no PEM certificates: {one_line(error, 100)}") from error
+        return roots
 
 
 def read_trust(keys: str | None = None, roots: str | None = None) -> Trust:
@@ -220,7 +231,7 @@ def _normalised(key: Fields) -> Mapping[str, Any] | None:
         algorithm = key.text("alg") if key.has("alg") else "RS256"
         try:
             return {**_key_of(_certificate(key.texts("x5c")[0]), algorithm), "kid": kid}
-        except (ValueError, IndexError) as error:
+        except (IndexError, *_UNREADABLE) as error:
             raise _unusable(f"key {kid[:60]!a} has no certificate") from error
     algorithm = (
         key.text("alg") if key.has("alg") else {"RSA": "RS256", "EC": "ES256"}.get(key.text("kty"), "")
@@ -232,11 +243,8 @@ def _normalised(key: Fields) -> Mapping[str, Any] | None:
 
 
 def _certificate(text: str) -> x509.Certificate:
-    """The certificate in base64 (RFC 7515 section 4.1.6). Raises ValueError for anything else."""
-    try:
-        return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
-    except binascii.Error as error:
-        raise ValueError("no base64") from error
+    """The certificate in base64 (RFC 7515 section 4.1.6). Raises one of `_UNREADABLE` for anything else."""
+    return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
 
 
 def _key_of(certificate: x509.Certificate, algorithm: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from lpe.pipeline.attestation.request import Request
-from tests.pipeline.attestation.conftest import Owner
+from tests.pipeline.attestation.owner import Owner
 from tests.pipeline.attestation.stub_service import HEADER, KID, StubService, compact, encoded
 
 Refusal = Callable[[Callable[[dict[str, Any]], str]], str]

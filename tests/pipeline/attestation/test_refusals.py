@@ -15,7 +15,7 @@ from lpe.pipeline.attestation import hpke
 from lpe.pipeline.attestation.request import Request
 from lpe.pipeline.jobs import releasing
 from lpe.transforms.errors import AttestationError, KeyStoreError
-from tests.pipeline.attestation.conftest import seconds_from_now
+from tests.pipeline.attestation.owner import seconds_from_now
 from tests.pipeline.attestation.stub_service import SUBMODS
 
 OTHER_HASH = "12" * 32
