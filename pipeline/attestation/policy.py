@@ -94,7 +94,7 @@ class ReleasePolicy:
         if self.service not in SERVICES:
             known = ", ".join(SERVICES)
             raise UsageError(
-                f"no attestation service {self.service}; there are {known}{did_you_mean(self.service, SERVICES)}"
+                f"no attestation service {self.service[:60]!a}; there are {known}{did_you_mean(self.service, SERVICES)}"
             )
         for what, text in (("issuer", self.issuer), ("audience", self.audience)):
             if not 1 <= len(text) <= _MOST_TEXT or not is_plain_text(text):
@@ -103,7 +103,7 @@ class ReleasePolicy:
             raise UsageError("a policy names at least one image digest and one kind of hardware")
         for digest in self.image_digests:
             if not IMAGE_DIGEST.fullmatch(digest):
-                raise UsageError(f"image digest {digest[:100]}: give sha256: and 64 hex digits, not a tag")
+                raise UsageError(f"image digest {digest[:100]!a}: give sha256: and 64 hex digits, not a tag")
         service = self.attested_by
         for word in (*self.hardware, *self.support_attributes):
             if not _WORD.fullmatch(word):
