@@ -10,10 +10,20 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lpe.pipeline import clock
 from tests.pipeline.attestation.stub_service import compact
+
+_UNUSED = (
+    "content_commitment",
+    "data_encipherment",
+    "decipher_only",
+    "encipher_only",
+    "key_agreement",
+    "key_encipherment",
+)
 
 
 @dataclasses.dataclass
@@ -55,12 +65,8 @@ class Certified:
 
 def es256(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
     """A signature as tokens have it: two numbers of 32 bytes."""
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature  # noqa: PLC0415
-
-    return b"".join(
-        part.to_bytes(32, "big")
-        for part in decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
-    )
+    numbers = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
 def certify(
@@ -86,17 +92,7 @@ def certify(
     now = clock.now()
     by = Certified(key, None) if issuer is None else issuer  # type: ignore[arg-type]
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    usage = dict.fromkeys(
-        (
-            "key_encipherment",
-            "content_commitment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
+    unused = dict.fromkeys(_UNUSED, False)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -108,7 +104,7 @@ def certify(
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(
-                digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **usage
+                digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **unused
             ),
             critical=True,
         )

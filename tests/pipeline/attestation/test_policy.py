@@ -193,9 +193,10 @@ def test_a_policy_pins_keys_or_a_root(edited, policy):
     assert "pin either" in edited(policy.to_toml()[start:end], "")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff", b"\0", b"not toml", b"[" * 100_000, b"a." * 50_000 + b"b=1", b"x = 1e999", b"# \r"]
-)  # fmt: skip
+NO_POLICIES = (b"", b"\xff", b"\0", b"not toml", b"a = " + b"[" * 100_000, b"a." * 1_000 + b"b=1", b"# \r")
+
+
+@pytest.mark.parametrize("content", NO_POLICIES)
 def test_a_file_that_is_no_policy_is_refused(tmp_path, content):
     path = tmp_path / "policy.toml"
     path.write_bytes(content)
