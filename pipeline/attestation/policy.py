@@ -66,7 +66,7 @@ class ReleasePolicy:
     Attributes:
       dataset: which dataset.
       service: whose tokens are believed: a name of `services.SERVICES`.
-      issuer: the `iss` of its tokens.
+      issuer: the `iss` of its tokens; for Trustee the developer of its `ear_verifier_id`.
       trust: the keys or root certificates that it signs with.
       audience: whom tokens must be for: a name of the owner's, such as the URL of `lpe keys serve`.
       image_digests: the programs that may have the key, `sha256:` and 64 hex digits each.

@@ -87,7 +87,7 @@ class Trust:
         Args:
           token: three base64url parts.
           header: the first, parsed.
-          validator: of issuer, audience and time.
+          validator: of its time.
 
         Raises:
           AttestationError: the signature is not the service's, or the validator refuses.

@@ -90,7 +90,7 @@ def certify(
     """
     key = rsa.generate_private_key(65537, 2048) if key is None else key
     now = clock.now()
-    by = Certified(key, None) if issuer is None else issuer  # type: ignore[arg-type]
+    signer = key if issuer is None else issuer.key
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     unused = dict.fromkeys(_UNUSED, False)
     builder = (
@@ -110,10 +110,10 @@ def certify(
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key()), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
     if alternative_name is not None:
         names = x509.SubjectAlternativeName([x509.DNSName(alternative_name)])
         builder = builder.add_extension(names, critical=False)
-    return Certified(key, builder.sign(by.key, hashes.SHA256()))
+    return Certified(key, builder.sign(signer, hashes.SHA256()))

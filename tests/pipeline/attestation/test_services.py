@@ -13,7 +13,7 @@ from tests.pipeline.attestation.owner import Owner
 from tests.pipeline.attestation.stub_service import AUDIENCE
 
 HOST_DATA = "cd" * 32
-AZURE, TRUSTEE = "https://shared.weu.attest.azure.net", "https://trustee.example"
+AZURE, TRUSTEE = "https://shared.weu.attest.azure.net", "https://confidentialcontainers.org"
 
 Claims = dict[str, Any]
 Change = Callable[[Claims], Any]
@@ -23,15 +23,20 @@ def runtime_data(nonces: list[str]) -> Claims:
     return {"audience": AUDIENCE, "nonces": nonces}
 
 
-def dated(issuer: str) -> Claims:
+def dated(seconds: int) -> Claims:
     now = int(clock.now().timestamp())
-    return {"iss": issuer, "iat": now, "nbf": now, "exp": now + 28_800}
+    return {"iat": now, "exp": now + seconds}
+
+
+def of_azure() -> Claims:
+    times = dated(28_800)
+    return {"iss": AZURE, "nbf": times["iat"], **times}
 
 
 def container_group(nonces: list[str]) -> Claims:
     """Of a group of confidential containers on SEV-SNP."""
     return {
-        **dated(AZURE),
+        **of_azure(),
         "jti": "5f1a",
         "x-ms-attestation-type": "sevsnpvm",
         "x-ms-compliance-status": "azure-compliant-uvm",
@@ -53,7 +58,7 @@ def virtual_machine(nonces: list[str]) -> Claims:
     of_group = container_group(nonces)
     report = {name: value for name, value in of_group.items() if "sevsnpvm-" in name}
     return {
-        **dated(AZURE),
+        **of_azure(),
         "secureboot": True,
         "x-ms-attestation-type": "azurevm",
         "x-ms-isolation-tee": {
@@ -68,14 +73,14 @@ def virtual_machine(nonces: list[str]) -> Claims:
 
 def trustee(nonces: list[str], tee: str, init_data: str, claims: Claims) -> Claims:
     return {
-        **dated(TRUSTEE),
+        **dated(300),
         "eat_profile": "tag:github.com,2024:confidential-containers/Trustee",
-        "ear.verifier-id": {"build": "attestation-service 0.1.0", "developer": "confidential-containers"},
+        "ear_verifier_id": {"build": "attestation-service 0.1.0", "developer": TRUSTEE},
         "submods": {
             "cpu0": {
-                "ear.appraisal-policy-id": "default",
-                "ear.status": "affirming",
-                "ear.trustworthiness-vector": {"configuration": 2, "executables": 3, "hardware": 2},
+                "ear_appraisal_policy_ids": ["default"],
+                "ear_status": "affirming",
+                "ear_trustworthiness_vector": {"configuration": 2, "executables": 3, "hardware": 2},
                 "ear_attester_claims": {
                     "tee": tee,
                     "init_data": init_data,
@@ -90,7 +95,7 @@ def trustee(nonces: list[str], tee: str, init_data: str, claims: Claims) -> Clai
 
 def snp(nonces: list[str]) -> Claims:
     """Of a confidential container on SEV-SNP."""
-    return trustee(nonces, "snp", HOST_DATA, {"measurement": "cw==", "policy_debug_allowed": "0"})
+    return trustee(nonces, "snp", HOST_DATA, {"measurement": "cw==", "policy_debug_allowed": False})
 
 
 def tdx(nonces: list[str]) -> Claims:
@@ -115,17 +120,18 @@ def cpu(claims: Claims) -> Claims:
 def ask(owner: Owner, program) -> Callable[..., Request]:
     """Asks an owner whose policy believes a service, with claims of a shape, changed in a way."""
 
-    def asking(shape: str, change: Change = lambda claims: None) -> Request:
+    def asking(shape: str, change: Change = lambda claims: None, **policy: Any) -> Request:
         azure = shape in ("container_group", "virtual_machine")
         compliance = "azure-compliant-uvm" if shape == "container_group" else "azure-compliant-cvm"
-        owner.rewrite_policy(
-            service="azure" if azure else "trustee",
-            issuer=AZURE if azure else TRUSTEE,
-            image_digests=(f"sha256:{HOST_DATA}",),
-            hardware=("sevsnpvm",) if azure else (shape,),
-            support_attributes=(compliance,) if azure else (),
-            confidential_gpu=False,
-        )
+        values = {
+            "service": "azure" if azure else "trustee",
+            "issuer": AZURE if azure else TRUSTEE,
+            "image_digests": (f"sha256:{HOST_DATA}",),
+            "hardware": ("sevsnpvm",) if azure else (shape,),
+            "support_attributes": (compliance,) if azure else (),
+            "confidential_gpu": False,
+        }
+        owner.rewrite_policy(**{**values, **policy})
         offer = owner.offer()
         claims = SHAPES[shape]([offer.nonce, program.fingerprint])
         change(claims)
@@ -156,9 +162,14 @@ def test_a_program_of_another_owner_or_offer_is_refused(owner, ask, shape):
     assert "not bound to this nonce" in refusal(nonces=[])
     assert "nonces" in refusal(nonces="x")
     assert "audience" in refusal(audience=None)
-    assert "expected issuer" in owner.refusal(
-        ask(shape, lambda claims: claims.update(iss="https://x.example"))
-    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_token_of_another_issuer_is_refused(owner, ask, shape):
+    def change(claims: Claims) -> None:
+        claims.update(iss="https://other.example", ear_verifier_id={"developer": "https://other.example"})
+
+    assert "issuer https://other.example is not" in owner.refusal(ask(shape, change))
 
 
 @pytest.mark.parametrize("shape", ["container_group", "virtual_machine"])
@@ -187,11 +198,11 @@ def test_a_machine_at_azure_that_is_not_as_the_policy_says_is_refused(owner, ask
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda claims: cpu(claims).update({"ear.status": "warning"}), "ear.status is not affirming"),
-        (lambda claims: cpu(claims).update({"ear.status": "contraindicated"}), "ear.status is not affirming"),
-        (lambda claims: cpu(claims).update({"ear.status": 32}), "ear.status is not affirming"),
-        (lambda claims: cpu(claims).update({"ear.status": True}), "ear.status is not affirming"),
-        (lambda claims: cpu(claims).pop("ear.status"), "ear.status is not affirming"),
+        (lambda claims: cpu(claims).update({"ear_status": "warning"}), "ear_status is not affirming"),
+        (lambda claims: cpu(claims).update({"ear_status": "contraindicated"}), "ear_status is not affirming"),
+        (lambda claims: cpu(claims).update({"ear_status": 32}), "ear_status is not affirming"),
+        (lambda claims: cpu(claims).update({"ear_status": True}), "ear_status is not affirming"),
+        (lambda claims: cpu(claims).pop("ear_status"), "ear_status is not affirming"),
         (lambda claims: cpu(claims).pop("ear_verifier_claims"), "ear_verifier_claims"),
         (lambda claims: cpu(claims)["ear_verifier_claims"].pop("runtime_data"), "runtime_data"),
         (lambda claims: cpu(claims).pop("ear_attester_claims"), "ear_attester_claims"),
@@ -214,6 +225,7 @@ def test_a_container_that_trustee_does_not_vouch_for_is_refused(owner, ask, shap
     ("shape", "claims"),
     [
         ("snp", {"policy_debug_allowed": "1"}),
+        ("snp", {"policy_debug_allowed": "false"}),
         ("snp", {"policy_debug_allowed": True}),
         ("snp", {"policy_debug_allowed": 1}),
         ("snp", {"policy_debug_allowed": None}),
@@ -230,9 +242,18 @@ def test_a_container_that_can_be_debugged_is_refused(owner, ask, shape, claims):
     assert f"debugging is allowed by {shape}" in owner.refusal(ask(shape, change))
 
 
+@pytest.mark.parametrize("tee", ["sample", "az-snp-vtpm", "sgx"])
+def test_hardware_whose_state_of_debugging_is_unknown_is_refused(owner, ask, tee):
+    def change(claims: Claims) -> None:
+        cpu(claims)["ear_attester_claims"]["tee"] = tee
+
+    assert f"debugging is unknown for {tee}" in owner.refusal(ask("snp", change, hardware=(tee,)))
+
+
 def test_a_token_of_another_service_is_refused(owner, ask, program):
     for shape, other in (("container_group", "snp"), ("snp", "container_group")):
         request = ask(shape)
         claims = SHAPES[other]([request.offer.nonce, program.fingerprint])
         claims["iss"] = owner.policy_file().policy.issuer
+        claims["ear_verifier_id"] = {"developer": claims["iss"]}
         assert "damaged" in owner.refusal(Request(request.offer, program.public, owner.service.sign(claims)))
