@@ -29,7 +29,7 @@ from lpe.transforms.errors import AttestationError
 from tests.fuzz.budget import fuzz
 from tests.fuzz.mutations import HOSTILE_TEXTS, HOSTILE_VALUES, mutated, mutated_json, mutated_value
 from tests.fuzz.trial import check_line, limits
-from tests.pipeline.attestation.certificates import Certified, certify
+from tests.pipeline.attestation.chains import Certified, certify
 from tests.pipeline.attestation.owner import SHAPES, good_policy
 from tests.pipeline.attestation.stub_service import HEADER, StubService, claims, compact, encoded
 

@@ -17,7 +17,7 @@ from lpe.pipeline.attestation.trust import Trust
 from lpe.pipeline.storage.documents import is_plain_text
 from lpe.transforms.errors import AttestationError, UsageError
 from tests.fuzz.trial import check_line
-from tests.pipeline.attestation.certificates import certify
+from tests.pipeline.attestation.chains import certify
 from tests.pipeline.attestation.owner import SHAPES, good_policy
 from tests.pipeline.attestation.stub_service import DIGEST, StubService
 

@@ -17,7 +17,7 @@ from lpe.pipeline.attestation.token import evidence
 from lpe.pipeline.attestation.trust import Trust, read_trust
 from lpe.transforms.errors import AttestationError, UsageError
 from tests.fuzz.trial import check_line
-from tests.pipeline.attestation.certificates import Certified, certify, es256
+from tests.pipeline.attestation.chains import Certified, certify, es256
 from tests.pipeline.attestation.owner import good_policy
 from tests.pipeline.attestation.stub_service import HEADER, KID, StubService, claims, compact, encoded
 
