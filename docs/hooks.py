@@ -32,6 +32,7 @@ DOCUMENTS = {
     "deploy/SIZING.md": "reference/sizing.md",
     "deploy/dataflow/README.md": "reference/dataflow.md",
     "deploy/flink/README.md": "reference/flink.md",
+    "deploy/confidential/README.md": "reference/confidential.md",
     "SECURITY.md": "reference/security.md",
     "CONTRIBUTING.md": "reference/contributing.md",
     "CHANGELOG.md": "reference/changelog.md",

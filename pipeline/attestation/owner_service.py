@@ -41,8 +41,9 @@ class OwnerService:
             valid = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
         except ValueError:
             valid = False
-        if not valid or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
-            raise UsageError(f"{self.url}: give the owner's key server as https://HOST:PORT")
+        if not valid or "@" in parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
+            shown = self.url.rpartition("@")[2]  # without a password
+            raise UsageError(f"{shown}: give the owner's key server as https://HOST:PORT")
 
     def offer(self) -> Offer:
         """A new offer. Raises AttestationError if it cannot be had, BusyError if the server is asked too often."""
@@ -70,8 +71,8 @@ class OwnerService:
         )
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            content = answer.read(documents.MOST_BYTES + 1)
+            with connection.getresponse() as answer:
+                content = answer.read(documents.MOST_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
             raise AttestationError(
                 f"{self.url}: the owner's key server does not answer ({one_line(error, 150)}); check the address and "

@@ -48,8 +48,8 @@ def _from_confidential_space(audience: str, nonces: Sequence[str]) -> str:
     try:
         body = json.dumps({"audience": audience, "token_type": "OIDC", "nonces": list(nonces)})
         connection.request("POST", "/v1/token", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        content = answer.read(MOST_BYTES + 1)
+        with connection.getresponse() as answer:
+            content = answer.read(MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
         raise AttestationError(
             f"{_SOCKET}: no token to be had ({one_line(error, 100)}); this is not a Confidential Space machine, or its "
@@ -71,7 +71,9 @@ def _from_command(command: str, audience: str, nonces: Sequence[str]) -> str:
     try:
         # Whoever starts this process names the program, which is started without a shell.
         ended = subprocess.run(words, input=asked, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:  # which would quote the whole command
+        raise AttestationError(f"{words[0]}: no token within {_SECONDS} seconds") from None
+    except OSError as error:
         raise AttestationError(f"{words[0]}: no token: {one_line(error, 200)}") from error
     if ended.returncode:
         raise AttestationError(f"{words[0]}: no token: exit {ended.returncode}: {_shown(ended.stderr)}")

@@ -121,7 +121,12 @@ def _unpack(archive: bytes, directory: Path, where: str) -> None:
                 )
             for name in _FILES:
                 (directory / name).write_bytes(files.read(name))
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # which zipfile raises, of hostile bytes
         raise AttestationError(f"{where}: holds no archive; the program that wrote it was another") from error
 
 

@@ -87,7 +87,7 @@ def policy(
         list[str] | None,
         typer.Option(
             metavar="DIGEST",
-            help="A program that may have the key: sha256:… of its image. May be repeated.",
+            help="A program that may have the key: sha256: and 64 hex digits, of its image. May be repeated.",
             rich_help_panel=_MACHINE,
         ),
     ] = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lpe
 from lpe.pipeline import storage
+from lpe.pipeline.attestation import SEALED_MODEL
 from lpe.pipeline.jobs.work_directory import run_directory
 from lpe.transforms.errors import DataError, KeyStoreError, UsageError, did_you_mean
 
@@ -130,11 +131,12 @@ def chosen_model(run: str | None, model: str | None) -> str:
       DataError: no finished run, or no file.
     """
     if (run is None) == (model is None):
-        raise UsageError("name one model: --run DIR, or --model FILE of lpe export")
+        raise UsageError("name one model: --run DIR, or --model FILE of lpe export or lpe train --release")
     if run is not None:
         check_run(run)
         return run
-    if not Path(str(model)).is_file():
+    # A sealed model may be in a bucket, and whoever opens it says more.
+    if not str(model).endswith(SEALED_MODEL) and not Path(str(model)).is_file():
         raise DataError(
             f"{model}: no such file; --model takes an ONNX file of lpe export, --run a run's directory"
         )

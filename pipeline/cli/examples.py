@@ -117,7 +117,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     "keys policy": (
         "lpe keys policy --dataset sealed/photos --output photos.toml \\\n"
         "    --audience https://hospital.example/lpe --jwks google.json \\\n"
-        "    --image-digest sha256:… --hardware GCP_INTEL_TDX --support STABLE",
+        "    --image-digest sha256:DIGEST --hardware GCP_INTEL_TDX --support STABLE",
         "lpe keys policy --explain photos.toml",
     ),
     "keys offer": (

@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lpe.pipeline import clock
+from lpe.pipeline import clock, storage
 from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.owner_service import OFFER_PATH, RELEASE_PATH
-from lpe.pipeline.attestation.policy import read_policy
+from lpe.pipeline.attestation.policy import PolicyFile, read_policy
 from lpe.pipeline.jobs.releasing import offer_data_key, release_data_key
-from lpe.transforms.errors import AttestationError, LpeError, UsageError, one_line
+from lpe.transforms.errors import AttestationError, DataError, LpeError, UsageError, one_line
 from lpe.transforms.extras import require
 
 if TYPE_CHECKING:
@@ -75,12 +75,15 @@ def serve_data_key(spec: ServeSpec, say: Callable[[str], None]) -> None:
     # One offer that nobody gets: what is wrong with dataset, key or policy shows before a program asks.
     offer_data_key(spec.dataset, spec.keystore, spec.name, read_policy(spec.policy), spec.valid)
     _check_certificate(spec)
+    from lpe.pipeline.jobs.bounded_connection import BoundedConnection  # noqa: PLC0415  (imports uvicorn)
+
     config = uvicorn.Config(
         application(spec, say),
         host=spec.host,
         port=spec.port,
         ssl_certfile=spec.certificate,
         ssl_keyfile=spec.private_key,
+        http=BoundedConnection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -103,7 +106,9 @@ def application(spec: ServeSpec, say: Callable[[str], None]) -> Any:
         routing.Route(OFFER_PATH, service.offer, methods=["POST"]),
         routing.Route(RELEASE_PATH, service.release, methods=["POST"]),
     ]
-    return applications.Starlette(routes=routes)
+    served = applications.Starlette(routes=routes)
+    served.router.redirect_slashes = False  # to a host that whoever asks may name
+    return served
 
 
 class _Service:
@@ -133,8 +138,9 @@ class _Service:
             content, line = await concurrency.run_in_threadpool(self._alone, work, body)
         except AttestationError as error:
             return self._refused(403, f"{what} to {who}", one_line(error))
-        except LpeError as error:  # of the owner's own files: the log has it, the program need not know
-            self._tell(f"{what} to {who} failed: {one_line(error)}")
+        except (LpeError, OSError) as error:  # of the owner's own files, of which the program need not know
+            found = storage.explain(error) if isinstance(error, OSError) else error
+            self._tell(f"{what} to {who} failed: {one_line(found)}")
             return _response(503, documents.to_bytes({"error": "the owner's key store cannot be used now"}))
         self._tell(f"{what} to {who}: {line}")
         return _response(200, content)
@@ -145,13 +151,21 @@ class _Service:
 
     def _offer(self, body: bytes) -> tuple[bytes, str]:
         spec = self._spec
-        offer = offer_data_key(spec.dataset, spec.keystore, spec.name, read_policy(spec.policy), spec.valid)
+        offer = offer_data_key(spec.dataset, spec.keystore, spec.name, self._policy(), spec.valid)
         return offer.to_bytes(), f"nonce {offer.nonce[:16]}…, until {offer.expires}"
 
     def _release(self, body: bytes) -> tuple[bytes, str]:
         spec = self._spec
+        self._policy()
         release, released = release_data_key(body, spec.policy, spec.keystore, spec.name)
         return release.to_bytes(), f"data key of {released.dataset} to {released.image_digest}"
+
+    def _policy(self) -> PolicyFile:
+        """The policy as it is now. Raises DataError, of which no program hears, if it is damaged."""
+        try:
+            return read_policy(self._spec.policy)
+        except AttestationError as error:
+            raise DataError(str(error)) from error
 
     def _refused(self, status: int, what: str, reason: str) -> Response:
         self._tell(f"{what} refused: {reason}")
@@ -188,7 +202,8 @@ async def _body(request: Request) -> bytes:
 
 def _response(status: int, content: bytes) -> Response:
     responses = require("starlette.responses", "serve")
-    response: Response = responses.Response(content, status, media_type="application/json")
+    ends = {"Connection": "close"}  # a program asks once; and no client then keeps a server from stopping
+    response: Response = responses.Response(content, status, ends, media_type="application/json")
     return response
 
 
@@ -232,5 +247,6 @@ def _announce(server: Any, spec: ServeSpec, say: Callable[[str], None], ended: t
     for listening in server.servers:
         for socket in listening.sockets:
             host, port, *_ = socket.getsockname()
-            say(f"{clock.stamp()} serving the data key of {spec.dataset} at https://{host}:{port}")
+            shown = f"[{host}]" if ":" in host else host
+            say(f"{clock.stamp()} serving the data key of {spec.dataset} at https://{shown}:{port}")
             sys.stderr.flush()

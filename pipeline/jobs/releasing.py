@@ -16,7 +16,7 @@ from lpe.pipeline.dataset import open_dataset
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import DatasetKey, KeyStore, Registry
-from lpe.transforms.errors import AttestationError, DataError, LpeError, one_line
+from lpe.transforms.errors import AttestationError, DataError, LpeError, UsageError, one_line
 
 RELEASED = "data key released"
 REFUSED = "release refused"
@@ -141,9 +141,10 @@ def release_to_file(request: str, policy: str, keystore: str, name: str, output:
 
     Raises:
       AttestationError, KeyStoreError: see there; or the request is missing or too long.
+      UsageError: the output exists.
     """
     if storage.exists(output):
-        raise AttestationError(f"{output}: exists; choose another --output or delete it first")
+        raise UsageError(f"{output}: exists; choose another --output or delete it first")
     try:
         content = documents.read(request)
     except AttestationError as error:

@@ -1,4 +1,4 @@
-"""The Terraform files of deploy/schedules/gcp, evaluated without Google's provider."""
+"""Terraform files evaluated without Google's provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ GCP = SCHEDULES / "gcp"
 
 def launch_requests(datasets: Sequence[str]) -> dict[str, Any]:
     """The body that Cloud Scheduler would send for each dataset."""
-    terraform = tool("terraform", "HashiCorp's binary")
     values = {
         "project": "owner",
         "region": "europe-west4",
@@ -33,12 +32,25 @@ def launch_requests(datasets: Sequence[str]) -> dict[str, Any]:
         for name in ("variables.tf", "launch.tf"):
             shutil.copy(GCP / name, folder)
         (Path(folder) / "owner.auto.tfvars.json").write_text(json.dumps(values))
-        out = subprocess.run(
-            [terraform, "console"],
-            input="jsonencode(local.launch)\n",
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    return json.loads(json.loads(out))
+        return evaluate(Path(folder), "local.launch")
+
+
+def evaluate(folder: Path, expression: str) -> Any:
+    """The value of an expression over a folder whose files need no provider."""
+    done = _terraform(folder, "console", text=f"jsonencode({expression})\n")
+    assert done.returncode == 0, done.stderr
+    return json.loads(json.loads(done.stdout))
+
+
+def refusal(folder: Path) -> str:
+    """What a plan says that is refused."""
+    done = _terraform(folder, "plan", "-input=false", "-no-color")
+    assert done.returncode == 1, done.stdout
+    return done.stderr
+
+
+def _terraform(folder: Path, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    program = tool("terraform", "HashiCorp's binary")
+    return subprocess.run(
+        [program, *words], input=text, cwd=folder, capture_output=True, text=True, check=False
+    )

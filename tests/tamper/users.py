@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,16 +83,16 @@ class User:
     folder: Path
     temporary: Path
 
-    def start(self, *words: str, umask: int = 0o022) -> subprocess.Popen[str]:
-        """Starts Python with these words."""
+    def start(self, *words: str, umask: int = 0o022, **environment: str) -> subprocess.Popen[str]:
+        """Starts Python with these words, and variables besides."""
+        account: dict[str, Any] = {"user": self.uid, "group": self.uid, "extra_groups": []}
+        own = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMPDIR": str(self.temporary)}
         return subprocess.Popen(
             [sys.executable, *words],
-            user=self.uid,
-            group=self.uid,
-            extra_groups=[],
+            **({} if self.uid == os.geteuid() else account),
             umask=umask,
             cwd=CHECKOUT,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMPDIR": str(self.temporary)},
+            env=own | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -85,6 +85,10 @@ KNOWN = [
         b"lpe/v2/noise|noise=32|4x6x3|\x07",
     ),
     ("lpe/v2/encoder|DIGEST", labels.hidden_encoder("d19e57"), b"lpe/v2/encoder|d19e57"),
+    ("lpe/v2|offer|SALT", labels.offer_key("5a17"), b"lpe/v2|offer|5a17"),
+    ("lpe/v2|model-key|SALT", labels.model_key("5a17"), b"lpe/v2|model-key|5a17"),
+    ("lpe/v2/release|SHA-256", labels.released_data_key("d19e57"), b"lpe/v2/release|d19e57"),
+    ("lpe/v2/model|SHA-256", labels.sealed_model("d19e57"), b"lpe/v2/model|d19e57"),
 ]
 
 

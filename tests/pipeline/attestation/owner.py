@@ -17,6 +17,7 @@ from lpe.pipeline.attestation.policy import DatasetRef, PolicyFile, ReleasePolic
 from lpe.pipeline.attestation.request import Request
 from lpe.pipeline.attestation.trust import Trust
 from lpe.pipeline.jobs.releasing import REFUSED, RELEASED
+from lpe.transforms import labels
 from lpe.transforms.errors import AttestationError, LpeError, one_line
 from tests.fuzz.trial import check_line
 from tests.pipeline.attestation.stub_service import AUDIENCE, DIGEST, ISSUER, StubService, claims
@@ -99,6 +100,11 @@ class Owner:
         logged = self.events(REFUSED)[refused:]
         assert [event["reason"] for event in logged] == [one_line(line, 200)]
         return line
+
+    def data_key(self) -> bytes:
+        """The secret itself, to look for it where it must not be."""
+        key = lpe.KeyStore(self.keystore).open("patients")
+        return key.compute(labels.data_key(lpe.sealed_dataset(self.dataset).salt), 32)
 
     def events(self, event: str) -> list[Any]:
         trail = lpe.KeyStore(self.keystore).audit_log("patients")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ class StubService:
     """
 
     def __init__(self, key: Path | None = None) -> None:
+        self._file = key
         if key is not None and key.exists():
             loaded = serialization.load_pem_private_key(key.read_bytes(), None)
             assert isinstance(loaded, rsa.RSAPrivateKey)
@@ -114,6 +116,11 @@ class StubService:
     def token(self, audience: str, nonces: Sequence[str], **other: Any) -> str:
         """A token as the real service gives it."""
         return self.sign(claims(nonces, audience, **other))
+
+    def provider(self, **other: Any) -> str:
+        """The name of a token provider that asks this service, whose key is in a file."""
+        words = (sys.executable, "-m", __name__, str(self._file), json.dumps(other))
+        return f"command:{shlex.join(words)}"
 
 
 def _main() -> None:

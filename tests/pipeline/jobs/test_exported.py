@@ -124,7 +124,7 @@ def test_what_is_refused(lpe, exported, tmp_path):
     keystore = ("--keystore", exported.keystore)
     model = ("--model", exported.model)
     for words, code, said in [
-        (keystore, 2, "name one model: --run DIR, or --model FILE of lpe export"),
+        (keystore, 2, "name one model: --run DIR, or --model FILE of lpe export or lpe train --release"),
         (("--run", exported.run, *model, *keystore), 2, "name one model"),
         (model, 2, "pass --keystore"),
         (("--model", exported.run, *keystore), 1, "--run a run's directory"),
