@@ -42,12 +42,12 @@ def parse(content: bytes, where: str, *names: str) -> Fields:
     return fields
 
 
-def read(path: str) -> bytes:
-    """The bytes of a document in a file. Raises AttestationError if it is missing or too long."""
+def read(path: str, remedy: str = _REMEDY, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file, a document or another of at most so many. Raises AttestationError if it cannot be read."""
     try:
-        return read_bounded(path, _REMEDY, AttestationError, MOST_BYTES)
+        return read_bounded(path, remedy, AttestationError, most)
     except FileNotFoundError:
-        raise AttestationError(f"{path}: no such file; {_REMEDY}") from None
+        raise AttestationError(f"{path}: no such file; {remedy}") from None
     except OSError as error:
         raise AttestationError(str(storage.explain(error))) from error
 

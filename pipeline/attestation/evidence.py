@@ -13,6 +13,7 @@ class Evidence:
     """What a service attests of a program and its machine.
 
     Attributes:
+      issuer: the service's own name.
       nonces: what the program had the token bound to.
       audience: whom the token is for.
       image_digest: of the program: `sha256:` and 64 hex digits.
@@ -22,6 +23,7 @@ class Evidence:
       confidential_gpu: whether the GPU's memory and the way to it are confidential too.
     """
 
+    issuer: str
     nonces: tuple[str, ...]
     audience: str
     image_digest: str

@@ -11,11 +11,12 @@ import tomllib
 from typing import Any
 
 from lpe.pipeline import clock, storage
+from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.evidence import DEBUG_OFF, Evidence
 from lpe.pipeline.attestation.services import SERVICES, Service
 from lpe.pipeline.attestation.trust import Trust
 from lpe.pipeline.dataset.layout import NAME, VERSION
-from lpe.pipeline.storage.documents import Fields, is_plain_text, read_bounded
+from lpe.pipeline.storage.documents import Fields, is_plain_text
 from lpe.transforms.errors import AttestationError, UsageError, did_you_mean
 
 SALT = re.compile(r"[0-9a-f]{64}")
@@ -65,7 +66,7 @@ class ReleasePolicy:
     Attributes:
       dataset: which dataset.
       service: whose tokens are believed: a name of `services.SERVICES`.
-      issuer: the `iss` of its tokens.
+      issuer: the `iss` of its tokens; for Trustee the developer of its `ear_verifier_id`.
       trust: the keys or root certificates that it signs with.
       audience: whom tokens must be for: a name of the owner's, such as the URL of `lpe keys serve`.
       image_digests: the programs that may have the key, `sha256:` and 64 hex digits each.
@@ -93,7 +94,7 @@ class ReleasePolicy:
         if self.service not in SERVICES:
             known = ", ".join(SERVICES)
             raise UsageError(
-                f"no attestation service {self.service}; there are {known}{did_you_mean(self.service, SERVICES)}"
+                f"no attestation service {self.service[:60]!a}; there are {known}{did_you_mean(self.service, SERVICES)}"
             )
         for what, text in (("issuer", self.issuer), ("audience", self.audience)):
             if not 1 <= len(text) <= _MOST_TEXT or not is_plain_text(text):
@@ -102,7 +103,7 @@ class ReleasePolicy:
             raise UsageError("a policy names at least one image digest and one kind of hardware")
         for digest in self.image_digests:
             if not IMAGE_DIGEST.fullmatch(digest):
-                raise UsageError(f"image digest {digest[:100]}: give sha256: and 64 hex digits, not a tag")
+                raise UsageError(f"image digest {digest[:100]!a}: give sha256: and 64 hex digits, not a tag")
         service = self.attested_by
         for word in (*self.hardware, *self.support_attributes):
             if not _WORD.fullmatch(word):
@@ -266,10 +267,7 @@ def read_policy(path: str) -> PolicyFile:
     Raises:
       AttestationError: there is none, or it is damaged or says what cannot be.
     """
-    try:
-        content = read_bounded(path, _REMEDY, AttestationError, _MOST_BYTES)
-    except FileNotFoundError:
-        raise AttestationError(f"{path}: no such file; make a policy with lpe keys policy") from None
+    content = documents.read(path, _REMEDY, _MOST_BYTES)
     fields = Fields({}, path, _REMEDY, AttestationError)
     try:
         value = tomllib.loads(content.decode())

@@ -31,6 +31,8 @@ class ReleasedKey(NotPicklable):
     def __init__(self, release: Release, private_key: PrivateKey) -> None:
         self.offer = release.offer
         try:
+            if release.public_key != private_key.public:
+                raise AttestationError("names another public key")
             secret = private_key.decrypt(release.ciphertext, release.info)
         except AttestationError:
             raise AttestationError(

@@ -6,7 +6,6 @@ Tink checks every signature; the key decides the algorithm, never the token.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -15,18 +14,28 @@ from typing import Any
 
 import tink
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 from tink import jwt
 
 from lpe.pipeline import clock
-from lpe.pipeline.storage.documents import Fields, parse_document, read_bounded
+from lpe.pipeline.attestation import documents
+from lpe.pipeline.storage.documents import Fields, parse_document
 from lpe.transforms.errors import AttestationError, UsageError, one_line
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _ALGORITHMS = (*_RSA, *_CURVES)
 """Signatures by private keys alone: neither `none` nor an HMAC, for which a public key could be taken as the secret."""
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a damaged certificate raises."""
 _MOST_KEYS = 50
 _SHOWN = 4
 _MOST_CERTIFICATES = 8
@@ -78,7 +87,7 @@ class Trust:
         Args:
           token: three base64url parts.
           header: the first, parsed.
-          validator: of issuer, audience and time.
+          validator: of its time.
 
         Raises:
           AttestationError: the signature is not the service's, or the validator refuses.
@@ -91,7 +100,10 @@ class Trust:
             raise AttestationError(f"algorithm {algorithm} is not the key's, {key['alg']}")
         try:
             _verifier(key).verify_and_decode(token, validator)
-        except tink.TinkError as error:
+        except (
+            tink.TinkError,
+            ValueError,
+        ) as error:  # Tink lets those of a time that is NaN, or of 5000 digits, pass
             raise AttestationError(one_line(error, 100)) from error
 
     def described(self) -> str:
@@ -153,19 +165,22 @@ class Trust:
                 ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
                 ee_policy=verification.ExtensionPolicy.permit_all(),
             ).build_client_verifier().verify(leaf, others)
-        except (ValueError, verification.VerificationError, x509.UnsupportedGeneralNameType) as error:
+            return _key_of(leaf, algorithm)
+        except (verification.VerificationError, *_UNREADABLE) as error:
             raise AttestationError(
                 f"its certificates do not lead to a pinned root: {one_line(error, 100)}"
             ) from error
-        return _key_of(leaf, algorithm)
 
     def _root_certificates(self) -> list[x509.Certificate]:
         if self.roots is None:
             return []
         try:
-            return x509.load_pem_x509_certificates(self.roots.encode())
-        except ValueError as error:
+            roots = x509.load_pem_x509_certificates(self.roots.encode())
+            for root in roots:  # whose parts are read when they are asked for
+                _ = root.subject, root.not_valid_after_utc, root.extensions, root.public_key()
+        except _UNREADABLE as error:
             raise _unusable(f"no PEM certificates: {one_line(error, 100)}") from error
+        return roots
 
 
 def read_trust(keys: str | None = None, roots: str | None = None) -> Trust:
@@ -184,9 +199,7 @@ def read_trust(keys: str | None = None, roots: str | None = None) -> Trust:
 
 def _text_of(path: str) -> str:
     try:
-        text = read_bounded(path, _REMEDY, AttestationError, _MOST_BYTES).decode()
-    except FileNotFoundError:
-        raise AttestationError(f"{path}: no such file; {_REMEDY}") from None
+        text = documents.read(path, _REMEDY, _MOST_BYTES).decode()
     except ValueError:
         text = "'''"
     if "'''" in text or "\x00" in text:
@@ -218,7 +231,7 @@ def _normalised(key: Fields) -> Mapping[str, Any] | None:
         algorithm = key.text("alg") if key.has("alg") else "RS256"
         try:
             return {**_key_of(_certificate(key.texts("x5c")[0]), algorithm), "kid": kid}
-        except (ValueError, IndexError) as error:
+        except (IndexError, *_UNREADABLE) as error:
             raise _unusable(f"key {kid[:60]!a} has no certificate") from error
     algorithm = (
         key.text("alg") if key.has("alg") else {"RSA": "RS256", "EC": "ES256"}.get(key.text("kty"), "")
@@ -230,11 +243,8 @@ def _normalised(key: Fields) -> Mapping[str, Any] | None:
 
 
 def _certificate(text: str) -> x509.Certificate:
-    """The certificate in base64 (RFC 7515 section 4.1.6). Raises ValueError for anything else."""
-    try:
-        return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
-    except binascii.Error as error:
-        raise ValueError("no base64") from error
+    """The certificate in base64 (RFC 7515 section 4.1.6). Raises one of `_UNREADABLE` for anything else."""
+    return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
 
 
 def _key_of(certificate: x509.Certificate, algorithm: str) -> Mapping[str, Any]:

@@ -52,7 +52,10 @@ def policy(
         ),
     ] = "confidential-space",
     issuer: Annotated[
-        str, typer.Option(metavar="URL", help="The iss of its tokens.", rich_help_panel=_TRUST)
+        str,
+        typer.Option(
+            metavar="URL", help="The iss of its tokens (Trustee: its developer).", rich_help_panel=_TRUST
+        ),
     ] = "https://confidentialcomputing.googleapis.com",
     audience: Annotated[
         str | None,

@@ -189,7 +189,7 @@ def read_bounded(path: str, remedy: str, error: type[LpeError] = DataError, most
     Args:
       path: the file.
       remedy, error: see `Fields`.
-      most: bytes that it may have, some megabytes.
+      most: bytes that it may have, whole kilobytes or megabytes.
 
     Raises:
       FileNotFoundError: it is missing.
@@ -198,7 +198,9 @@ def read_bounded(path: str, remedy: str, error: type[LpeError] = DataError, most
     with open_read(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        Fields({}, path, remedy, error).refuse(f"larger than {most >> 20} MB")
+        Fields({}, path, remedy, error).refuse(
+            f"larger than {f'{most >> 20} MB' if most >> 20 else f'{most >> 10} KB'}"
+        )
     return content
 
 

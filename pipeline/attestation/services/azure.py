@@ -21,6 +21,7 @@ def evidence(claims: Fields) -> Evidence:
     kind = hardware.removesuffix("vm")
     debuggable = machine.boolean(f"x-ms-{hardware}-is-debuggable")
     return Evidence(
+        issuer=claims.text("iss"),
         nonces=runtime.texts("nonces"),
         audience=runtime.text("audience"),
         image_digest=f"sha256:{machine.text(f'x-ms-{hardware}-hostdata').lower()}",

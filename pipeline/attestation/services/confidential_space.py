@@ -19,6 +19,7 @@ def evidence(claims: Fields) -> Evidence:
     space = parts.object("confidential_space") if parts.has("confidential_space") else None
     gpu = parts.object("nvidia_gpu") if parts.has("nvidia_gpu") else None
     return Evidence(
+        issuer=claims.text("iss"),
         nonces=text_or_texts(claims, "eat_nonce"),
         audience=claims.text("aud"),
         image_digest=parts.object("container").text("image_digest"),

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import lpe
-from tests.pipeline.attestation.conftest import Owner
+from tests.pipeline.attestation.owner import Owner
 from tests.pipeline.running import start
 
 _SECONDS = 60

@@ -9,7 +9,7 @@ import base64
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,29 @@ ISSUER = "https://confidentialcomputing.googleapis.com"
 AUDIENCE = "https://hospital.example/lpe"
 DIGEST = "sha256:" + "ab" * 32
 KID = "key-1"
+HEADER = {"alg": "RS256", "kid": KID, "typ": "JWT"}
+
+
+SUBMODS = {
+    "confidential_space": {"support_attributes": ["LATEST", "STABLE", "USABLE"]},
+    "container": {"image_digest": DIGEST, "image_reference": "registry.example/workload:1"},
+    "nvidia_gpu": {"cc_mode": "ON"},
+    "gce": {"project_id": "p", "zone": "z"},
+}
+
+Part = Mapping[str, Any] | bytes
+"""A part of a token: an object, or bytes that need not be one."""
 
 
 def encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def compact(header: Part, payload: Part, sign: Callable[[bytes], bytes]) -> str:
+    """A token with the signature that `sign` makes of its first two parts."""
+    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]
+    message = ".".join(map(encoded, parts))
+    return f"{message}.{encoded(sign(message.encode()))}"
 
 
 def claims(nonces: Sequence[str], audience: str = AUDIENCE, **other: Any) -> dict[str, Any]:
@@ -46,12 +65,7 @@ def claims(nonces: Sequence[str], audience: str = AUDIENCE, **other: Any) -> dic
         "swversion": ["250300"],
         "hwmodel": "GCP_INTEL_TDX",
         "dbgstat": "disabled-since-boot",
-        "submods": {
-            "confidential_space": {"support_attributes": ["LATEST", "STABLE", "USABLE"]},
-            "container": {"image_digest": DIGEST, "image_reference": "registry.example/workload:1"},
-            "nvidia_gpu": {"cc_mode": "ON"},
-            "gce": {"project_id": "p", "zone": "z"},
-        },
+        "submods": SUBMODS,
         **other,
     }
 
@@ -91,14 +105,13 @@ class StubService:
         }
         return json.dumps({"keys": [key]})
 
-    def sign(
-        self, payload: Mapping[str, Any] | bytes, header: Mapping[str, Any] | bytes | None = None
-    ) -> str:
+    def sign(self, payload: Part, header: Part | None = None) -> str:
         """A token over these claims, whatever they are."""
-        head = {"alg": "RS256", "kid": KID, "typ": "JWT"} if header is None else header
-        parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (head, payload)]
-        message = ".".join(map(encoded, parts))
-        return f"{message}.{encoded(self.key.sign(message.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+        return compact(HEADER if header is None else header, payload, self.signature)
+
+    def signature(self, message: bytes) -> bytes:
+        """RS256, whatever a header says."""
+        return self.key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
     def token(self, audience: str, nonces: Sequence[str], **other: Any) -> str:
         """A token as the real service gives it."""
