@@ -123,7 +123,7 @@ def test_a_policy_that_cannot_be_is_one_line(lpe, owner, words):
         assert not words.path("new.toml").exists()
         return outcome.err
 
-    assert "no attestation service azur; " in tried("--service", "azur")
+    assert "no attestation service 'azur'; " in tried("--service", "azur")
     assert "not a tag" in tried("--image-digest", "workload:1")
     assert "24h" in tried("--max-age", "2d")
     assert "'soon' is no length of time" in tried("--max-age", "soon")
