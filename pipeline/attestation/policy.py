@@ -27,7 +27,7 @@ MOST_AGE = datetime.timedelta(days=1)
 """The oldest token that a policy may allow."""
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST_TEXT = 500
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 256 << 10
 _REMEDY = "write it again with lpe keys policy"
 _LONG = datetime.timedelta(hours=1)
 

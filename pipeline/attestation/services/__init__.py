@@ -43,7 +43,7 @@ SERVICES = {
     "azure": Service(
         "Azure Attestation",
         azure.evidence,
-        ("sevsnpvm", "tdxvm"),
+        ("sevsnpvm",),
         ("azure-compliant-uvm", "azure-compliant-cvm"),
         "the confidential computing enforcement policy (host data)",
     ),

@@ -251,7 +251,7 @@ def test_a_policy_that_was_changed_after_the_offer_refuses(owner, program):
     content = path.read_bytes()
     for changed in (content + b"# a comment\n", content + b"\n", content.replace(b"10m", b"11m")):
         path.write_bytes(changed)
-        assert "not the policy that the offer was made under" in owner.refusal(owner.request(offer, program))
+        assert "not the one that the offer was made under" in owner.refusal(owner.request(offer, program))
     path.write_bytes(content)
     owner.release(owner.request(offer, program))
 
