@@ -207,8 +207,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     assert "no such file; write it again with lpe keys policy" in refusal(str(tmp_path / "none.toml"))
     assert "directory" in refusal(str(tmp_path))
     path = Path(tmp_path, "policy.toml")
-    path.write_bytes(b"#" * ((1 << 20) + 1))
-    assert "larger than 1 MB" in refusal(str(path))
+    path.write_bytes(b"#" * ((256 << 10) + 1))
+    assert "larger than 256 KB" in refusal(str(path))
 
 
 def warned(policy: ReleasePolicy, **changes: Any) -> str:
