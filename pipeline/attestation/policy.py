@@ -142,7 +142,7 @@ class ReleasePolicy:
         return None
 
     def warnings(self) -> tuple[str, ...]:
-        """What an owner should think of again, a line each."""
+        """What may be more than the owner meant, or soon too little; a line each."""
         service, found = self.attested_by, []
         unknown = [word for word in self.hardware if word not in service.hardware]
         if unknown:

@@ -100,10 +100,7 @@ class Trust:
             raise AttestationError(f"algorithm {algorithm} is not the key's, {key['alg']}")
         try:
             _verifier(key).verify_and_decode(token, validator)
-        except (
-            tink.TinkError,
-            ValueError,
-        ) as error:  # Tink lets those of a time that is NaN, or of 5000 digits, pass
+        except (tink.TinkError, ValueError) as error:  # the latter for a time that is NaN, or of 5,000 digits
             raise AttestationError(one_line(error, 100)) from error
 
     def described(self) -> str:
@@ -118,7 +115,7 @@ class Trust:
         return f"a certificate under the pinned {names}"
 
     def warnings(self) -> tuple[str, ...]:
-        """What an owner should think of again, a line each."""
+        """What may be more than the owner meant, or soon too little; a line each."""
         now = clock.now()
         expired = [root for root in self._root_certificates() if root.not_valid_after_utc < now]
         if expired:

@@ -139,7 +139,7 @@ def policy(
             max_age=max_age,
         )
         file = lpe.write_policy(made, output)
-    lines = tuple(f"think again: {warning}" for warning in file.policy.warnings())
+    lines = tuple(f"warning: {warning}" for warning in file.policy.warnings())
     report.result(file.to_json(), properties_table("keys policy", file.properties()), lines=lines)
 
 
