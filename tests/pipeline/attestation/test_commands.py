@@ -112,7 +112,7 @@ def test_a_policy_is_written_and_explained(lpe, owner, words):
     explained = done(lpe("keys", "policy", "--explain", words.path("new.toml"), "--json"), "keys policy")
     assert explained["image_digests"] == [DIGEST]
     assert explained["sha256"] == done(lpe(*words.policy("newer.toml"), "--json"), "keys policy")["sha256"]
-    for text in ("debugging", "disabled-since-boot", "think again: a service changes its keys"):
+    for text in ("debugging", "disabled-since-boot", "warning: a service changes its keys"):
         assert text in lpe("keys", "policy", "--explain", owner.policy).out
 
 
