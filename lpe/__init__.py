@@ -31,6 +31,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lpe.pipeline.attestation.identity import delete_identity
     from lpe.pipeline.attestation.owner_service import OwnerService
     from lpe.pipeline.attestation.policy import ReleasePolicy, read_policy, write_policy
     from lpe.pipeline.attestation.released_key import ReleasedKey, open_release
@@ -164,6 +165,7 @@ _MODULES = {
     "compare": "lpe.pipeline.compare.comparison",
     "decrypt": "lpe.pipeline.jobs.decrypt",
     "decrypt_files": "lpe.pipeline.jobs.decrypt_files",
+    "delete_identity": "lpe.pipeline.attestation.identity",
     "destroy_unused_keys": "lpe.pipeline.jobs.rotation",
     "doctor": "lpe.pipeline.jobs.doctor.report",
     "due_actions": "lpe.pipeline.jobs.rotation",
@@ -265,6 +267,7 @@ __all__ = [
     "compare",
     "decrypt",
     "decrypt_files",
+    "delete_identity",
     "destroy_unused_keys",
     "doctor",
     "due_actions",

@@ -56,3 +56,13 @@ def read_identity(path: str) -> PrivateKey:
     if not secret:
         raise AttestationError(f"{path}: damaged; delete it and ask for a release again")
     return PrivateKey(secret)
+
+
+def delete_identity(nonce: str, path: str | None = None) -> None:
+    """Deletes the private key that answered the offer with this nonce, once nothing is left to do with it.
+
+    Args:
+      nonce: the offer's.
+      path: the file; None for where it is unless its user said otherwise.
+    """
+    Path(path or identity_path(nonce)).unlink(missing_ok=True)

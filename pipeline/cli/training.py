@@ -186,9 +186,9 @@ def train(
         cache_bytes=byte_count(cache_bytes, "--cache-bytes"),
     )
     if release is not None:
-        result = lpe.train_released(
-            spec, lpe.open_release(release, identity), output, report.epoch, report.status
-        )
+        released = lpe.open_release(release, identity)
+        result = lpe.train_released(spec, released, output, report.epoch, report.status)
+        lpe.delete_identity(released.offer.nonce, identity)
         line = f"For the owner alone: lpe predict --model {shlex.quote(output)} --keystore KEYSTORE IMAGES"
         report.result(result.to_json(), properties_table("train", result.properties()), lines=(line,))
         return
