@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from tink import hybrid, proto_keyset_format, secret_key_access
 from tink.proto import hpke_pb2, tink_pb2
 
+from lpe.pipeline.seal.single_key import single_key
 from lpe.transforms.errors import AttestationError
 from lpe.transforms.not_picklable import NotPicklable
 
@@ -17,8 +18,6 @@ KEY_BYTES = 32
 _PARAMS = hpke_pb2.HpkeParams(
     kem=hpke_pb2.DHKEM_X25519_HKDF_SHA256, kdf=hpke_pb2.HKDF_SHA256, aead=hpke_pb2.AES_256_GCM
 )
-_PRIVATE_TYPE = "type.googleapis.com/google.crypto.tink.HpkePrivateKey"
-_PUBLIC_TYPE = "type.googleapis.com/google.crypto.tink.HpkePublicKey"
 
 
 class PrivateKey(NotPicklable):
@@ -36,7 +35,7 @@ class PrivateKey(NotPicklable):
         self._secret = secret
         self.public = X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
         key = hpke_pb2.HpkePrivateKey(version=0, public_key=_public(self.public), private_key=secret)
-        handle = _handle(_PRIVATE_TYPE, key.SerializeToString(), tink_pb2.KeyData.ASYMMETRIC_PRIVATE)
+        handle = single_key("HpkePrivateKey", key.SerializeToString(), tink_pb2.KeyData.ASYMMETRIC_PRIVATE)
         self._decrypt = handle.primitive(hybrid.HybridDecrypt)
 
     @classmethod
@@ -83,8 +82,8 @@ def encrypt(public: bytes, plaintext: bytes, info: bytes) -> bytes:
     """
     hybrid.register()
     try:
-        handle = _handle(
-            _PUBLIC_TYPE, _public(public).SerializeToString(), tink_pb2.KeyData.ASYMMETRIC_PUBLIC
+        handle = single_key(
+            "HpkePublicKey", _public(public).SerializeToString(), tink_pb2.KeyData.ASYMMETRIC_PUBLIC
         )
         ciphertext: bytes = handle.primitive(hybrid.HybridEncrypt).encrypt(plaintext, info)
     except tink.TinkError:
@@ -101,14 +100,3 @@ def fingerprint(public: bytes) -> str:
 
 def _public(public: bytes) -> hpke_pb2.HpkePublicKey:
     return hpke_pb2.HpkePublicKey(version=0, params=_PARAMS, public_key=public)
-
-
-def _handle(type_url: str, value: bytes, kind: int) -> tink.KeysetHandle:
-    data = tink_pb2.KeyData(type_url=type_url, value=value, key_material_type=kind)
-    key = tink_pb2.Keyset.Key(
-        key_data=data, status=tink_pb2.ENABLED, key_id=1, output_prefix_type=tink_pb2.RAW
-    )
-    keyset = tink_pb2.Keyset(primary_key_id=1, key=[key]).SerializeToString()
-    if kind == tink_pb2.KeyData.ASYMMETRIC_PUBLIC:
-        return proto_keyset_format.parse_without_secret(keyset)
-    return proto_keyset_format.parse(keyset, secret_key_access.TOKEN)

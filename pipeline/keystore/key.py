@@ -5,10 +5,11 @@ from __future__ import annotations
 import hmac
 
 import tink
-from tink import daead, prf, proto_keyset_format, secret_key_access
-from tink.proto import aes_siv_pb2, tink_pb2
+from tink import daead, prf
+from tink.proto import aes_siv_pb2
 
 from lpe.pipeline.seal.data_key import KEY_BYTES, DataKey
+from lpe.pipeline.seal.single_key import single_key
 from lpe.transforms import labels
 from lpe.transforms.ciphers.derive import SECRET_BYTES, FieldStream
 from lpe.transforms.errors import KeyStoreError
@@ -128,14 +129,5 @@ class DatasetKey(NotPicklable):
     def _siv(self, salt: str) -> daead.DeterministicAead:
         daead.register()
         secret = self.compute(labels.class_names_key(salt), _AES_SIV_BYTES)
-        data = tink_pb2.KeyData(
-            type_url="type.googleapis.com/google.crypto.tink.AesSivKey",
-            value=aes_siv_pb2.AesSivKey(version=0, key_value=secret).SerializeToString(),
-            key_material_type=tink_pb2.KeyData.SYMMETRIC,
-        )
-        key = tink_pb2.Keyset.Key(
-            key_data=data, status=tink_pb2.ENABLED, key_id=1, output_prefix_type=tink_pb2.RAW
-        )
-        keyset = tink_pb2.Keyset(primary_key_id=1, key=[key])
-        handle = proto_keyset_format.parse(keyset.SerializeToString(), secret_key_access.TOKEN)
-        return handle.primitive(daead.DeterministicAead)
+        key = aes_siv_pb2.AesSivKey(version=0, key_value=secret)
+        return single_key("AesSivKey", key.SerializeToString()).primitive(daead.DeterministicAead)

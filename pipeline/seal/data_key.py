@@ -19,6 +19,7 @@ from tink.proto import aes_gcm_pb2, tink_pb2
 
 from lpe.pipeline import storage
 from lpe.pipeline.dataset.manifest import is_salt
+from lpe.pipeline.seal.single_key import single_key, type_url
 from lpe.pipeline.seal.spec import SealSpec, sealed_shape
 from lpe.pipeline.storage.documents import parse_document, read_bounded
 from lpe.transforms import labels
@@ -32,7 +33,7 @@ KEY_BYTES = 32
 _CHECK_BYTES = 16
 _MOST_BYTES = 1 << 20
 _REMEDY = "ask the dataset's owner for its data key"
-_TYPE = "type.googleapis.com/google.crypto.tink.AesGcmKey"
+_TYPE = "AesGcmKey"
 
 
 class DataKey(NotPicklable):
@@ -160,7 +161,7 @@ def load_data_key(path: str) -> DataKey:
         keyset = tink_pb2.Keyset.FromString(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
         (key,) = keyset.key
         secret = aes_gcm_pb2.AesGcmKey.FromString(key.key_data.value).key_value
-        if key.key_data.type_url != _TYPE or len(secret) != KEY_BYTES:
+        if key.key_data.type_url != type_url(_TYPE) or len(secret) != KEY_BYTES:
             raise ValueError("another type of key")
         return DataKey(secret, fields.text("salt"))
     except Exception:  # ours, Tink's, protobuf's and ValueError
@@ -169,13 +170,4 @@ def load_data_key(path: str) -> DataKey:
 
 
 def _handle(secret: bytes) -> tink.KeysetHandle:
-    data = tink_pb2.KeyData(
-        type_url=_TYPE,
-        value=aes_gcm_pb2.AesGcmKey(version=0, key_value=secret).SerializeToString(),
-        key_material_type=tink_pb2.KeyData.SYMMETRIC,
-    )
-    key = tink_pb2.Keyset.Key(
-        key_data=data, status=tink_pb2.ENABLED, key_id=1, output_prefix_type=tink_pb2.RAW
-    )
-    keyset = tink_pb2.Keyset(primary_key_id=1, key=[key])
-    return proto_keyset_format.parse(keyset.SerializeToString(), secret_key_access.TOKEN)
+    return single_key(_TYPE, aes_gcm_pb2.AesGcmKey(version=0, key_value=secret).SerializeToString())
