@@ -34,7 +34,7 @@ from lpe.train.loading.bad_shards import LeftOut, OnBadShard, check_choice
 from lpe.train.loading.examples import MEMORY_BYTES
 from lpe.train.loading.files import ShardFiles, shard_files
 from lpe.train.loading.inputs import sample, training_input
-from lpe.train.progress import Progress, Status
+from lpe.train.progress import Progress, Status, unheard
 from lpe.train.recipes import RECIPES, Recipe
 from lpe.train.run_state import CHECKPOINTS, RunState, best_epoch
 from lpe.train.runs import MODEL_FILE, RUN_FILE, SPEC_FILE, Run, load_run
@@ -184,11 +184,7 @@ class TrainResult:
         }
 
 
-def _unheard(line: str) -> None:
-    """A `Status` that nobody reads."""
-
-
-def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = _unheard) -> TrainResult:
+def fit(spec: TrainSpec, progress: Progress | None = None, status: Status = unheard) -> TrainResult:
     """Trains, or goes on where a killed run of the same spec stopped: at the end of its last epoch.
 
     Sets seeds, precision and determinism for the whole process (`backend.prepare`): for one thread and one training at

@@ -35,6 +35,10 @@ class Status(Protocol):
         """Takes what goes on now, e.g. `epoch 2 of 4: 1,280 of 3,584 images`."""
 
 
+def unheard(line: str) -> None:
+    """A `Status` that nobody reads."""
+
+
 def describe_epoch(epoch: int, epochs: int, metrics: Mapping[str, float], images_per_second: float) -> str:
     """The report of a finished epoch in one line; arguments as for `Progress`."""
     return (

@@ -9,11 +9,7 @@ from lpe.pipeline.attestation.memory import work_directory
 from lpe.pipeline.attestation.released_key import ReleasedKey
 from lpe.pipeline.attestation.sealed_model import check_output, write_sealed_model
 from lpe.train.loop import TrainResult, TrainSpec, fit
-from lpe.train.progress import Progress, Status
-
-
-def _unheard(line: str) -> None:
-    """A `Status` that nobody reads."""
+from lpe.train.progress import Progress, Status, unheard
 
 
 def train_released(
@@ -21,7 +17,7 @@ def train_released(
     released: ReleasedKey,
     output: str,
     progress: Progress | None = None,
-    status: Status = _unheard,
+    status: Status = unheard,
 ) -> TrainResult:
     """Trains on a sealed dataset and writes one file, the model, which the dataset's owner alone can open.
 
