@@ -10,7 +10,7 @@ from typing import Any
 
 from lpe.pipeline import storage
 from lpe.pipeline.storage.documents import Fields, parse_document, read_bounded
-from lpe.transforms.errors import AttestationError
+from lpe.transforms.errors import AttestationError, UsageError
 
 MOST_BYTES = 256 << 10
 """The longest document: a token has a quarter of that at most."""
@@ -52,9 +52,10 @@ def read(path: str, remedy: str = _REMEDY, most: int = MOST_BYTES) -> bytes:
         raise AttestationError(str(storage.explain(error))) from error
 
 
-def write(path: str, content: bytes) -> None:
-    """Writes a document to a file, which may be there."""
-    storage.write_atomic(path, content)
+def check_new(path: str) -> None:
+    """Raises UsageError if there is a file of this name: none of these documents is written over."""
+    if storage.exists(path):
+        raise UsageError(f"{path}: exists; choose another --output or delete it first")
 
 
 def text_of(data: bytes) -> str:

@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import hmac
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,8 @@ from typing import Any
 from lpe.pipeline import clock
 from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.hpke import KEY_BYTES, PrivateKey
-from lpe.pipeline.attestation.policy import DatasetRef, PolicyFile
+from lpe.pipeline.attestation.policy import MOST_TEXT, DatasetRef, PolicyFile
+from lpe.pipeline.dataset.checksummed import DIGEST
 from lpe.pipeline.dataset.layout import KEYSET_NAME
 from lpe.pipeline.keystore import DatasetKey
 from lpe.pipeline.storage.documents import Fields
@@ -27,21 +27,7 @@ from lpe.transforms.errors import AttestationError, UsageError
 
 MOST_VALID = datetime.timedelta(days=30)
 """The longest time that an offer may stand."""
-HASH = re.compile(r"[0-9a-f]{64}")
 _NONCE_BYTES = 32
-_MOST_TEXT = 500
-_FIELDS = (
-    "dataset",
-    "keyset",
-    "key_id",
-    "policy",
-    "service",
-    "audience",
-    "nonce",
-    "expires",
-    "model_key",
-    "mac",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,19 +84,19 @@ class Offer:
     def from_fields(cls, fields: Fields) -> Offer:
         """Reads what `to_json` gives. Raises AttestationError."""
         audience = fields.text("audience")
-        if len(audience) > _MOST_TEXT:
+        if len(audience) > MOST_TEXT:
             fields.refuse("its audience is too long")
         offer = cls(
             dataset=DatasetRef.from_fields(fields.object("dataset")),
             keyset=fields.text("keyset", KEYSET_NAME),
             key_id=fields.integer("key_id", most=2**32 - 1),
-            policy=fields.text("policy", HASH),
+            policy=fields.text("policy", DIGEST),
             service=fields.text("service"),
             audience=audience,
-            nonce=fields.text("nonce", HASH),
+            nonce=fields.text("nonce", DIGEST),
             expires=fields.text("expires"),
             model_key=documents.bytes_of(fields, "model_key", KEY_BYTES, KEY_BYTES),
-            mac=fields.text("mac", HASH),
+            mac=fields.text("mac", DIGEST),
         )
         try:
             clock.parse_stamp(offer.expires)
@@ -134,6 +120,9 @@ class Offer:
         late = clock.now() - clock.parse_stamp(self.expires)
         if late >= datetime.timedelta(0):
             raise AttestationError(f"the offer expired {clock.in_words(late)} ago; make another")
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Offer))
 
 
 def make_offer(key: DatasetKey, dataset: DatasetRef, policy: PolicyFile, valid: str) -> Offer:

@@ -15,18 +15,18 @@ from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.evidence import DEBUG_OFF, Evidence
 from lpe.pipeline.attestation.services import SERVICES, Service
 from lpe.pipeline.attestation.trust import Trust
+from lpe.pipeline.dataset.checksummed import DIGEST
 from lpe.pipeline.dataset.layout import NAME, VERSION
 from lpe.pipeline.storage.documents import Fields, is_plain_text
 from lpe.transforms.errors import AttestationError, UsageError, did_you_mean
 
-SALT = re.compile(r"[0-9a-f]{64}")
-"""The id of a dataset of format 2, its salt."""
 IMAGE_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 FORMAT_VERSION = 1
 MOST_AGE = datetime.timedelta(days=1)
 """The oldest token that a policy may allow."""
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_MOST_TEXT = 500
+MOST_TEXT = 500
+"""The longest issuer or audience."""
 _MOST_BYTES = 256 << 10
 _REMEDY = "write it again with lpe keys policy"
 _LONG = datetime.timedelta(hours=1)
@@ -53,7 +53,7 @@ class DatasetRef:
     def from_fields(cls, fields: Fields) -> DatasetRef:
         """Reads what `to_json` gives."""
         fields.only("id", "name", "version")
-        return cls(fields.text("id", SALT), fields.text("name", NAME), fields.text("version", VERSION))
+        return cls(fields.text("id", DIGEST), fields.text("name", NAME), fields.text("version", VERSION))
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -97,8 +97,8 @@ class ReleasePolicy:
                 f"no attestation service {self.service[:60]!a}; there are {known}{did_you_mean(self.service, SERVICES)}"
             )
         for what, text in (("issuer", self.issuer), ("audience", self.audience)):
-            if not 1 <= len(text) <= _MOST_TEXT or not is_plain_text(text):
-                raise UsageError(f"the {what} must be a text of 1 to {_MOST_TEXT} characters on one line")
+            if not 1 <= len(text) <= MOST_TEXT or not is_plain_text(text):
+                raise UsageError(f"the {what} must be a text of 1 to {MOST_TEXT} characters on one line")
         if not self.image_digests or not self.hardware:
             raise UsageError("a policy names at least one image digest and one kind of hardware")
         for digest in self.image_digests:
@@ -255,8 +255,7 @@ def write_policy(policy: ReleasePolicy, path: str) -> PolicyFile:
     Raises:
       UsageError: the file exists.
     """
-    if storage.exists(path):
-        raise UsageError(f"{path}: exists; choose another --output or delete it first")
+    documents.check_new(path)
     storage.write_atomic(path, policy.to_toml().encode())
     return read_policy(path)
 

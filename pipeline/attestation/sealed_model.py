@@ -17,8 +17,9 @@ from pathlib import Path
 
 from lpe.pipeline import storage
 from lpe.pipeline.attestation import SEALED_MODEL, documents, hpke
-from lpe.pipeline.attestation.offer import HASH, Offer, owner_model_key
+from lpe.pipeline.attestation.offer import Offer, owner_model_key
 from lpe.pipeline.attestation.policy import DatasetRef
+from lpe.pipeline.dataset.checksummed import DIGEST
 from lpe.pipeline.dataset.layout import KEYSET_NAME
 from lpe.pipeline.keystore import KeyStore
 from lpe.transforms import labels
@@ -82,7 +83,7 @@ def opened(path: str, keystore: str) -> Iterator[str]:
     header, content = _read(path)
     fields = documents.parse(header, path, "dataset", "keyset", "key_id", "policy")
     dataset = DatasetRef.from_fields(fields.object("dataset"))
-    fields.text("policy", HASH)
+    fields.text("policy", DIGEST)
     key = KeyStore(keystore).open(
         fields.text("keyset", KEYSET_NAME), fields.integer("key_id", most=2**32 - 1)
     )

@@ -9,6 +9,7 @@ import typer
 
 import lpe
 from lpe.pipeline import storage
+from lpe.pipeline.attestation import documents
 from lpe.pipeline.cli.commands import Command
 from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.examples import epilog
@@ -155,8 +156,7 @@ def offer(
 ) -> None:
     """Offer a sealed dataset's data key to a program that the policy describes."""
     report = Report("keys offer", as_json=as_json)
-    if storage.exists(output):
-        raise UsageError(f"{output}: exists; choose another --output or delete it first")
+    documents.check_new(output)
     path = dataset_path(dataset, "--dataset")
     made = lpe.offer_data_key(path, keystore, name, lpe.read_policy(policy), valid)
     storage.write_atomic(output, made.to_bytes())

@@ -14,7 +14,6 @@ from lpe.pipeline.attestation.owner_service import OwnerService
 from lpe.pipeline.attestation.providers import CONFIDENTIAL_SPACE, Provider, provider
 from lpe.pipeline.attestation.released_key import ReleasedKey
 from lpe.pipeline.attestation.request import Request
-from lpe.transforms.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +63,12 @@ def attest(
       UsageError: there is no such provider, or the output exists.
     """
     ask = provider(token_provider)
-    if storage.exists(output):
-        raise UsageError(f"{output}: exists; choose another --output or delete it first")
+    documents.check_new(output)
     answered = Offer.from_bytes(documents.read(offer), offer)
     answered.check_time()
     path = identity or identity_path(answered.nonce)
     key = open_identity(path)
-    documents.write(output, _request(answered, key, ask).to_bytes())
+    storage.write_atomic(output, _request(answered, key, ask).to_bytes())
     return Attested(str(answered.dataset), key.fingerprint, path, output)
 
 

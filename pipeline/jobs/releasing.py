@@ -9,14 +9,15 @@ from typing import Any
 from lpe.pipeline import storage
 from lpe.pipeline.attestation import documents
 from lpe.pipeline.attestation.offer import Offer, check_dataset, make_offer
-from lpe.pipeline.attestation.policy import SALT, DatasetRef, PolicyFile, read_policy
+from lpe.pipeline.attestation.policy import DatasetRef, PolicyFile, read_policy
 from lpe.pipeline.attestation.release import Release, decide, make_release
 from lpe.pipeline.attestation.request import Request
-from lpe.pipeline.dataset import open_dataset
+from lpe.pipeline.dataset import Dataset, open_dataset
+from lpe.pipeline.dataset.manifest import is_salt
 from lpe.pipeline.encryption.authentication import open_dataset_key
 from lpe.pipeline.encryption.metadata import Encryption
 from lpe.pipeline.keystore import DatasetKey, KeyStore, Registry
-from lpe.transforms.errors import AttestationError, DataError, LpeError, UsageError, one_line
+from lpe.transforms.errors import AttestationError, DataError, LpeError, one_line
 
 RELEASED = "data key released"
 REFUSED = "release refused"
@@ -61,7 +62,7 @@ def sealed_dataset(dataset: str) -> DatasetRef:
     Raises:
       DataError: there is no dataset, or one that is not sealed, or of format 1.
     """
-    return _sealed(dataset)[0]
+    return _sealed(dataset)[1]
 
 
 def offer_data_key(dataset: str, keystore: str, name: str, policy: PolicyFile, valid: str = "1h") -> Offer:
@@ -80,11 +81,11 @@ def offer_data_key(dataset: str, keystore: str, name: str, policy: PolicyFile, v
       KeyStoreError: the key cannot be had.
       UsageError: the offer would stand too long.
     """
-    ref, encryption = _sealed(dataset)
+    data, ref, encryption = _sealed(dataset)
     check_dataset(policy, ref)
     if encryption.key_name != name:
         raise DataError(f"{dataset}: not encrypted under a key of {name!r}, but of {encryption.key_name!r}")
-    key = open_dataset_key(open_dataset(dataset), encryption, keystore)
+    key = open_dataset_key(data, encryption, keystore)
     return make_offer(key, ref, policy, valid)
 
 
@@ -143,15 +144,14 @@ def release_to_file(request: str, policy: str, keystore: str, name: str, output:
       AttestationError, KeyStoreError: see there; or the request is missing or too long.
       UsageError: the output exists.
     """
-    if storage.exists(output):
-        raise UsageError(f"{output}: exists; choose another --output or delete it first")
+    documents.check_new(output)
     try:
         content = documents.read(request)
     except AttestationError as error:
         _log_refusal(keystore, name, error, {})
         raise
     release, released = release_data_key(content, policy, keystore, name)
-    documents.write(output, release.to_bytes())
+    storage.write_atomic(output, release.to_bytes())
     return dataclasses.replace(released, output=output)
 
 
@@ -162,13 +162,13 @@ def _log_refusal(keystore: str, name: str, error: LpeError, details: Mapping[str
     )
 
 
-def _sealed(dataset: str) -> tuple[DatasetRef, Encryption]:
-    """A sealed dataset's name, and its encryption."""
+def _sealed(dataset: str) -> tuple[Dataset, DatasetRef, Encryption]:
+    """A sealed dataset, opened, with its name in documents and its encryption."""
     data = open_dataset(dataset)
     encryption = None if data.encryption is None else Encryption.from_json(data.encryption, data.directory)
     if encryption is None or encryption.seal is None:
         raise DataError(f"{data.directory}: not sealed; encrypt it with --seal, so that there is a data key")
     salt = encryption.spec.salt
-    if not SALT.fullmatch(salt):
+    if not is_salt(salt, 2):
         raise DataError(f"{data.directory}: format 1 cannot be released; rotate the key and re-encrypt it")
-    return DatasetRef(salt, data.name, data.version), encryption
+    return data, DatasetRef(salt, data.name, data.version), encryption
