@@ -7,7 +7,6 @@ import dataclasses
 import logging
 import signal
 import ssl
-import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from lpe.transforms.errors import AttestationError, DataError, LpeError, UsageEr
 from lpe.transforms.extras import require
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -71,13 +71,17 @@ def serve_data_key(spec: ServeSpec, say: Callable[[str], None]) -> None:
       DataError, KeyStoreError: the dataset or its key cannot be had.
       UsageError: the extra `serve` is not installed, the certificate cannot be used, or the address is taken.
     """
-    uvicorn = require("uvicorn", "serve")
+    require("uvicorn", "serve")
     # One offer that nobody gets: what is wrong with dataset, key or policy shows before a program asks.
     offer_data_key(spec.dataset, spec.keystore, spec.name, read_policy(spec.policy), spec.valid)
     _check_certificate(spec)
-    from lpe.pipeline.jobs.bounded_connection import BoundedConnection  # noqa: PLC0415  (imports uvicorn)
+    # These import uvicorn.
+    from uvicorn import Config  # noqa: PLC0415
 
-    config = uvicorn.Config(
+    from lpe.pipeline.jobs.announced_server import AnnouncedServer  # noqa: PLC0415
+    from lpe.pipeline.jobs.bounded_connection import BoundedConnection  # noqa: PLC0415
+
+    config = Config(
         application(spec, say),
         host=spec.host,
         port=spec.port,
@@ -93,8 +97,12 @@ def serve_data_key(spec: ServeSpec, say: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=_STOPPING_SECONDS,
     )
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    server = uvicorn.Server(config)
-    _run(server, spec, say)
+
+    def listening(host: str, port: int) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        say(f"{clock.stamp()} serving the data key of {spec.dataset} at https://{shown}:{port}")
+
+    _run(AnnouncedServer(config, listening), spec, say)
 
 
 def application(spec: ServeSpec, say: Callable[[str], None]) -> Any:
@@ -219,11 +227,8 @@ def _check_certificate(spec: ServeSpec) -> None:
         ) from error
 
 
-def _run(server: Any, spec: ServeSpec, say: Callable[[str], None]) -> None:
-    """Runs the server; a line says when it listens."""
-    started = threading.Event()
-    announce = threading.Thread(target=_announce, args=(server, spec, say, started), daemon=True)
-    announce.start()
+def _run(server: uvicorn.Server, spec: ServeSpec, say: Callable[[str], None]) -> None:
+    """Runs the server until it is stopped."""
     # uvicorn raises the signal again that stopped it, once it has stopped: here that is no failure.
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
@@ -232,21 +237,8 @@ def _run(server: Any, spec: ServeSpec, say: Callable[[str], None]) -> None:
         with contextlib.suppress(SystemExit):  # what it raises where it cannot listen
             server.run()
     finally:
-        started.set()
         for number, handler in before.items():
             signal.signal(number, handler)
     if not server.started:
         raise UsageError(f"{spec.host}:{spec.port}: cannot be listened at; choose another --host or --port")
     say(f"{clock.stamp()} stopped")
-
-
-def _announce(server: Any, spec: ServeSpec, say: Callable[[str], None], ended: threading.Event) -> None:
-    while not server.started:
-        if ended.wait(0.05):
-            return
-    for listening in server.servers:
-        for socket in listening.sockets:
-            host, port, *_ = socket.getsockname()
-            shown = f"[{host}]" if ":" in host else host
-            say(f"{clock.stamp()} serving the data key of {spec.dataset} at https://{shown}:{port}")
-            sys.stderr.flush()
