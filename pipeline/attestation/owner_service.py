@@ -10,6 +10,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from lpe.pipeline.attestation import documents
+from lpe.pipeline.attestation.http_post import post
 from lpe.pipeline.attestation.offer import Offer
 from lpe.pipeline.attestation.release import Release
 from lpe.pipeline.attestation.request import Request
@@ -70,20 +71,16 @@ class OwnerService:
             str(parts.hostname), parts.port, timeout=_SECONDS, context=context
         )
         try:
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            with connection.getresponse() as answer:
-                content = answer.read(documents.MOST_BYTES + 1)
+            status, content = post(connection, path, body, documents.MOST_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise AttestationError(
                 f"{self.url}: the owner's key server does not answer ({one_line(error, 150)}); check the address and "
                 "its certificate"
             ) from error
-        finally:
-            connection.close()
-        if answer.status == http.client.TOO_MANY_REQUESTS:
+        if status == http.client.TOO_MANY_REQUESTS:
             raise BusyError(f"{self.url}: asked too often; wait a minute")
-        if answer.status != http.client.OK:
-            raise AttestationError(f"{self.url}: refused: {_reason(content) or answer.status}")
+        if status != http.client.OK:
+            raise AttestationError(f"{self.url}: refused: {_reason(content) or status}")
         return content
 
 

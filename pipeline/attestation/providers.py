@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lpe.pipeline.attestation.http_post import post
 from lpe.pipeline.attestation.token import MOST_BYTES
 from lpe.transforms.errors import AttestationError, UsageError, one_line
 
@@ -44,21 +45,16 @@ def provider(name: str) -> Provider:
 
 
 def _from_confidential_space(audience: str, nonces: Sequence[str]) -> str:
-    connection = _SocketConnection(_SOCKET)
+    body = json.dumps({"audience": audience, "token_type": "OIDC", "nonces": list(nonces)}).encode()
     try:
-        body = json.dumps({"audience": audience, "token_type": "OIDC", "nonces": list(nonces)})
-        connection.request("POST", "/v1/token", body, {"Content-Type": "application/json"})
-        with connection.getresponse() as answer:
-            content = answer.read(MOST_BYTES + 1)
+        status, content = post(_SocketConnection(_SOCKET), "/v1/token", body, MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
         raise AttestationError(
             f"{_SOCKET}: no token to be had ({one_line(error, 100)}); this is not a Confidential Space machine, or its "
             "launcher does not answer"
         ) from error
-    finally:
-        connection.close()
-    if answer.status != http.client.OK:
-        raise AttestationError(f"{_SOCKET}: refused a token: {answer.status} {_shown(content)}")
+    if status != http.client.OK:
+        raise AttestationError(f"{_SOCKET}: refused a token: {status} {_shown(content)}")
     return _token(content, _SOCKET)
 
 
