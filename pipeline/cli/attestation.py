@@ -14,20 +14,12 @@ from lpe.pipeline.cli.commands import Command
 from lpe.pipeline.cli.console import Report, properties_table
 from lpe.pipeline.cli.examples import epilog
 from lpe.pipeline.cli.keys import NAME, app
-from lpe.pipeline.cli.options import EXECUTION, JSON, KEYSTORE, dataset_path
+from lpe.pipeline.cli.options import EXECUTION, JSON, KEYSTORE, SEALED, SEALED_HELP, dataset_path
 from lpe.transforms.errors import UsageError
 
 _MACHINE = "Program and machine"
 _TRUST = "Attestation service"
 
-SEALED = Annotated[
-    str,
-    typer.Option(
-        "--dataset",
-        metavar="DATASET",
-        help="The sealed dataset's home or version directory, or dataset:DIR.",
-    ),
-]
 POLICY = Annotated[str, typer.Option(metavar="FILE", help="The policy, of lpe keys policy.")]
 VALID = Annotated[str, typer.Option(metavar="PERIOD", help="How long an offer stands, e.g. 1h; 30d at most.")]
 
@@ -39,9 +31,7 @@ def policy(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(
-            metavar="DATASET", help="The sealed dataset's home or version directory, or dataset:DIR."
-        ),
+        typer.Option(metavar="DATASET", help=SEALED_HELP),
     ] = None,
     output: Annotated[str | None, typer.Option(metavar="FILE", help="The policy to write, TOML.")] = None,
     service: Annotated[

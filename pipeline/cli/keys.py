@@ -14,7 +14,7 @@ from lpe.pipeline import clock, storage
 from lpe.pipeline.cli.commands import Command, Group
 from lpe.pipeline.cli.console import Report, properties_table, rows_table
 from lpe.pipeline.cli.examples import epilog
-from lpe.pipeline.cli.options import JSON, KEYSTORE, dataset_name, dataset_path
+from lpe.pipeline.cli.options import JSON, KEYSTORE, SEALED, dataset_name, dataset_path
 from lpe.transforms.errors import KeyStoreError
 
 if TYPE_CHECKING:
@@ -173,12 +173,7 @@ def forget(
 def export(
     name: NAME,
     keystore: KEYSTORE,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            metavar="DATASET", help="The sealed dataset's home or version directory, or dataset:DIR."
-        ),
-    ],
+    dataset: SEALED,
     output: Annotated[str, typer.Option(metavar="FILE", help="The file to write, readable for you alone.")],
     as_json: JSON = False,
 ) -> None:

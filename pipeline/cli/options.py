@@ -91,6 +91,8 @@ DATA_KEY = Annotated[
         metavar="FILE", help="Opens a sealed dataset in memory: its data key, from lpe keys export."
     ),
 ]
+SEALED_HELP = "The sealed dataset's home or version directory, or dataset:DIR."
+SEALED = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=SEALED_HELP)]
 MODEL = Annotated[
     str,
     typer.Option(
